@@ -1,0 +1,127 @@
+//! The two messages of HTTP, as plain data (RFC 9110 §6).
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
+
+/// A request: head and aggregated content (RFC 9110 §6).
+#[derive(Clone, Debug)]
+pub struct HttpRequest {
+    /// The method, case-sensitive (RFC 9110 §9).
+    pub method: Method,
+    /// The request-target as it was sent (RFC 9112 §3.2).
+    pub uri: Uri,
+    /// The version in the request-line. HTTP/1.2–1.9 is given as 1.1 (RFC 9110 §2.5).
+    pub version: Version,
+    /// The field lines, in order, trailers not among them.
+    pub headers: HeaderMap,
+    /// The content, transfer coding removed. Empty when there is none.
+    pub content: Bytes,
+}
+
+impl HttpRequest {
+    /// A request of HTTP/1.1 without headers and content.
+    #[must_use]
+    pub fn new(method: Method, uri: Uri) -> Self {
+        Self { method, uri, version: Version::HTTP_11, headers: HeaderMap::new(), content: Bytes::new() }
+    }
+
+    /// The path of the request-target: `/` where it has none.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The value of the first field line of that name, if it is visible ASCII.
+    #[must_use]
+    pub fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The same request with one field line more.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// The same request with this content.
+    #[must_use]
+    pub fn with_content(mut self, content: impl Into<Bytes>) -> Self {
+        self.content = content.into();
+        self
+    }
+}
+
+/// A response: head and content (RFC 9110 §6).
+///
+/// `Content-Length`, `Transfer-Encoding`, `Connection`, `Date` and `Server` are the library's business: they are written as the
+/// connection and the request need them.
+#[derive(Clone, Debug)]
+pub struct HttpResponse {
+    /// The status code (RFC 9110 §15).
+    pub status: StatusCode,
+    /// The version; the library writes HTTP/1.1 whatever stands here.
+    pub version: Version,
+    /// The field lines, in order.
+    pub headers: HeaderMap,
+    /// The content. Not sent in answer to HEAD, nor with 1xx, 204 and 304.
+    pub content: Bytes,
+}
+
+impl HttpResponse {
+    /// A response without headers and content.
+    #[must_use]
+    pub fn new(status: StatusCode) -> Self {
+        Self { status, version: Version::HTTP_11, headers: HeaderMap::new(), content: Bytes::new() }
+    }
+
+    /// `200 OK` with this content.
+    #[must_use]
+    pub fn ok(content: impl Into<Bytes>) -> Self {
+        Self::new(StatusCode::OK).with_content(content)
+    }
+
+    /// `404 Not Found`, and a line that says so.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND).with_text("404 Not Found\n")
+    }
+
+    /// The value of the first field line of that name, if it is visible ASCII.
+    #[must_use]
+    pub fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The same response with one field line more.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// The same response with this content.
+    #[must_use]
+    pub fn with_content(mut self, content: impl Into<Bytes>) -> Self {
+        self.content = content.into();
+        self
+    }
+
+    /// The same response with this text as content, as `text/plain; charset=utf-8`.
+    #[must_use]
+    pub fn with_text(self, text: impl Into<String>) -> Self {
+        self.with_typed("text/plain; charset=utf-8", text.into())
+    }
+
+    /// The same response with this page as content, as `text/html; charset=utf-8`.
+    #[must_use]
+    pub fn with_html(self, page: impl Into<String>) -> Self {
+        self.with_typed("text/html; charset=utf-8", page.into())
+    }
+
+    fn with_typed(mut self, media_type: &'static str, text: String) -> Self {
+        self.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        self.with_content(text)
+    }
+}

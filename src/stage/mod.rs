@@ -1,0 +1,1 @@
+//! Frames ⇄ stages ⇄ frame handler.
