@@ -1,0 +1,266 @@
+//! The whole conversation on one page: what you may say, then what you may hear.
+//!
+//! | to | you say | you get |
+//! |---|---|---|
+//! | [`Sockets`](super::Sockets) | [`Bind`](super::Bind) | [`Bound`] or [`BindError`] |
+//! | | [`Connect`](super::Connect) | [`Connected`] or [`ConnectError`] |
+//! | | [`Shutdown`] | `()` once all listeners have ended |
+//! | [`Bound::listener`] | [`Unbind`] | [`Unbound`] |
+//! | the sender of a [`Connected`] | [`Register`](super::Register) | |
+//! | the sender of an [`HttpRequest`] | [`HttpResponse`], [`UpgradeServer`](super::UpgradeServer) or [`ResponseStart`](super::ResponseStart), once | |
+//! | the sender of a client's [`Connected`] | [`HttpRequest`], [`UpgradeClient`](super::UpgradeClient) | |
+//! | the sender of an [`Upgraded`] or a [`Frame`] | [`Frame`], [`Close`](crate::stage::Close) | |
+//!
+//! | you hear | as | from |
+//! |---|---|---|
+//! | a TCP connection was accepted | [`Received<Connected>`] | `Connection` |
+//! | a request | [`Received<HttpRequest>`] | `Connection` |
+//! | a TCP connection was made | [`Received<Connected, Requester>`](super::Requester) | `ClientConnection` |
+//! | a response | [`Received<HttpResponse>`] | `ClientConnection` |
+//! | the upgrade has happened | [`Received<Upgraded>`] | `WebSocket` |
+//! | an upgrade that did not happen | [`Received<UpgradeFailed>`] | `ClientConnection` |
+//! | a frame | [`Received<Frame>`] | `WebSocket` |
+//! | how long a ping took | [`Received<RoundTripTime>`] | `WebSocket` |
+//! | there is room to send again | [`Received<Drained>`] | `WebSocket` |
+//! | the websocket is closed | [`Received<Closed>`] | `WebSocket` |
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix::{Addr, Message};
+
+use super::{Listener, Registrar, Requester, Socket, SocketId};
+use crate::http::{HttpRequest, HttpResponse};
+use crate::stage::By;
+use crate::upgrade::handshake::HandshakeError;
+use crate::websocket::{CloseCode, Frame};
+
+/// A message that came from a connection, and whom to answer: Akka's `sender`, typed by the state that the connection is in.
+///
+/// While you hold the sender of a [`Frame`] you have the frame in hand, and the connection counts its bytes: see [`Socket`].
+#[derive(Debug)]
+pub struct Received<M: Told, S: 'static = <M as Told>::Sender> {
+    /// The message.
+    pub message: M,
+    /// The connection it came from.
+    pub sender: S,
+}
+
+impl<M: Told, S> Message for Received<M, S> {
+    type Result = ();
+}
+
+/// A message that connections tell, and what its sender can be told in return.
+pub trait Told: Send + 'static {
+    /// What stands for the connection in a [`Received`].
+    type Sender: Send + 'static;
+}
+
+macro_rules! told {
+    ($($message:ty => $sender:ty),* $(,)?) => { $(impl Told for $message { type Sender = $sender; })* };
+}
+
+told! {
+    Connected => Registrar,
+    HttpRequest => super::Responder,
+    HttpResponse => Requester,
+    Upgraded => Socket,
+    UpgradeFailed => SocketId,
+    Frame => Socket,
+    RoundTripTime => Socket,
+    Drained => Socket,
+    Closed => Socket,
+}
+
+// ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Ends a listener: it accepts no more, tells its websockets 1001, lets requests in hand be answered, and cuts off what is still there
+/// after the grace. Answered with [`Unbound`] when the last connection has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Unbind {
+    /// How long connections may take to end.
+    pub grace: Duration,
+}
+
+impl Unbind {
+    /// With this grace.
+    #[must_use]
+    pub fn within(grace: Duration) -> Self {
+        Self { grace }
+    }
+}
+
+impl Default for Unbind {
+    /// Within 30 seconds.
+    fn default() -> Self {
+        Self::within(Duration::from_secs(30))
+    }
+}
+
+impl Message for Unbind {
+    type Result = Unbound;
+}
+
+/// Ends all listeners of [`Sockets`](super::Sockets), as [`Unbind`] does. Answered when the last has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    /// How long connections may take to end.
+    pub grace: Duration,
+}
+
+impl Default for Shutdown {
+    /// Within 30 seconds.
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(30) }
+    }
+}
+
+impl Message for Shutdown {
+    type Result = ();
+}
+
+// ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A listener accepts connections.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// Where it listens, with the real port also if port 0 was asked for.
+    pub address: SocketAddr,
+    /// The listener: it takes [`Unbind`].
+    pub listener: Addr<Listener>,
+}
+
+/// A listener has ended, and all its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unbound {
+    /// How many connections were cut off at the end of the grace.
+    pub cut_off: usize,
+}
+
+/// A TCP connection is there: accepted, or made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Connected {
+    /// The connection's name.
+    pub id: SocketId,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Our own address.
+    pub local: SocketAddr,
+}
+
+/// The connection is a websocket now. Comes before all frames.
+#[derive(Clone, Debug)]
+pub struct Upgraded {
+    /// The request that asked for it: path, headers.
+    pub request: HttpRequest,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// The subprotocol agreed on (RFC 6455 §1.9), if any.
+    pub protocol: Option<String>,
+    /// The extensions agreed on (RFC 6455 §9), as the response names them.
+    pub extensions: Vec<String>,
+}
+
+/// The upgrade that a client asked for did not take place.
+#[derive(Debug)]
+pub struct UpgradeFailed {
+    /// The server's answer, if it gave one.
+    pub response: Option<HttpResponse>,
+    /// What is wrong with it.
+    pub error: UpgradeError,
+}
+
+/// Why an upgrade did not take place.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The server's answer is no acceptance (RFC 6455 §4.1).
+    Handshake(HandshakeError),
+    /// The connection ended, or something that is not HTTP came from it.
+    Connection(String),
+}
+
+impl fmt::Display for UpgradeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(error) => error.fmt(f),
+            Self::Connection(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for UpgradeError {}
+
+/// How long a ping of [`AutoPing`](crate::stage::AutoPing) took to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RoundTripTime(pub Duration);
+
+/// What waited to be written was above the soft limit, and no longer is: there is room to send again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained;
+
+/// The websocket is closed. The last message of a connection, and there is exactly one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The connection's name.
+    pub id: SocketId,
+    /// The code of the Close frame that began the closing handshake; 1005 if it had none, 1006 if there was no Close frame at all.
+    pub code: CloseCode,
+    /// The reason in that frame, or what happened in place of one.
+    pub reason: Cow<'static, str>,
+    /// Who began.
+    pub by: By,
+    /// Whether a Close frame passed in both directions (RFC 6455 §7.1.4).
+    pub clean: bool,
+}
+
+/// Why a listener could not be started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address cannot be understood or resolved.
+    Address(io::Error),
+    /// The operating system does not let us listen there.
+    Listen(SocketAddr, io::Error),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => write!(f, "no address to listen on: {error}"),
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// Why a connection could not be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The host's name could not be resolved.
+    Resolve(String, io::Error),
+    /// No address of the host accepted the connection; the last error.
+    Refused(String, io::Error),
+    /// Not connected in time.
+    Timeout(String, Duration),
+    /// TLS was asked for, and is not built in.
+    NoTls(String),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve(host, error) => write!(f, "{host} could not be resolved: {error}"),
+            Self::Refused(host, error) => write!(f, "no connection to {host}: {error}"),
+            Self::Timeout(host, within) => write!(f, "no connection to {host} within {within:?}"),
+            Self::NoTls(host) => write!(f, "no TLS connection to {host}: this library was built without TLS"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}

@@ -1,0 +1,97 @@
+//! What is handed from one actor's turn to another's without a mailbox: many items, one wake.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+/// Items pushed from anywhere, taken all at once by the one task that polls. The first push after a take wakes the task, the others do
+/// not.
+#[derive(Debug)]
+pub(crate) struct Queue<T, S = ()> {
+    inner: Mutex<Inner<T, S>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner<T, S> {
+    pub(crate) items: VecDeque<T>,
+    /// What else is decided under the same lock.
+    pub(crate) side: S,
+    waker: Option<Waker>,
+    woken: bool,
+    /// The taking end is gone: what is pushed is dropped.
+    pub(crate) closed: bool,
+}
+
+impl<T, S> Inner<T, S> {
+    /// Wakes the taking task, unless it has been woken since it last took.
+    #[inline]
+    pub(crate) fn wake(&mut self) {
+        if !self.woken
+            && let Some(waker) = &self.waker
+        {
+            self.woken = true;
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Takes all items, and registers the task for the next.
+    #[inline]
+    pub(crate) fn take(&mut self, waker: &Waker) -> VecDeque<T> {
+        self.register(waker);
+        std::mem::take(&mut self.items)
+    }
+
+    #[inline]
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        self.woken = false;
+        match &self.waker {
+            Some(known) if known.will_wake(waker) => {}
+            _ => self.waker = Some(waker.clone()),
+        }
+    }
+}
+
+impl<T, S> Queue<T, S> {
+    pub(crate) fn new(side: S) -> Self {
+        Self { inner: Mutex::new(Inner { items: VecDeque::new(), side, waker: None, woken: false, closed: false }) }
+    }
+
+    /// The lock is held for a push or a take only, and never across foreign code but a `wake`: a poisoned one is as good as new.
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<T, S>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Empty vectors of one arbiter, for the next ones: so that a connection at rest owns none, and a busy one allocates none.
+macro_rules! vec_pool {
+    ($name:ident, $item:ty) => {
+        mod $name {
+            use super::*;
+            use std::cell::RefCell;
+
+            thread_local! {
+                static POOL: RefCell<Vec<VecDeque<$item>>> = const { RefCell::new(Vec::new()) };
+            }
+
+            /// An empty vector.
+            pub(super) fn get() -> VecDeque<$item> {
+                POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten().unwrap_or_default()
+            }
+
+            /// Keeps the vector's memory.
+            pub(super) fn put(mut vec: VecDeque<$item>) {
+                vec.clear();
+                if (1..=4096).contains(&vec.capacity()) {
+                    let _ = POOL.try_with(|pool| {
+                        let mut pool = pool.borrow_mut();
+                        if pool.len() < 64 {
+                            pool.push(vec);
+                        }
+                    });
+                }
+            }
+        }
+    };
+}
+pub(crate) use vec_pool;

@@ -1,0 +1,334 @@
+//! The way up: how what a connection tells reaches the actor that hears it.
+//!
+//! There are two ways. An actor given by its *address* gets every message through its mailbox. An actor given by its *context*, or made
+//! for the connection, gets a **feeder**: a future spawned in its context, which takes all that one read has brought from a queue and
+//! calls the actor's `Handler` for each. One wake for a read in place of a mailbox hop for a message; the user's code is the same. A
+//! feeder that is dropped before its connection has ended says that its actor is dead, which actix does not tell otherwise.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context as TaskContext, Poll};
+
+use actix::dev::{MessageResponse, ToEnvelope};
+use actix::{Actor, ActorContext, ActorFuture, Addr, AsyncContext, Context, Handler};
+
+use super::messages::{Received, Told};
+use super::queue::Queue;
+use super::socket::{Peer, Signal};
+
+/// Everything that one kind of connection tells, as one type.
+pub(crate) trait Parcel: Sized + Send + 'static {
+    /// Which of an actor's handlers hears what.
+    type Routes<A: Actor>: Send + Sync + 'static;
+
+    fn call<A: Actor>(self, routes: &Self::Routes<A>, actor: &mut A, ctx: &mut A::Context);
+    fn mail<A: Actor>(self, routes: &Self::Routes<A>, addr: &Addr<A>);
+
+    /// Empty vectors: from the arbiter's pool where there is one.
+    fn pool_get() -> VecDeque<Self> {
+        VecDeque::new()
+    }
+
+    fn pool_put(deque: VecDeque<Self>) {
+        drop(deque);
+    }
+}
+
+/// How an actor hears one type of message: by a call in its own turn, or by mail.
+pub(crate) struct Route<A: Actor, M: Told, S: Send + 'static = <M as Told>::Sender> {
+    call: fn(&mut A, Received<M, S>, &mut A::Context),
+    mail: fn(&Addr<A>, Received<M, S>),
+}
+
+impl<A, M, S> Route<A, M, S>
+where
+    A: Actor + Handler<Received<M, S>>,
+    A::Context: ToEnvelope<A, Received<M, S>>,
+    M: Told,
+    S: Send + 'static,
+{
+    pub(crate) fn new() -> Self {
+        Self {
+            call: |actor, received, ctx| actor.handle(received, ctx).handle(ctx, None),
+            mail: |addr, received| addr.do_send(received),
+        }
+    }
+}
+
+impl<A: Actor, M: Told, S: Send + 'static> Route<A, M, S> {
+    #[inline]
+    pub(crate) fn call(&self, actor: &mut A, received: Received<M, S>, ctx: &mut A::Context) {
+        (self.call)(actor, received, ctx);
+    }
+
+    #[inline]
+    pub(crate) fn mail(&self, addr: &Addr<A>, received: Received<M, S>) {
+        (self.mail)(addr, received);
+    }
+}
+
+/// The way up, whatever the actor's type.
+pub(crate) trait Upstream<P>: Send {
+    /// Hands all parcels over, in order.
+    fn deliver(&mut self, parcels: &mut VecDeque<P>);
+
+    /// Whether the actor can still hear. A feeder tells by itself when it cannot.
+    fn connected(&self) -> bool;
+
+    /// Whether [`connected`](Self::connected) must be asked now and then.
+    fn must_be_asked(&self) -> bool;
+
+    /// Who is to know when the actor dies.
+    fn attach(&mut self, peer: Arc<dyn Peer>);
+}
+
+/// Where an actor that is to hear a connection is found.
+pub(crate) enum Place<A: Actor, P: Parcel> {
+    /// At its address.
+    Mail(Addr<A>),
+    /// In its context, where a feeder waits.
+    Fed(FeedEnd<A, P>),
+    /// Nowhere yet: it is made on the connection's arbiter.
+    Made(Box<dyn FnOnce(&mut A::Context) -> A + Send>, Start<A, P>),
+}
+
+type Start<A, P> = fn(Box<dyn FnOnce(&mut <A as Actor>::Context) -> A + Send>, Arc<Feed<A, P>>);
+
+impl<A: Actor, P: Parcel> Place<A, P> {
+    pub(crate) fn made(make: impl FnOnce(&mut Context<A>) -> A + Send + 'static) -> Self
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        Self::Made(Box::new(make), |make, feed| {
+            A::create(move |ctx| {
+                ctx.spawn(Feeder::new(feed));
+                make(ctx)
+            });
+        })
+    }
+
+    /// Opens the way up. To be called on the connection's arbiter: an actor that is made is made there.
+    pub(crate) fn open(self, routes: P::Routes<A>) -> Box<dyn Upstream<P>> {
+        match self {
+            Self::Mail(addr) => Box::new(Mail { addr, routes }),
+            Self::Fed(end) => {
+                let _ = end.0.routes.set(routes);
+                Box::new(end)
+            }
+            Self::Made(make, start) => {
+                let end = FeedEnd::new();
+                let _ = end.0.routes.set(routes);
+                start(make, end.0.clone());
+                Box::new(end)
+            }
+        }
+    }
+}
+
+impl<A: Actor, P: Parcel> fmt::Debug for Place<A, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mail(_) => "by mail",
+            Self::Fed(_) => "fed",
+            Self::Made(..) => "made for the connection",
+        })
+    }
+}
+
+/// Where an actor that is to hear a connection is found: its address (`Addr<A>`), which takes everything through the mailbox, or, inside
+/// one of its own methods, its context (`ctx`), which is the faster way in.
+pub trait IntoHandler<A: Actor>: into_handler::Sealed<A> {}
+
+pub(crate) mod into_handler {
+    use super::{Actor, Parcel, Place};
+
+    pub trait Sealed<A: Actor> {
+        #[doc(hidden)]
+        #[allow(private_interfaces, private_bounds)]
+        fn place<P: Parcel>(self) -> Place<A, P>;
+    }
+}
+
+impl<A: Actor> IntoHandler<A> for Addr<A> {}
+
+impl<A: Actor> into_handler::Sealed<A> for Addr<A> {
+    #[allow(private_interfaces, private_bounds)]
+    fn place<P: Parcel>(self) -> Place<A, P> {
+        Place::Mail(self)
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> IntoHandler<A> for &mut Context<A> {}
+
+impl<A: Actor<Context = Context<A>>> into_handler::Sealed<A> for &mut Context<A> {
+    #[allow(private_interfaces, private_bounds)]
+    fn place<P: Parcel>(self) -> Place<A, P> {
+        let end = FeedEnd::new();
+        self.spawn(Feeder::new(end.0.clone()));
+        Place::Fed(end)
+    }
+}
+
+/// Through the mailbox.
+struct Mail<A: Actor, P: Parcel> {
+    addr: Addr<A>,
+    routes: P::Routes<A>,
+}
+
+impl<A: Actor, P: Parcel> Upstream<P> for Mail<A, P> {
+    fn deliver(&mut self, parcels: &mut VecDeque<P>) {
+        parcels.drain(..).for_each(|parcel| parcel.mail(&self.routes, &self.addr));
+    }
+
+    fn connected(&self) -> bool {
+        self.addr.connected()
+    }
+
+    fn must_be_asked(&self) -> bool {
+        true
+    }
+
+    fn attach(&mut self, _: Arc<dyn Peer>) {}
+}
+
+/// What a connection and the feeder of its handler share.
+pub(crate) struct Feed<A: Actor, P: Parcel> {
+    queue: Queue<P, FeedState>,
+    routes: OnceLock<P::Routes<A>>,
+}
+
+#[derive(Default)]
+struct FeedState {
+    /// The connection's end is gone: after what is queued there will be no more.
+    ended: bool,
+    /// The feeder is gone.
+    gone: bool,
+    peer: Option<Arc<dyn Peer>>,
+}
+
+/// The connection's end of a feed.
+pub(crate) struct FeedEnd<A: Actor, P: Parcel>(Arc<Feed<A, P>>);
+
+impl<A: Actor, P: Parcel> FeedEnd<A, P> {
+    fn new() -> Self {
+        Self(Arc::new(Feed { queue: Queue::new(FeedState::default()), routes: OnceLock::new() }))
+    }
+}
+
+impl<A: Actor, P: Parcel> Upstream<P> for FeedEnd<A, P> {
+    #[inline]
+    fn deliver(&mut self, parcels: &mut VecDeque<P>) {
+        let mut feed = self.0.queue.lock();
+        if feed.side.gone {
+            drop(feed);
+            return parcels.clear();
+        }
+        if feed.items.is_empty() {
+            std::mem::swap(&mut feed.items, parcels);
+        } else {
+            feed.items.append(parcels);
+        }
+        feed.wake();
+    }
+
+    fn connected(&self) -> bool {
+        !self.0.queue.lock().side.gone
+    }
+
+    fn must_be_asked(&self) -> bool {
+        false
+    }
+
+    fn attach(&mut self, peer: Arc<dyn Peer>) {
+        let mut feed = self.0.queue.lock();
+        if feed.side.gone {
+            drop(feed);
+            peer.signal(Signal::HandlerGone);
+        } else {
+            feed.side.peer = Some(peer);
+        }
+    }
+}
+
+impl<A: Actor, P: Parcel> Drop for FeedEnd<A, P> {
+    fn drop(&mut self) {
+        let mut feed = self.0.queue.lock();
+        feed.side.ended = true;
+        feed.side.peer = None;
+        feed.wake();
+    }
+}
+
+/// Feeds an actor, in its own context.
+struct Feeder<A: Actor, P: Parcel> {
+    feed: Arc<Feed<A, P>>,
+    /// Taken and not handled yet: not empty only while the actor waits for something else (`ctx.wait`).
+    left: VecDeque<P>,
+    actor: PhantomData<fn(&mut A)>,
+}
+
+impl<A: Actor, P: Parcel> Feeder<A, P> {
+    fn new(feed: Arc<Feed<A, P>>) -> Self {
+        Self { feed, left: VecDeque::new(), actor: PhantomData }
+    }
+}
+
+impl<A, P> ActorFuture<A> for Feeder<A, P>
+where
+    A: Actor<Context = Context<A>>,
+    P: Parcel + Unpin,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut TaskContext<'_>) -> Poll<()> {
+        loop {
+            if self.left.is_empty() {
+                let mut feed = self.feed.queue.lock();
+                let taken = feed.take(task.waker());
+                if taken.is_empty() {
+                    let ended = feed.side.ended;
+                    feed.side.gone = ended;
+                    return if ended { Poll::Ready(()) } else { Poll::Pending };
+                }
+                drop(feed);
+                self.left = taken;
+            }
+            let this = &mut *self;
+            let routes = this.feed.routes.get().expect("routes are set before the first parcel");
+            while let Some(parcel) = this.left.pop_front() {
+                parcel.call(routes, actor, ctx);
+                if ctx.waiting() {
+                    // Polled again when the waiting is over; never again when the actor has stopped.
+                    return Poll::Pending;
+                }
+            }
+            P::pool_put(std::mem::take(&mut this.left));
+        }
+    }
+}
+
+impl<A: Actor, P: Parcel> Drop for Feeder<A, P> {
+    fn drop(&mut self) {
+        let mut feed = self.feed.queue.lock();
+        if feed.side.ended && feed.side.gone {
+            return;
+        }
+        feed.side.gone = true;
+        let (items, peer) = (std::mem::take(&mut feed.items), feed.side.peer.take());
+        drop(feed);
+        // The senders of what will not be handled give their credit back.
+        drop(items);
+        self.left.clear();
+        if let Some(peer) = peer {
+            peer.signal(Signal::HandlerGone);
+        }
+    }
+}
+
+/// Stops the actor that runs `ctx` from within a driver future.
+pub(crate) fn stop<A: Actor<Context = Context<A>>>(ctx: &mut Context<A>) {
+    ctx.stop();
+}

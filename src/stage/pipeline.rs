@@ -1,0 +1,374 @@
+//! A whole websocket without its socket: codec, stages, output.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+
+use super::chain::Ends;
+use super::{Chain, Close, Command, Event, Interest, Life, Outcome};
+use crate::output::Output;
+use crate::websocket::{CloseCode, Codec, Frame, OpCode, ProtocolError};
+
+/// How long a verdict waits for the frames before it to be answered.
+const TURN: Duration = Duration::from_millis(250);
+
+/// Where masking-keys come from (RFC 6455 §5.3): a strong source of entropy for a client, none for a server.
+pub type Masks = Box<dyn FnMut() -> [u8; 4] + Send>;
+
+/// How far the life of a websocket's transport has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Frames pass.
+    Open,
+    /// Write what [`Pipeline::output`] holds, then FIN; read and throw away until the peer's FIN.
+    Finishing,
+    /// Nothing more to do: drop the transport. What could not be written is lost.
+    Done,
+}
+
+/// A websocket as a value: bytes, commands and time go in, events, bytes and the next deadline come out.
+///
+/// After every call that takes `now`: take the events with [`poll_event`](Self::poll_event), write [`output`](Self::output), look at
+/// [`phase`](Self::phase), and call [`handle_timeout`](Self::handle_timeout) when [`deadline`](Self::deadline) comes.
+///
+/// **A verdict waits its turn.** A protocol error and the peer's Close take effect behind the frames before them: nothing more is
+/// decoded, and what must be sent for them is sent once [`settle`](Self::settle) says that the earlier frames are answered, or after
+/// 250 ms.
+#[derive(Debug)]
+pub struct Pipeline {
+    chain: Chain,
+    base: Base,
+    life: Life,
+    /// What was read last and waits for what came before it, and until when.
+    verdict: Option<(Event, Instant)>,
+    /// No more frames are decoded: the peer has said its last word, or broken the protocol.
+    deaf: bool,
+    /// The peer's FIN has come.
+    eof: bool,
+    /// Since when a message has been incomplete.
+    incomplete: Option<Instant>,
+    message_within: Duration,
+    /// Since when the output has made no progress.
+    stalled: Option<Instant>,
+    stall_within: Duration,
+    linger: Duration,
+    linger_until: Option<Instant>,
+}
+
+/// What lies below the lowest stage and above the topmost.
+struct Base {
+    codec: Codec,
+    masks: Masks,
+    output: Output,
+    events: VecDeque<Event>,
+    /// A Close frame was written: no frame may follow it (RFC 6455 §5.5.1).
+    closed: bool,
+    phase: Phase,
+}
+
+impl Ends for Base {
+    #[inline]
+    fn top(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    #[inline]
+    fn bottom(&mut self, command: Command) {
+        match command {
+            Command::Frame(frame) => self.write(frame),
+            Command::Finish if self.phase == Phase::Open => self.phase = Phase::Finishing,
+            Command::Abort => self.phase = Phase::Done,
+            // Without a Closing stage below it, a close is the end of the transport.
+            Command::Close(_) | Command::Fail(..) if self.phase == Phase::Open => self.phase = Phase::Finishing,
+            _ => {}
+        }
+    }
+}
+
+impl Base {
+    fn write(&mut self, frame: Frame) {
+        if self.closed {
+            return;
+        }
+        let closes = frame.opcode == OpCode::Close;
+        match self.codec.encode_into(frame, &mut self.masks, &mut self.output) {
+            Ok(()) => self.closed = closes,
+            Err(error) => tracing::error!(%error, "a frame was not sent: it would break the protocol"),
+        }
+    }
+}
+
+impl fmt::Debug for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Base").field("phase", &self.phase).field("closed", &self.closed).field("output", &self.output.len()).finish()
+    }
+}
+
+impl Pipeline {
+    /// An open websocket. `codec` knows which end we are and what is too big; `chain` reads from the handler down and should end with
+    /// [`Closing`](super::Closing).
+    #[must_use]
+    pub fn new(codec: Codec, masks: Masks, chain: Chain, now: Instant) -> Self {
+        let base = Base { codec, masks, output: Output::new(), events: VecDeque::new(), closed: false, phase: Phase::Open };
+        let mut pipeline = Self {
+            chain,
+            base,
+            life: Life { last_read: now, suspended: false },
+            verdict: None,
+            deaf: false,
+            eof: false,
+            incomplete: None,
+            message_within: Duration::from_secs(60),
+            stalled: None,
+            stall_within: Duration::from_secs(30),
+            linger: Duration::from_secs(5),
+            linger_until: None,
+        };
+        pipeline.chain.start(now, pipeline.life, &mut pipeline.base);
+        pipeline
+    }
+
+    /// How long a message may be incomplete (60 s): after that the websocket fails with 1008.
+    #[must_use]
+    pub fn message_within(mut self, within: Duration) -> Self {
+        self.message_within = within;
+        self
+    }
+
+    /// How long output may make no progress (30 s): after that the transport is given up.
+    #[must_use]
+    pub fn stall_within(mut self, within: Duration) -> Self {
+        self.stall_within = within;
+        self
+    }
+
+    /// How long is waited, after our FIN, for all to be written and for the peer's FIN (5 s).
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// Takes over what an earlier protocol has not yet written.
+    pub fn take_over(&mut self, unsent: Output) {
+        debug_assert!(self.base.output.is_empty(), "taken over before anything is written");
+        self.base.output = unsent;
+    }
+
+    /// Bytes were read: decodes all whole frames in `bytes`. What is left in it is the beginning of a frame, to be kept and handed in
+    /// again with what follows it.
+    pub fn receive(&mut self, bytes: &mut BytesMut, now: Instant) {
+        self.life.last_read = now;
+        while !self.deaf && self.base.phase == Phase::Open {
+            match self.base.codec.decode(bytes) {
+                Ok(Some(close)) if close.opcode == OpCode::Close => self.judge(Event::Frame(close), now),
+                Ok(Some(frame)) => self.chain.event(Event::Frame(frame), now, self.life, &mut self.base),
+                Ok(None) => {
+                    let waits = !bytes.is_empty() || !self.base.codec.is_idle();
+                    self.incomplete = if waits { self.incomplete.or(Some(now)) } else { None };
+                    return self.arm(now);
+                }
+                Err(error) => self.judge(Event::Failed(error), now),
+            }
+        }
+        self.incomplete = None;
+        bytes.clear();
+        self.arm(now);
+    }
+
+    /// The peer sent its FIN, or the connection broke: nothing more will be read.
+    pub fn receive_eof(&mut self, now: Instant) {
+        self.deaf = true;
+        self.eof = true;
+        // A verdict that waits comes first.
+        if self.base.phase == Phase::Open && self.verdict.is_none() {
+            self.chain.event(Event::Ended, now, self.life, &mut self.base);
+        }
+        self.arm(now);
+    }
+
+    /// The transport is lost, in both directions.
+    pub fn lost(&mut self, now: Instant) {
+        if let Some((verdict, _)) = self.verdict.take() {
+            self.chain.event(verdict, now, self.life, &mut self.base);
+        }
+        self.chain.event(Event::Ended, now, self.life, &mut self.base);
+        self.base.output.clear();
+        self.base.phase = Phase::Done;
+    }
+
+    /// The handler says something.
+    #[inline]
+    pub fn command(&mut self, command: Command, now: Instant) {
+        self.chain.command(command, now, self.life, &mut self.base);
+        if self.base.phase != Phase::Open {
+            self.arm(now);
+        }
+    }
+
+    /// Fails the websocket with this code and reason, whatever the chain is doing.
+    pub fn fail(&mut self, code: CloseCode, reason: impl Into<std::borrow::Cow<'static, str>>, now: Instant) {
+        self.deaf = true;
+        self.verdict = None;
+        self.command(Command::Fail(code, reason.into()), now);
+        self.arm(now);
+    }
+
+    /// A stage has panicked: what is left of the chain is thrown away, the peer is told 1011 and the handler that it is over.
+    pub fn panicked(&mut self, now: Instant) {
+        self.chain = Chain::new();
+        self.deaf = true;
+        self.verdict = None;
+        let reason = "a stage panicked";
+        if self.base.phase == Phase::Open {
+            self.base.write(Close::new(CloseCode::INTERNAL_ERROR, reason).frame());
+            self.base.phase = Phase::Finishing;
+        }
+        let outcome = Outcome { code: CloseCode::INTERNAL_ERROR, reason: reason.into(), by: super::By::Us, clean: false };
+        self.base.top(Event::Closed(outcome));
+        self.arm(now);
+    }
+
+    /// Everything that was read has been handled, and what the handler said about it has been given to [`command`](Self::command): a
+    /// verdict that waited takes effect now.
+    pub fn settle(&mut self, now: Instant) {
+        if let Some((verdict, _)) = self.verdict.take() {
+            self.chain.event(verdict, now, self.life, &mut self.base);
+            if self.eof {
+                self.chain.event(Event::Ended, now, self.life, &mut self.base);
+            }
+            self.arm(now);
+        }
+    }
+
+    /// Whether something waits for [`settle`](Self::settle).
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.verdict.is_some()
+    }
+
+    /// The next event for the handler.
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.base.events.pop_front()
+    }
+
+    /// What is to be written.
+    #[inline]
+    pub fn output(&mut self) -> &mut Output {
+        &mut self.base.output
+    }
+
+    /// `progress` tells whether anything of the output could be written.
+    #[inline]
+    pub fn wrote(&mut self, progress: bool, now: Instant) {
+        if self.base.output.is_empty() {
+            self.stalled = None;
+            if self.eof && self.base.phase == Phase::Finishing {
+                self.base.phase = Phase::Done;
+            }
+        } else if progress || self.stalled.is_none() {
+            self.stalled = Some(now);
+        }
+    }
+
+    /// Reading is suspended, or taken up again: while it is, silence is not the peer's fault.
+    pub fn suspend(&mut self, suspended: bool, now: Instant) {
+        if self.life.suspended && !suspended {
+            self.life.last_read = now;
+            self.incomplete = self.incomplete.map(|_| now);
+        }
+        self.life.suspended = suspended;
+    }
+
+    /// Whether reading makes sense: not while a verdict waits, and not when all is over.
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        self.verdict.is_none() && !self.eof && self.base.phase != Phase::Done
+    }
+
+    /// How many bytes more the frame at the beginning of the input needs, as far as its header is known: a hint for how much to read.
+    #[must_use]
+    pub fn missing(&self, have: usize) -> usize {
+        if self.deaf { 0 } else { self.base.codec.missing(have) }
+    }
+
+    /// How far it has got.
+    #[inline]
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.base.phase
+    }
+
+    /// Whether a Close frame has been written: then no frame will follow it.
+    #[inline]
+    #[must_use]
+    pub fn has_closed(&self) -> bool {
+        self.base.closed || self.base.phase != Phase::Open
+    }
+
+    /// Whether a stage looks at what `interest` names.
+    #[must_use]
+    pub fn wants(&self, interest: Interest) -> bool {
+        self.chain.wants(interest)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let verdict = self.verdict.as_ref().map(|(_, until)| *until);
+        let incomplete = self.incomplete.and_then(|since| since.checked_add(self.message_within));
+        let stalled = self.stalled.and_then(|since| since.checked_add(self.stall_within));
+        [self.chain.soonest(), verdict, incomplete, stalled, self.linger_until].into_iter().flatten().min()
+    }
+
+    /// A deadline has come, or may have.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let over = |since: Option<Instant>, within| since.and_then(|since: Instant| since.checked_add(within)).is_some_and(|at| at <= now);
+        if self.linger_until.is_some_and(|until| until <= now) {
+            self.base.phase = Phase::Done;
+            return;
+        }
+        if self.verdict.as_ref().is_some_and(|(_, until)| *until <= now) {
+            self.settle(now);
+        }
+        if over(self.incomplete, self.message_within) {
+            self.incomplete = None;
+            if self.life.suspended {
+                self.incomplete = Some(now);
+            } else {
+                self.fail(CloseCode::POLICY_VIOLATION, format!("a message incomplete for {:.0?}", self.message_within), now);
+            }
+        }
+        if over(self.stalled, self.stall_within) {
+            self.stalled = None;
+            let reason = format!("output without progress for {:.0?}", self.stall_within);
+            self.fail(CloseCode::POLICY_VIOLATION, reason, now);
+            self.base.phase = Phase::Done;
+            return;
+        }
+        self.chain.expire(now, self.life, &mut self.base);
+        self.arm(now);
+    }
+
+    fn judge(&mut self, verdict: Event, now: Instant) {
+        self.deaf = true;
+        self.verdict = Some((verdict, now + TURN));
+    }
+
+    /// Once it is finishing, it must end.
+    fn arm(&mut self, now: Instant) {
+        if self.base.phase == Phase::Finishing && self.linger_until.is_none() {
+            self.deaf = true;
+            self.linger_until = Some(now + self.linger);
+        }
+    }
+}
+
+impl From<ProtocolError> for Event {
+    fn from(error: ProtocolError) -> Self {
+        Self::Failed(error)
+    }
+}
