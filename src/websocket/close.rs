@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::ProtocolError;
+
 /// A close code. Any number can be held, as an abnormal end has one too (1006); [`is_legal`](Self::is_legal) tells what may be on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CloseCode(pub u16);
@@ -60,5 +62,46 @@ impl fmt::Display for CloseCode {
 impl From<u16> for CloseCode {
     fn from(code: u16) -> Self {
         Self(code)
+    }
+}
+
+/// Reads the body of a Close frame: none, or a code and perhaps a reason (RFC 6455 §5.5.1).
+pub(super) fn parse(body: &[u8]) -> Result<(CloseCode, &str), ProtocolError> {
+    let (code, reason) = match body {
+        [] => return Ok((CloseCode::NO_STATUS, "")),
+        [_] => return Err(ProtocolError::CloseBodyOfOneByte),
+        [high, low, reason @ ..] => (CloseCode(u16::from_be_bytes([*high, *low])), reason),
+    };
+    if !code.is_legal() {
+        return Err(ProtocolError::IllegalCloseCode(code));
+    }
+    match simdutf8::basic::from_utf8(reason) {
+        Ok(reason) => Ok((code, reason)),
+        Err(_) => Err(ProtocolError::CloseReasonNotUtf8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t26_every_code() {
+        for code in 0..=u16::MAX {
+            let legal = (1000..5000).contains(&code) && ![1004, 1005, 1006].contains(&code) && !(1015..3000).contains(&code);
+            let body = [&code.to_be_bytes()[..], b"why"].concat();
+            let expected = if legal { Ok((CloseCode(code), "why")) } else { Err(ProtocolError::IllegalCloseCode(CloseCode(code))) };
+            assert_eq!(parse(&body), expected);
+            assert_eq!(parse(&body[..2]).is_ok(), legal);
+        }
+    }
+
+    #[test]
+    fn t26_no_body_half_a_code_and_a_bad_reason() {
+        assert_eq!(parse(b""), Ok((CloseCode::NO_STATUS, "")));
+        assert_eq!(parse(b"\x03"), Err(ProtocolError::CloseBodyOfOneByte));
+        assert_eq!(parse(b"\x03\xe8\xff"), Err(ProtocolError::CloseReasonNotUtf8));
+        assert_eq!(parse(b"\x03\xe8\xc3"), Err(ProtocolError::CloseReasonNotUtf8));
+        assert_eq!(parse("\x03\u{0}".as_bytes()), Err(ProtocolError::IllegalCloseCode(CloseCode(0x300))));
     }
 }

@@ -1,11 +1,16 @@
 //! The frame, as plain data (RFC 6455 §5.2).
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{CloseCode, OpCode};
+use super::{CloseCode, OpCode, close};
+
+/// How much of a payload [`Debug`](fmt::Debug) shows.
+const SHOWN: usize = 64;
 
 /// One websocket frame, unmasked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// FIN: the last fragment of its message, or the only one.
     pub fin: bool,
@@ -39,6 +44,25 @@ impl Frame {
         Self::new(OpCode::Binary, data)
     }
 
+    /// The next and last fragment of a message: a Continuation with FIN.
+    #[must_use]
+    pub fn continuation(data: impl Into<Bytes>) -> Self {
+        Self::new(OpCode::Continuation, data)
+    }
+
+    /// The same frame without FIN, with `more` fragments of its message to follow.
+    ///
+    /// ```
+    /// # use actix_sockets::websocket::Frame;
+    /// let hello = [Frame::text("Hel").more(), Frame::continuation("lo")];
+    /// assert_eq!(hello.map(|frame| frame.fin), [false, true]);
+    /// ```
+    #[must_use]
+    pub fn more(mut self) -> Self {
+        self.fin = false;
+        self
+    }
+
     /// A ping (RFC 6455 §5.5.2): at most 125 bytes.
     #[must_use]
     pub fn ping(data: impl Into<Bytes>) -> Self {
@@ -51,9 +75,13 @@ impl Frame {
         Self::new(OpCode::Pong, data)
     }
 
-    /// A Close frame (RFC 6455 §5.5.1). The reason is cut to 123 bytes, on a character's border.
+    /// A Close frame (RFC 6455 §5.5.1). The reason is cut to 123 bytes, on a character's border. [`CloseCode::NO_STATUS`] makes one without a
+    /// body, as it is never on the wire.
     #[must_use]
     pub fn close(code: CloseCode, reason: &str) -> Self {
+        if code == CloseCode::NO_STATUS {
+            return Self::new(OpCode::Close, Bytes::new());
+        }
         let reason = &reason[..reason.floor_char_boundary(123)];
         let mut data = BytesMut::with_capacity(2 + reason.len());
         data.put_u16(code.0);
@@ -69,5 +97,91 @@ impl Frame {
             OpCode::Text | OpCode::Continuation => simdutf8::basic::from_utf8(&self.data).ok(),
             _ => None,
         }
+    }
+
+    /// The payload as an owned text, without a copy where nobody else holds the payload. The frame comes back where
+    /// [`as_text`](Self::as_text) gives `None`.
+    ///
+    /// # Errors
+    ///
+    /// The frame itself, when it is not text.
+    pub fn into_text(self) -> Result<String, Self> {
+        if !matches!(self.opcode, OpCode::Text | OpCode::Continuation) {
+            return Err(self);
+        }
+        let Self { fin, rsv, opcode, masking_key, data } = self;
+        String::from_utf8(data.into()).map_err(|error| Self { fin, rsv, opcode, masking_key, data: error.into_bytes().into() })
+    }
+
+    /// The code and the reason, if this is a Close frame with a legal body. Without a body the code is [`CloseCode::NO_STATUS`].
+    #[must_use]
+    pub fn close_reason(&self) -> Option<(CloseCode, &str)> {
+        if self.opcode == OpCode::Close { close::parse(&self.data).ok() } else { None }
+    }
+
+    /// Whether this is a control frame (RFC 6455 §5.5).
+    #[must_use]
+    pub const fn is_control(&self) -> bool {
+        self.opcode.is_control()
+    }
+
+    /// Whether this is a whole message by itself, or a control frame: no fragment (RFC 6455 §5.4).
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.fin && !matches!(self.opcode, OpCode::Continuation)
+    }
+}
+
+/// A long payload is shown by its beginning and its length.
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fin, rsv, opcode, masking_key, data } = self;
+        let mut frame = f.debug_struct("Frame");
+        frame.field("fin", fin).field("rsv", rsv).field("opcode", opcode).field("masking_key", masking_key);
+        match data.get(..SHOWN) {
+            Some(shown) if shown.len() < data.len() => {
+                frame.field("data", &format_args!("{}… ({} bytes)", shown.escape_ascii(), data.len()))
+            }
+            _ => frame.field("data", data),
+        };
+        frame.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_payload_is_shown_short() {
+        assert!(format!("{:?}", Frame::binary(vec![7; 1 << 20])).len() < 400);
+        assert!(format!("{:?}", Frame::text("Hello")).contains(r#"b"Hello""#));
+    }
+
+    #[test]
+    fn text_in_text_out() {
+        assert_eq!(Frame::text("é").into_text(), Ok("é".to_owned()));
+        let cut = Frame { data: Bytes::from_static(b"\xc3"), ..Frame::text("") };
+        assert_eq!(cut.as_text(), None);
+        assert_eq!(cut.clone().into_text(), Err(cut));
+        let binary = Frame::binary("é");
+        assert_eq!(binary.clone().into_text(), Err(binary));
+    }
+
+    #[test]
+    fn close_and_its_reason() {
+        assert_eq!(Frame::close(CloseCode::NORMAL, "bye").close_reason(), Some((CloseCode::NORMAL, "bye")));
+        assert_eq!(Frame::close(CloseCode::NO_STATUS, "").close_reason(), Some((CloseCode::NO_STATUS, "")));
+        assert_eq!(Frame::close(CloseCode::ABNORMAL, "").close_reason(), None);
+        assert_eq!(Frame::ping("bye").close_reason(), None);
+        let long = Frame::close(CloseCode::NORMAL, &"é".repeat(100));
+        assert_eq!(long.data.len(), 2 + 122);
+        assert_eq!(long.close_reason(), Some((CloseCode::NORMAL, &*"é".repeat(61))));
+    }
+
+    #[test]
+    fn whole_or_not() {
+        assert!(Frame::text("a").is_whole() && Frame::ping("").is_whole() && Frame::ping("").is_control());
+        assert!(!Frame::text("a").more().is_whole() && !Frame::continuation("a").is_whole());
     }
 }
