@@ -266,9 +266,6 @@ impl Pipeline {
     pub fn wrote(&mut self, progress: bool, now: Instant) {
         if self.base.output.is_empty() {
             self.stalled = None;
-            if self.eof && self.base.phase == Phase::Finishing {
-                self.base.phase = Phase::Done;
-            }
         } else if progress || self.stalled.is_none() {
             self.stalled = Some(now);
         }
@@ -299,7 +296,10 @@ impl Pipeline {
     #[inline]
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.base.phase
+        match self.base.phase {
+            Phase::Finishing if self.eof && self.base.output.is_empty() => Phase::Done,
+            phase => phase,
+        }
     }
 
     /// Whether a Close frame has been written: then no frame will follow it.

@@ -185,6 +185,12 @@ impl Codec {
         matches!(self.state, State::Header)
     }
 
+    /// Whether no message is in progress either: the next frame, if nothing is left in the buffer, begins one.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        matches!((&self.state, &self.message), (State::Header, Message::None))
+    }
+
     /// The path of most messages: short, in one frame, and all there. `None`: it is not one of them.
     #[inline]
     fn decode_small(&mut self, src: &mut BytesMut) -> Option<Result<Frame, ProtocolError>> {

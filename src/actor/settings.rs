@@ -1,0 +1,212 @@
+//! Every limit and every default, in one place.
+
+use std::time::Duration;
+
+use crate::http;
+use crate::stage::{AutoPing, AutoPong, Chain, Stage};
+use crate::websocket::{Codec, Role};
+
+/// How a listener and its connections behave. Chained setters; sizes are bytes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The limits and deadlines of HTTP.
+    pub http: http::Settings,
+    pub(crate) websocket: WebSocketSettings,
+    pub(crate) backlog: u32,
+    pub(crate) max_connections: usize,
+    pub(crate) registration: Duration,
+    pub(crate) nodelay: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            http: http::Settings::default(),
+            websocket: WebSocketSettings::default(),
+            backlog: 1024,
+            max_connections: 25_600,
+            registration: Duration::from_secs(1),
+            nodelay: true,
+        }
+    }
+}
+
+impl Settings {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The limits and deadlines of HTTP.
+    #[must_use]
+    pub fn http(mut self, http: http::Settings) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// What holds for websockets whose upgrade says nothing else.
+    #[must_use]
+    pub fn websocket(mut self, websocket: WebSocketSettings) -> Self {
+        self.websocket = websocket;
+        self
+    }
+
+    /// How many connections may wait to be accepted: 1024.
+    #[must_use]
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = connections;
+        self
+    }
+
+    /// How many connections a worker may have at a time: 25 600. While all have as many, none is accepted.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// How long a [`Connected`](super::Connected) may wait for its [`Register`](super::Register): 1 s. Then the connection is closed.
+    #[must_use]
+    pub fn registration_timeout(mut self, within: Duration) -> Self {
+        self.registration = within;
+        self
+    }
+
+    /// Whether `TCP_NODELAY` is set: it is. All that is sent in one turn leaves in one write anyway.
+    #[must_use]
+    pub fn tcp_nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = nodelay;
+        self
+    }
+}
+
+/// How a websocket behaves. Chained setters; sizes are bytes.
+#[derive(Clone, Debug)]
+pub struct WebSocketSettings {
+    pub(crate) frame_size: u64,
+    pub(crate) message_size: u64,
+    pub(crate) fragments: u32,
+    pub(crate) message_within: Duration,
+    pub(crate) soft: usize,
+    pub(crate) hard: usize,
+    pub(crate) window: usize,
+    pub(crate) closing: Duration,
+    pub(crate) write_stall: Duration,
+    pub(crate) ping: Option<Duration>,
+}
+
+impl Default for WebSocketSettings {
+    fn default() -> Self {
+        Self {
+            frame_size: 1 << 20,
+            message_size: 8 << 20,
+            fragments: 16_384,
+            message_within: Duration::from_secs(60),
+            soft: 64 << 10,
+            hard: 1 << 20,
+            window: 256 << 10,
+            closing: Duration::from_secs(5),
+            write_stall: Duration::from_secs(30),
+            ping: Some(Duration::from_secs(20)),
+        }
+    }
+}
+
+impl WebSocketSettings {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The payload of a frame read: 1 MiB. A longer one: close 1009, judged on its header.
+    #[must_use]
+    pub fn frame_size_limit(mut self, bytes: u64) -> Self {
+        self.frame_size = bytes;
+        self
+    }
+
+    /// A message read, all its fragments together: 8 MiB. A longer one: close 1009, at the header of the fragment that crosses.
+    #[must_use]
+    pub fn message_size_limit(mut self, bytes: u64) -> Self {
+        self.message_size = bytes;
+        self
+    }
+
+    /// Frames and messages of any size, in any number of fragments: a peer can fill the memory.
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        self.frame_size_limit(u64::MAX).message_size_limit(u64::MAX).fragments_limit(u32::MAX)
+    }
+
+    /// How many fragments a message may have: 16 384. More: close 1008.
+    #[must_use]
+    pub fn fragments_limit(mut self, fragments: u32) -> Self {
+        self.fragments = fragments;
+        self
+    }
+
+    /// How long a message may be incomplete: 60 s. Longer: close 1008.
+    #[must_use]
+    pub fn message_timeout(mut self, within: Duration) -> Self {
+        self.message_within = within;
+        self
+    }
+
+    /// Unsent bytes: above `soft` (64 KiB) nothing is read, and [`Drained`](super::Drained) follows later; a frame offered at or above
+    /// `hard` (1 MiB) closes the websocket with 1008.
+    #[must_use]
+    pub fn unsent_limits(mut self, soft: usize, hard: usize) -> Self {
+        self.soft = soft;
+        self.hard = hard.max(1);
+        self
+    }
+
+    /// Bytes that a handler may have in hand: 256 KiB. Above, nothing is read.
+    #[must_use]
+    pub fn window(mut self, bytes: usize) -> Self {
+        self.window = bytes;
+        self
+    }
+
+    /// How long the closing handshake may take: 5 s. Longer: the connection is cut.
+    #[must_use]
+    pub fn closing_timeout(mut self, within: Duration) -> Self {
+        self.closing = within;
+        self
+    }
+
+    /// How long output may make no progress: 30 s. Longer: the connection is cut.
+    #[must_use]
+    pub fn write_stall(mut self, within: Duration) -> Self {
+        self.write_stall = within;
+        self
+    }
+
+    /// How often the default stages ping: every 20 s, and close with 1011 if nothing at all was read for as long after it. `None`: never.
+    #[must_use]
+    pub fn ping_every(mut self, every: Option<Duration>) -> Self {
+        self.ping = every;
+        self
+    }
+
+    /// The seed's own values: no ping, no limit that its `Int.MaxValue` did not set.
+    #[must_use]
+    pub fn seed_compatible() -> Self {
+        let limit = i32::MAX as u64;
+        Self::default().frame_size_limit(limit).message_size_limit(limit).fragments_limit(u32::MAX).ping_every(None)
+    }
+
+    pub(crate) fn codec(&self, role: Role) -> Codec {
+        Codec::new(role).frame_size_limit(self.frame_size).message_size_limit(self.message_size).fragments_limit(self.fragments)
+    }
+
+    /// The stages that a websocket has unless told otherwise: `AutoPing` then `AutoPong`.
+    pub(crate) fn default_stages(&self) -> Chain {
+        match self.ping {
+            Some(every) => AutoPing::every(every).then(AutoPong),
+            None => Chain::of(AutoPong),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The stream of one connection: what is read and written, and the buffers of the arbiter that it is read and written through.
+//!
+//! A connection at rest owns no buffer. Reading goes to a buffer that the arbiter keeps; what is decoded from it are slices of it, and
+//! it is used again from the start when the last of them has been dropped. Writing is put together in another one; what the socket does
+//! not take is kept by the connection, in memory of its own size.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio_util::io::poll_read_buf;
+
+use super::roster::Seat;
+use crate::output::Output;
+
+/// How much is read at most in one go.
+pub(crate) const READ: usize = 64 << 10;
+/// With less room than this, a read buffer is spent.
+const ROOM: usize = 16 << 10;
+/// Spent read buffers that are kept until what was decoded from them is dropped.
+const RESTING: usize = 8;
+/// Pieces in one vectored write.
+const SLICES: usize = 32;
+
+/// A TCP stream, and its seat at the listener that accepted it.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    stream: TcpStream,
+    seat: Seat,
+    pub(crate) remote: SocketAddr,
+    pub(crate) local: SocketAddr,
+    finished: bool,
+}
+
+impl Transport {
+    pub(crate) fn new(stream: TcpStream, seat: Seat) -> io::Result<Self> {
+        let (remote, local) = (stream.peer_addr()?, stream.local_addr()?);
+        Ok(Self { stream, seat, remote, local, finished: false })
+    }
+
+    pub(crate) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Whether there may be something to read. Cheap: nothing is asked of the operating system.
+    #[inline]
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_read_ready(cx)
+    }
+
+    /// Reads into the room that `buffer` has. 0 is the peer's FIN.
+    #[inline]
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+        poll_read_buf(Pin::new(&mut self.stream), cx, buffer)
+    }
+
+    /// Writes as much as the socket takes. Ready when nothing is left, or with the error that ends the connection; `progress` tells
+    /// whether anything was taken.
+    #[inline]
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, output: &mut Output, progress: &mut bool) -> Poll<io::Result<()>> {
+        while !output.is_empty() {
+            let stream = Pin::new(&mut self.stream);
+            let written = if output.is_contiguous() {
+                ready!(stream.poll_write(cx, output.front()))?
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let filled = output.slices(&mut slices);
+                ready!(stream.poll_write_vectored(cx, &slices[..filled]))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            *progress = true;
+            output.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends FIN, once.
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) {
+        if !self.finished {
+            self.finished = true;
+            let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+        }
+    }
+
+    /// Writes these bytes if the socket takes them at once: the last words of a connection whose arbiter stops.
+    pub(crate) fn last_words(&mut self, output: &mut Output, words: &[u8]) {
+        if output.is_empty() && !self.finished {
+            let _ = self.stream.try_write(words);
+        }
+    }
+}
+
+/// The buffers of one arbiter.
+struct Buffers {
+    read: BytesMut,
+    resting: Vec<BytesMut>,
+    write: BytesMut,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> =
+        const { RefCell::new(Buffers { read: BytesMut::new(), resting: Vec::new(), write: BytesMut::new() }) };
+}
+
+/// Takes the arbiter's read buffer: empty, with room. To be [given back](give_read_buffer).
+#[inline]
+pub(crate) fn take_read_buffer() -> BytesMut {
+    BUFFERS.with_borrow_mut(|buffers| {
+        let mut buffer = std::mem::take(&mut buffers.read);
+        if buffer.capacity() - buffer.len() >= ROOM || buffer.try_reclaim(READ) {
+            return buffer;
+        }
+        if buffers.resting.len() == RESTING {
+            buffers.resting.remove(0);
+        }
+        if buffer.capacity() > 0 {
+            buffers.resting.push(buffer);
+        }
+        match buffers.resting.iter_mut().position(|buffer| buffer.try_reclaim(READ)) {
+            Some(at) => buffers.resting.swap_remove(at),
+            None => BytesMut::with_capacity(READ),
+        }
+    })
+}
+
+#[inline]
+pub(crate) fn give_read_buffer(mut buffer: BytesMut) {
+    buffer.clear();
+    BUFFERS.with_borrow_mut(|buffers| buffers.read = buffer);
+}
+
+/// Lends the arbiter's write buffer to `output`, unless it has one of its own.
+#[inline]
+pub(crate) fn lend_write_buffer(output: &mut Output) {
+    BUFFERS.with_borrow_mut(|buffers| {
+        if buffers.write.capacity() < ROOM && !buffers.write.try_reclaim(READ) {
+            buffers.write = BytesMut::with_capacity(READ);
+        }
+        output.lend_buffer(&mut buffers.write);
+    });
+}
+
+/// Takes the write buffer back, or what has grown in its place: the larger one stays.
+#[inline]
+pub(crate) fn take_write_buffer(output: &mut Output) {
+    let buffer = output.take_buffer();
+    BUFFERS.with_borrow_mut(|buffers| {
+        if buffer.capacity() > buffers.write.capacity() && buffer.capacity() <= 16 * READ {
+            buffers.write = buffer;
+        }
+    });
+}

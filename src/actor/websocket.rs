@@ -1,0 +1,526 @@
+//! The actor of one websocket: a [`Pipeline`] and the transport it took over from HTTP.
+//!
+//! It works in *turns*. A turn takes what handlers have said, reads what has come, hands what that brings to the handler, and writes what is
+//! to be written, once. Everything that decides anything is in the pipeline; here are the waiting and the waking.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, Message};
+use bytes::BytesMut;
+use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep_until};
+
+use super::delivery::{Delivery, deliveries};
+use super::messages::{Closed, Drained, Received, RoundTripTime};
+use super::settings::WebSocketSettings;
+use super::socket::{Line, Signal, Signals, Socket};
+use super::transport::{self, Transport};
+use super::upstream::Upstream;
+use crate::stage::{By, Chain, Close, Command, Event, Outcome, Phase, Pipeline};
+use crate::websocket::{CloseCode, Frame, Role};
+
+/// Reads in one turn: then others on this arbiter have theirs.
+const READS: usize = 4;
+/// From this many missing bytes on, a frame is read straight into memory of its own.
+const LARGE: usize = 16 << 10;
+/// How often a handler that was given by its address is looked after.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The actor behind a [`Socket`]. It is started by an upgrade, and ends with its connection.
+pub struct WebSocket {
+    pipeline: Pipeline,
+    transport: Transport,
+    line: Arc<Line>,
+    upstream: Option<Box<dyn Upstream<Delivery>>>,
+    role: Role,
+    soft: usize,
+    window: usize,
+    /// The beginning of a frame that is not all there.
+    partial: BytesMut,
+    /// Who waits for the output to have been written up to a position.
+    acks: VecDeque<(u64, oneshot::Sender<()>)>,
+    /// More than the soft limit waited at the end of the last turn: [`Drained`] is owed.
+    flooded: bool,
+    /// Nothing was read, as more than the soft limit waited.
+    held: bool,
+    /// [`Closed`] has been told.
+    told: bool,
+    timer: Timer,
+    /// When to look after the handler.
+    look: Option<Instant>,
+}
+
+/// One timer, armed again only when it has rung or something is due sooner.
+#[derive(Default)]
+pub(crate) struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: Option<Instant>,
+}
+
+impl Timer {
+    /// Whether a deadline may have come.
+    #[inline]
+    pub(crate) fn rings(&self, now: Instant) -> bool {
+        self.armed.is_some_and(|armed| armed <= now)
+    }
+
+    /// Wakes the task at the deadline, or somewhat before.
+    pub(crate) fn arm(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut TaskContext<'_>) {
+        let Some(deadline) = deadline else { return };
+        if self.armed.is_some_and(|armed| armed <= deadline && armed > now) {
+            return;
+        }
+        self.armed = Some(deadline);
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                sleep.as_mut().reset(deadline.into());
+                sleep
+            }
+            none => none.insert(Box::pin(sleep_until(deadline.into()))),
+        };
+        if sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+/// What an upgrade hands over.
+pub(crate) struct Takeover {
+    pub(crate) transport: Transport,
+    pub(crate) role: Role,
+    pub(crate) settings: WebSocketSettings,
+    /// Nearest the handler first, down to and with the closing stage.
+    pub(crate) chain: Chain,
+    pub(crate) unsent: crate::output::Output,
+    pub(crate) unread: BytesMut,
+    pub(crate) upstream: Option<Box<dyn Upstream<Delivery>>>,
+    pub(crate) first: Vec<FirstWords>,
+}
+
+/// What the handler hears before all else, once there is a socket to come with it.
+pub(crate) type FirstWords = Box<dyn FnOnce(Socket) -> Delivery + Send>;
+
+impl WebSocket {
+    /// Starts the actor on this arbiter.
+    pub(crate) fn take_over(takeover: Takeover) {
+        let Takeover { transport, role, settings, chain, unsent, unread, mut upstream, first } = takeover;
+        let now = Instant::now();
+        let line = Line::new(transport.seat().id(), settings.hard, None);
+        let keys: crate::stage::Masks = match role {
+            Role::Server => Box::new(|| [0; 4]),
+            Role::Client => Box::new(rand::random),
+        };
+        let mut pipeline = Pipeline::new(settings.codec(role), keys, chain, now)
+            .message_within(settings.message_within)
+            .stall_within(settings.write_stall)
+            .linger(settings.closing);
+        pipeline.take_over(unsent);
+        transport.seat().take(&line);
+        let mut look = None;
+        if let Some(upstream) = &mut upstream {
+            upstream.attach(line.clone());
+            look = upstream.must_be_asked().then(|| now + LOOK);
+        }
+        let mut websocket = Self {
+            pipeline,
+            transport,
+            line,
+            upstream,
+            role,
+            soft: settings.soft,
+            window: settings.window,
+            partial: unread,
+            acks: VecDeque::new(),
+            flooded: false,
+            held: false,
+            told: false,
+            timer: Timer::default(),
+            look,
+        };
+        Self::create(move |ctx| {
+            ctx.set_mailbox_capacity(0);
+            ctx.spawn(Driver);
+            let mut deliveries = deliveries::get();
+            for words in first {
+                let socket = websocket.hand_out(0);
+                deliveries.push_back(words(socket));
+            }
+            // What came behind the handshake is the first that is read.
+            if !websocket.partial.is_empty() {
+                let mut unread = std::mem::take(&mut websocket.partial);
+                websocket.receive(&mut unread, now);
+                websocket.keep(&unread);
+            }
+            websocket.collect(&mut deliveries);
+            websocket.deliver(deliveries);
+            websocket
+        });
+    }
+
+    /// A socket that stands for a message of that many bytes.
+    #[inline]
+    fn hand_out(&self, payload: usize) -> Socket {
+        let worth = Line::worth(payload);
+        self.line.hand_out(worth);
+        Socket::new(self.line.clone(), worth)
+    }
+
+    /// One turn. Ready when all is over.
+    fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let now = Instant::now();
+        // In this order: what was said before the last credit came back is among what is taken then.
+        let answered = self.line.in_hand() == 0;
+        let (entries, signals) = self.line.take(cx.waker());
+        if !signals.is_empty() {
+            self.heed(signals, now);
+        }
+        self.say(entries, now);
+        if self.pipeline.is_unsettled() && answered {
+            self.pipeline.settle(now);
+        }
+        if self.timer.rings(now) {
+            self.guarded(now, |pipeline| pipeline.handle_timeout(now));
+            self.look_after(now);
+        }
+        let mut deliveries = deliveries::get();
+        self.read(&mut deliveries, now, cx);
+        self.collect(&mut deliveries);
+        self.deliver(deliveries);
+        self.settle(now);
+        if self.write(now, cx).is_break() {
+            self.pipeline.lost(now);
+        }
+        let mut late = deliveries::get();
+        self.collect(&mut late);
+        self.drained(&mut late);
+        self.deliver(late);
+        match self.pipeline.phase() {
+            Phase::Open => {}
+            Phase::Finishing if self.pipeline.output().is_empty() => self.transport.finish(cx),
+            Phase::Finishing => {}
+            Phase::Done => return Poll::Ready(()),
+        }
+        let deadline = [self.pipeline.deadline(), self.look].into_iter().flatten().min();
+        self.timer.arm(deadline, now, cx);
+        Poll::Pending
+    }
+
+    /// Signals from outside.
+    fn heed(&mut self, signals: Signals, now: Instant) {
+        if signals.has(Signal::Check) {
+            self.look = self.look.map(|_| now);
+            self.look_after(now);
+        }
+        if signals.has(Signal::HandlerGone) {
+            self.handler_is_gone(now);
+        }
+        if signals.has(Signal::Overflow) {
+            self.pipeline.fail(CloseCode::POLICY_VIOLATION, "too much is unsent: the peer does not read fast enough", now);
+        }
+        if signals.has(Signal::GoAway) {
+            let close = Close::new(CloseCode::GOING_AWAY, "the server is shutting down");
+            self.guarded(now, |pipeline| pipeline.command(Command::Close(close), now));
+        }
+        if signals.has(Signal::Abort) {
+            self.pipeline.lost(now);
+        }
+    }
+
+    /// What handlers have said, down the stages.
+    #[inline]
+    fn say(&mut self, mut entries: VecDeque<super::socket::Entry>, now: Instant) {
+        if entries.is_empty() {
+            return;
+        }
+        transport::lend_write_buffer(self.pipeline.output());
+        let acks = &mut self.acks;
+        let spoken = catch_unwind(AssertUnwindSafe(|| {
+            for entry in entries.drain(..) {
+                let closed = self.pipeline.has_closed();
+                self.pipeline.command(entry.command, now);
+                if let Some(ack) = entry.ack
+                    && !closed
+                {
+                    acks.push_back((self.pipeline.output().end(), ack));
+                }
+            }
+        }));
+        if spoken.is_err() {
+            self.pipeline.panicked(now);
+        }
+        Line::done_with(entries);
+    }
+
+    /// Reads while there is something, unless the handler has too much in hand or the peer does not take what is written.
+    fn read(&mut self, deliveries: &mut VecDeque<Delivery>, now: Instant, cx: &mut TaskContext<'_>) {
+        for _ in 0..READS {
+            if !self.may_read(now) {
+                return;
+            }
+            match self.transport.poll_readable(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return self.pipeline.lost(now),
+            }
+            match self.read_once(now, cx) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(0)) => return self.guarded(now, |pipeline| pipeline.receive_eof(now)),
+                Poll::Ready(Ok(_)) => self.collect(deliveries),
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
+                    return self.pipeline.lost(now);
+                }
+            }
+        }
+        // There may be more; the others first.
+        cx.waker().wake_by_ref();
+    }
+
+    fn read_once(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
+        let missing = self.pipeline.missing(self.partial.len());
+        if missing >= LARGE && !self.partial.is_empty() {
+            // As much memory as has been read already, at most: what a peer announces costs it nothing.
+            self.partial.reserve(missing.min(self.partial.len().max(transport::READ)));
+            let mut partial = std::mem::take(&mut self.partial);
+            let read = self.transport.poll_read(cx, &mut partial);
+            if let Poll::Ready(Ok(1..)) = read {
+                self.receive(&mut partial, now);
+            }
+            self.partial = partial;
+            return read;
+        }
+        let mut buffer = transport::take_read_buffer();
+        let had = self.partial.len();
+        if had > 0 {
+            buffer.extend_from_slice(&self.partial);
+        }
+        let read = self.transport.poll_read(cx, &mut buffer);
+        if let Poll::Ready(Ok(1..)) = read {
+            let mut arrived = buffer.split();
+            self.receive(&mut arrived, now);
+            self.keep(&arrived);
+        }
+        transport::give_read_buffer(buffer);
+        read
+    }
+
+    #[inline]
+    fn receive(&mut self, bytes: &mut BytesMut, now: Instant) {
+        transport::lend_write_buffer(self.pipeline.output());
+        self.guarded(now, |pipeline| pipeline.receive(bytes, now));
+    }
+
+    /// Keeps the beginning of a frame, in memory of its own.
+    #[inline]
+    fn keep(&mut self, rest: &[u8]) {
+        if rest.is_empty() {
+            self.partial = BytesMut::new();
+        } else {
+            self.partial.clear();
+            self.partial.extend_from_slice(rest);
+        }
+    }
+
+    fn may_read(&mut self, now: Instant) -> bool {
+        if !self.pipeline.wants_read() {
+            return false;
+        }
+        // Over already: what comes is thrown away, and nobody has it in hand.
+        if self.pipeline.phase() == Phase::Finishing {
+            return true;
+        }
+        self.held = self.pipeline.output().len() > self.soft;
+        let may = !self.held && (self.line.in_hand() <= self.window || self.line.wake_below(self.window / 2 + 1));
+        self.pipeline.suspend(!may, now);
+        may
+    }
+
+    /// The verdict that waits takes effect if nobody has anything in hand.
+    fn settle(&mut self, now: Instant) {
+        if self.pipeline.is_unsettled() && self.line.wake_below(1) && self.line.is_empty() {
+            self.pipeline.settle(now);
+        }
+    }
+
+    /// Takes the pipeline's events, each with its sender.
+    #[inline]
+    fn collect(&mut self, deliveries: &mut VecDeque<Delivery>) {
+        while let Some(event) = self.pipeline.poll_event() {
+            match event {
+                Event::Frame(frame) if self.upstream.is_some() => {
+                    let sender = self.hand_out(frame.data.len());
+                    deliveries.push_back(Delivery::Frame(Received { message: frame, sender }));
+                }
+                Event::RoundTripTime(time) => {
+                    let sender = Socket::new(self.line.clone(), 0);
+                    deliveries.push_back(Delivery::RoundTripTime(Received { message: RoundTripTime(time), sender }));
+                }
+                Event::Closed(outcome) => deliveries.extend(self.closed(outcome)),
+                Event::Frame(_) | Event::Failed(_) | Event::Ended => {}
+            }
+        }
+    }
+
+    fn closed(&mut self, outcome: Outcome) -> Option<Delivery> {
+        if std::mem::replace(&mut self.told, true) {
+            return None;
+        }
+        let Outcome { code, reason, by, clean } = outcome;
+        let closed = Closed { id: self.line.id(), code, reason, by, clean };
+        tracing::debug!(socket = %closed.id, code = closed.code.0, reason = %closed.reason, ?by, clean, "websocket closed");
+        Some(Delivery::Closed(Received { message: closed, sender: Socket::new(self.line.clone(), 0) }))
+    }
+
+    #[inline]
+    fn deliver(&mut self, mut deliveries: VecDeque<Delivery>) {
+        if !deliveries.is_empty()
+            && let Some(upstream) = &mut self.upstream
+        {
+            upstream.deliver(&mut deliveries);
+        }
+        deliveries::put(deliveries);
+    }
+
+    /// Writes what there is to write. Breaks when the connection is broken.
+    fn write(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> std::ops::ControlFlow<()> {
+        let output = self.pipeline.output();
+        if output.is_empty() {
+            transport::take_write_buffer(output);
+            return std::ops::ControlFlow::Continue(());
+        }
+        let mut progress = false;
+        let result = self.transport.poll_write(cx, output, &mut progress);
+        transport::take_write_buffer(output);
+        let (written, left) = (output.written(), output.len());
+        while self.acks.front().is_some_and(|(position, _)| *position <= written) {
+            let _ = self.acks.pop_front().map(|(_, ack)| ack.send(()));
+        }
+        if let Poll::Ready(Err(error)) = result {
+            tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
+            return std::ops::ControlFlow::Break(());
+        }
+        self.pipeline.wrote(progress, now);
+        // Below the soft limit reading goes on, in the next turn.
+        if left <= self.soft && self.held {
+            cx.waker().wake_by_ref();
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
+    /// Tells the senders how much is unsent, and the handler when there is room again.
+    #[inline]
+    fn drained(&mut self, deliveries: &mut VecDeque<Delivery>) {
+        let unsent = self.line.set_output(self.pipeline.output().len());
+        if unsent > self.soft {
+            self.flooded = true;
+        } else if std::mem::take(&mut self.flooded) {
+            let sender = Socket::new(self.line.clone(), 0);
+            deliveries.push_back(Delivery::Drained(Received { message: Drained, sender }));
+        }
+    }
+
+    /// A stage that panics ends its websocket, and nothing else.
+    #[inline]
+    fn guarded(&mut self, now: Instant, work: impl FnOnce(&mut Pipeline)) {
+        let pipeline = &mut self.pipeline;
+        if catch_unwind(AssertUnwindSafe(|| work(pipeline))).is_err() {
+            tracing::error!(socket = %self.line.id(), "a stage panicked: the websocket is closed with 1011");
+            self.pipeline.panicked(now);
+        }
+    }
+
+    fn look_after(&mut self, now: Instant) {
+        if self.look.is_some_and(|look| look <= now) {
+            self.look = Some(now + LOOK);
+            if self.upstream.as_ref().is_some_and(|upstream| !upstream.connected()) {
+                self.look = None;
+                self.handler_is_gone(now);
+            }
+        }
+    }
+
+    fn handler_is_gone(&mut self, now: Instant) {
+        tracing::warn!(socket = %self.line.id(), "the frame handler is gone: the websocket is closed with 1011");
+        self.pipeline.fail(CloseCode::INTERNAL_ERROR, "the frame handler is gone", now);
+    }
+}
+
+/// The last words: whatever ends the actor, the handler hears [`Closed`], once, and acked sends are answered.
+impl Drop for WebSocket {
+    fn drop(&mut self) {
+        self.line.close();
+        if self.told {
+            return;
+        }
+        let reason = "the arbiter stopped";
+        if let Some(closed) = self.closed(Outcome { code: CloseCode::GOING_AWAY, reason: reason.into(), by: By::Us, clean: false }) {
+            let mut deliveries = deliveries::get();
+            deliveries.push_back(closed);
+            self.deliver(deliveries);
+        }
+        if self.pipeline.phase() == Phase::Open && self.role == Role::Server {
+            let mut words = BytesMut::new();
+            let close = Close::new(CloseCode::GOING_AWAY, reason).frame();
+            if crate::websocket::Codec::new(self.role).encode(&close, || [0; 4], &mut words).is_ok() {
+                self.transport.last_words(self.pipeline.output(), &words);
+            }
+        }
+    }
+}
+
+impl Actor for WebSocket {
+    type Context = Context<Self>;
+}
+
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WebSocket({}, {:?})", self.line.id(), self.pipeline)
+    }
+}
+
+/// Takes turns for as long as the websocket lives.
+struct Driver;
+
+impl ActorFuture<WebSocket> for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, websocket: &mut WebSocket, ctx: &mut Context<WebSocket>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let over = websocket.turn(cx);
+        if over.is_ready() {
+            ctx.stop();
+        }
+        over
+    }
+}
+
+/// As [`Socket::do_send`], for those who only have an address.
+impl Handler<Frame> for WebSocket {
+    type Result = ();
+
+    fn handle(&mut self, frame: Frame, _: &mut Context<Self>) {
+        let _ = self.line.push(Command::Frame(frame), None, true);
+    }
+}
+
+impl Message for Frame {
+    type Result = ();
+}
+
+/// As [`Socket::do_send`], for those who only have an address.
+impl Handler<Close> for WebSocket {
+    type Result = ();
+
+    fn handle(&mut self, close: Close, _: &mut Context<Self>) {
+        let _ = self.line.push(Command::Close(close), None, true);
+    }
+}
+
+impl Message for Close {
+    type Result = ();
+}
