@@ -166,8 +166,7 @@ impl Pattern {
         let port = port.map(str::parse).transpose().ok()?;
         let below = host.starts_with("*.") && host.len() > 2;
         let host = if below { &host[1..] } else { host };
-        let unusable = host.contains('*') || (scheme.is_none() && host.eq_ignore_ascii_case("null"));
-        (!unusable).then(|| Self { scheme, host: host.to_owned(), below, port })
+        (!host.contains('*')).then(|| Self { scheme, host: host.to_owned(), below, port })
     }
 
     fn matches(&self, site: &Site<'_>, secure: bool) -> bool {
