@@ -1,0 +1,704 @@
+//! The server's side of one connection: bytes in, requests out; responses in, bytes out (RFC 9112 §9).
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, EXPECT, UPGRADE};
+use http::{Method, StatusCode, Version};
+
+use super::content::{ContentDecoder, Framing, has_no_content};
+use super::decode::{RequestDecoder, has_token};
+use super::encode::{self, Announced, CONTINUE, HttpDate, LAST_CHUNK, Persistence};
+use super::rate::ContentClock;
+use super::wire::{Closing, Wire};
+use super::{HttpError, HttpRequest, HttpResponse, RespondError, Settings, SwitchError};
+use crate::output::Output;
+
+/// Which request of its connection: 0 is the first. An answer names the request it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestNumber(pub(super) u64);
+
+impl RequestNumber {
+    /// The number as such.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for RequestNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What happens on a [`Server`].
+#[non_exhaustive]
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all events are requests, and each is moved once")]
+pub enum Event {
+    /// A request, complete with its content. It waits for an answer.
+    Request {
+        /// To be named in the answer.
+        number: RequestNumber,
+        /// The request.
+        request: HttpRequest,
+    },
+    /// A request has not been answered in time. It still can be, for [`Settings::timeout_timeout`].
+    TimedOut {
+        /// The request that waits.
+        number: RequestNumber,
+    },
+    /// The peer broke HTTP or a limit. The connection ends; where an answer is due it is on its way.
+    Failed(HttpError),
+}
+
+/// What [`Server::into_switched`] leaves of the connection.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct Parts {
+    /// What waits to be written; the head of the 101 comes last.
+    pub output: Output,
+    /// What came behind the request: bytes of the new protocol.
+    pub unread: BytesMut,
+    /// The request that asked for the upgrade.
+    pub request: HttpRequest,
+    /// Whether the peer has sent FIN already.
+    pub eof: bool,
+}
+
+/// A request in hand.
+#[derive(Debug)]
+struct Exchange {
+    method: Method,
+    version: Version,
+    /// Whether the connection closes behind the response.
+    close: bool,
+    /// When the request was complete.
+    since: Instant,
+    /// Whether `TimedOut` has been told.
+    told: bool,
+    answer: Answer,
+    /// The request, if it asks for an upgrade.
+    upgrade: Option<Box<HttpRequest>>,
+    /// What is to be written when the earlier responses have been.
+    held: Vec<Bytes>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Awaited,
+    /// Chunks are to come; how they are written.
+    Streaming(Chunks),
+    Complete,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chunks {
+    /// With the chunked transfer coding.
+    Framed,
+    /// As they are, until the connection closes: HTTP/1.0.
+    Bare,
+    /// Not at all: the answer to HEAD, 204, 304.
+    Dropped,
+}
+
+/// A request whose content is coming.
+#[derive(Debug)]
+struct Incoming {
+    request: HttpRequest,
+    decoder: ContentDecoder,
+    clock: ContentClock,
+    /// Whether `100 Continue` waits for the responses to earlier requests.
+    continue_due: bool,
+}
+
+/// The server's side of one HTTP/1.1 connection, without I/O and clock.
+///
+/// After each call: take all events, write [`output`](Self::output), heed [`closing`](Self::closing) and
+/// [`wants_read`](Self::wants_read), and arm a timer for [`deadline`](Self::deadline).
+#[derive(Debug)]
+pub struct Server {
+    settings: Arc<Settings>,
+    wire: Wire,
+    /// What has come and is not parsed yet.
+    input: BytesMut,
+    decoder: RequestDecoder,
+    /// When the first byte of the head came that is incomplete.
+    head_since: Option<Instant>,
+    incoming: Option<Box<Incoming>>,
+    /// Requests in hand, oldest first; the oldest has the number `oldest`.
+    exchanges: VecDeque<Exchange>,
+    oldest: u64,
+    /// Whether no further request is taken: the newest one closes the connection.
+    last: bool,
+    events: VecDeque<Event>,
+    /// The wall-clock time and when it was told, for the answers that we give by ourselves.
+    clock: Option<(Instant, HttpDate)>,
+}
+
+impl Server {
+    /// A connection that was accepted just now. Settings can be given as such, or shared as an `Arc`.
+    #[must_use]
+    pub fn new(settings: impl Into<Arc<Settings>>, now: Instant) -> Self {
+        Self {
+            settings: settings.into(),
+            wire: Wire::new(now),
+            input: BytesMut::new(),
+            decoder: RequestDecoder::default(),
+            head_since: None,
+            incoming: None,
+            exchanges: VecDeque::new(),
+            oldest: 0,
+            last: false,
+            events: VecDeque::new(),
+            clock: None,
+        }
+    }
+
+    /// The same connection, told the wall-clock time: without it, error answers before the first response carry no `Date`.
+    #[must_use]
+    pub fn with_date(mut self, date: &HttpDate, now: Instant) -> Self {
+        self.clock = Some((now, *date));
+        self
+    }
+
+    /// Takes what was read. What is complete becomes events, whose content and header values are slices of `bytes`; what is not is
+    /// copied, so that no large read buffer is retained.
+    pub fn receive(&mut self, bytes: BytesMut, now: Instant) {
+        self.wire.active = now;
+        if !self.wire.is_open() {
+            return;
+        }
+        let lent = self.input.is_empty();
+        if lent {
+            self.input = bytes;
+        } else {
+            self.input.extend_from_slice(&bytes);
+        }
+        self.parse(now);
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        } else if lent {
+            self.input = BytesMut::from(&self.input[..]);
+        }
+    }
+
+    /// Takes the peer's FIN: requests in hand are answered, then the connection closes (RFC 9112 §9.6).
+    pub fn receive_eof(&mut self, now: Instant) {
+        self.wire.received_eof();
+        self.parse(now);
+    }
+
+    /// The next event, if there is one.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Answers a request. The response leaves when those to earlier requests have; the next request is parsed then.
+    ///
+    /// # Errors
+    ///
+    /// When the request is not in hand (any more), or the status is 1xx. Nothing has changed then.
+    pub fn respond(&mut self, number: RequestNumber, response: HttpResponse, date: &HttpDate, now: Instant) -> Result<(), RespondError> {
+        let index = self.awaiting(number, &response)?;
+        self.clock = Some((now, *date));
+        self.answer(index, response, now);
+        Ok(())
+    }
+
+    /// Begins a response whose length is not known: chunked, or in HTTP/1.0 ended by closing (RFC 9112 §7.1). Its content, if it has
+    /// any, is the first chunk.
+    ///
+    /// # Errors
+    ///
+    /// As [`respond`](Self::respond).
+    pub fn start(&mut self, number: RequestNumber, response: HttpResponse, date: &HttpDate, now: Instant) -> Result<(), RespondError> {
+        let index = self.awaiting(number, &response)?;
+        self.clock = Some((now, *date));
+        let exchange = &mut self.exchanges[index];
+        let bodiless = has_no_content(&exchange.method, response.status);
+        let announced = encode::announced(&exchange.method, exchange.version, response.status, None);
+        let chunks = match announced {
+            _ if bodiless => Chunks::Dropped,
+            Announced::Chunked => Chunks::Framed,
+            _ => {
+                exchange.close = true;
+                Chunks::Bare
+            }
+        };
+        exchange.answer = Answer::Streaming(chunks);
+        self.put_head(index, &response, announced, now);
+        self.put_chunk(index, chunks, response.content, now);
+        Ok(())
+    }
+
+    /// Appends to a streamed response. Empty chunks are passed over: an empty chunk would end the content.
+    ///
+    /// # Errors
+    ///
+    /// When no response to this request is being streamed. Nothing has changed then.
+    pub fn chunk(&mut self, number: RequestNumber, bytes: Bytes, now: Instant) -> Result<(), RespondError> {
+        let (index, chunks) = self.streaming(number)?;
+        self.put_chunk(index, chunks, bytes, now);
+        Ok(())
+    }
+
+    /// Ends a streamed response.
+    ///
+    /// # Errors
+    ///
+    /// As [`chunk`](Self::chunk).
+    pub fn finish(&mut self, number: RequestNumber, now: Instant) -> Result<(), RespondError> {
+        let (index, chunks) = self.streaming(number)?;
+        if chunks == Chunks::Framed {
+            self.put(index, Bytes::from_static(LAST_CHUNK), now);
+        }
+        self.exchanges[index].answer = Answer::Complete;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Whether [`into_switched`](Self::into_switched) would go now: the request asks for an upgrade, and all earlier ones are answered.
+    #[must_use]
+    pub fn can_switch(&self, number: RequestNumber) -> bool {
+        self.check_switch(number).is_ok()
+    }
+
+    /// Leaves HTTP (RFC 9110 §7.8): writes the 101, and hands out all that a new protocol needs.
+    ///
+    /// # Errors
+    ///
+    /// When the request is not in hand, did not ask for it or must wait its turn, or the status is not 101. The connection is given back
+    /// as it was.
+    #[expect(clippy::result_large_err, reason = "the connection goes on, and is moved once in its life")]
+    pub fn into_switched(
+        mut self,
+        number: RequestNumber,
+        response: HttpResponse,
+        date: &HttpDate,
+        now: Instant,
+    ) -> Result<Parts, (Self, SwitchError)> {
+        let error = match self.check_switch(number) {
+            Err(error) => error,
+            Ok(()) if response.status != StatusCode::SWITCHING_PROTOCOLS => SwitchError::Status,
+            Ok(()) => match self.exchanges.pop_front().and_then(|exchange| exchange.upgrade) {
+                Some(request) => {
+                    let server = self.settings.server_header.as_ref();
+                    let out = self.wire.writing(now).tail();
+                    encode::response_head(out, &response, Announced::Nothing, Persistence::Switch, Some(date), server);
+                    return Ok(Parts { output: self.wire.output, unread: self.input, request: *request, eof: self.wire.eof });
+                }
+                None => SwitchError::NotAsked,
+            },
+        };
+        Err((self, error))
+    }
+
+    /// What waits to be written. Report progress to [`wrote`](Self::wrote).
+    #[must_use]
+    pub fn output(&mut self) -> &mut Output {
+        &mut self.wire.output
+    }
+
+    /// To be called after bytes of [`output`](Self::output) have been written: resumes what had to wait for it.
+    pub fn wrote(&mut self, now: Instant) {
+        self.wire.wrote(now);
+        if !self.input.is_empty() {
+            self.parse(now);
+        }
+    }
+
+    /// Whether bytes should be read for HTTP's sake. False while the requests in hand are as many as allowed and enough waits behind
+    /// them, and after the end; what [`Closing::AfterFlush`] asks to be read is discarded.
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        let enough = self.is_paused() && self.input.len() >= self.settings.head_limit;
+        self.wire.is_open() && !self.wire.eof && !enough
+    }
+
+    /// Whether the connection ends, and how.
+    #[must_use]
+    pub fn closing(&self) -> Closing {
+        self.wire.closing()
+    }
+
+    /// Ends the connection when the requests in hand have been answered; no further request is taken.
+    pub fn close_gracefully(&mut self, now: Instant) {
+        self.last = true;
+        self.incoming = None;
+        self.head_since = None;
+        match self.exchanges.back_mut() {
+            Some(exchange) => exchange.close = true,
+            None => self.end(now),
+        }
+    }
+
+    /// How many requests wait for their answer or its end.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless something else happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let wire = self.wire.deadline(&self.settings);
+        if !self.wire.is_open() {
+            return wire;
+        }
+        let exchanges = self.exchanges.iter().filter_map(|exchange| self.answer_deadline(exchange));
+        [wire, self.head_deadline(), self.content_deadline(), self.idle_deadline()].into_iter().flatten().chain(exchanges).min()
+    }
+
+    /// Does what is due. To be called at [`deadline`](Self::deadline); at other times it does no harm.
+    pub fn handle_timeout(&mut self, now: Instant, date: &HttpDate) {
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        self.clock = Some((now, *date));
+        let open = self.wire.is_open();
+        if self.wire.handle_timeout(now, &self.settings) && open {
+            self.clear();
+            self.events.push_back(Event::Failed(HttpError::WriteTimeout));
+        }
+        if !self.wire.is_open() {
+            return;
+        }
+        if due(self.head_deadline()) {
+            self.fail(HttpError::HeadTimeout, Method::GET, now);
+        } else if due(self.content_deadline()) {
+            self.fail(HttpError::ContentTimeout, Method::GET, now);
+        }
+        let mut index = 0;
+        while let Some(exchange) = self.exchanges.get(index) {
+            if due(self.answer_deadline(exchange)) {
+                if exchange.told || self.settings.timeout_timeout.is_zero() {
+                    self.exchanges[index].close = true;
+                    self.answer(index, overdue(), now);
+                    // The answer may have let others leave: begin again.
+                    index = 0;
+                    continue;
+                }
+                self.exchanges[index].told = true;
+                self.events.push_back(Event::TimedOut { number: RequestNumber(self.oldest + index as u64) });
+                // Both deadlines may have passed.
+                continue;
+            }
+            index += 1;
+        }
+        if self.wire.is_open() && due(self.idle_deadline()) {
+            let inside = !self.exchanges.is_empty();
+            self.end(now);
+            if inside {
+                // A response without its end: an orderly close would complete it in HTTP/1.0.
+                self.wire.abort();
+            }
+        }
+    }
+
+    fn head_deadline(&self) -> Option<Instant> {
+        self.head_since?.checked_add(self.settings.head_timeout)
+    }
+
+    fn content_deadline(&self) -> Option<Instant> {
+        self.incoming.as_ref()?.clock.deadline()
+    }
+
+    fn answer_deadline(&self, exchange: &Exchange) -> Option<Instant> {
+        if exchange.answer != Answer::Awaited {
+            return None;
+        }
+        let more = if exchange.told { self.settings.timeout_timeout } else { Duration::ZERO };
+        exchange.since.checked_add(self.settings.request_timeout.checked_add(more)?)
+    }
+
+    /// Nothing is under way but the connection itself, or a response that its handler has forgotten.
+    fn idle_deadline(&self) -> Option<Instant> {
+        let idle = match self.exchanges.front() {
+            None => self.head_since.is_none() && self.incoming.is_none(),
+            Some(exchange) => matches!(exchange.answer, Answer::Streaming(_)),
+        };
+        if idle { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
+    }
+
+    /// Whether no head is parsed for now.
+    fn is_paused(&self) -> bool {
+        self.last
+            || self.exchanges.len() >= self.settings.pipelining_limit
+            || self.exchanges.back().is_some_and(|exchange| exchange.upgrade.is_some())
+            || self.wire.output.len() > self.settings.output_soft_limit
+    }
+
+    fn parse(&mut self, now: Instant) {
+        while self.wire.is_open() && !self.input.is_empty() {
+            if let Some(incoming) = &mut self.incoming {
+                let before = self.input.len();
+                match incoming.decoder.decode(&mut self.input, &self.settings) {
+                    Ok(None) => {
+                        incoming.clock.received(before - self.input.len(), now, &self.settings);
+                        break;
+                    }
+                    Ok(Some(content)) => {
+                        if let Some(incoming) = self.incoming.take() {
+                            self.accept(HttpRequest { content, ..incoming.request }, now);
+                        }
+                    }
+                    Err(error) => {
+                        let method = incoming.request.method.clone();
+                        self.fail(error, method, now);
+                    }
+                }
+                continue;
+            }
+            if self.is_paused() {
+                return;
+            }
+            match self.decoder.decode(&mut self.input, &self.settings) {
+                Ok(Some(request)) => {
+                    self.head_since = None;
+                    self.take_head(request, now);
+                }
+                Ok(None) => {
+                    // An empty line before the request-line is no beginning.
+                    self.head_since = if self.input.is_empty() { None } else { self.head_since.or(Some(now)) };
+                    break;
+                }
+                Err(error) => self.fail(error, Method::GET, now),
+            }
+        }
+        // What is incomplete now stays so.
+        if self.wire.eof && self.wire.is_open() {
+            self.head_since = None;
+            self.incoming = None;
+            if self.exchanges.is_empty() {
+                self.end(now);
+            }
+        }
+    }
+
+    /// A head is complete: is there content, and does the peer wait to be asked for it (RFC 9110 §10.1.1)?
+    fn take_head(&mut self, request: HttpRequest, now: Instant) {
+        let framing = match Framing::of_request(request.version, &request.headers) {
+            Ok(framing) => framing,
+            Err(error) => return self.fail(error, request.method, now),
+        };
+        let mut expected = false;
+        for value in request.headers.get_all(EXPECT) {
+            if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+                return self.fail(HttpError::Expectation, request.method, now);
+            }
+            expected = request.version != Version::HTTP_10;
+        }
+        if framing == Framing::Length(0) {
+            return self.accept(request, now);
+        }
+        let decoder = match ContentDecoder::new(framing, &self.settings) {
+            Ok(decoder) => decoder,
+            Err(error) => return self.fail(error, request.method, now),
+        };
+        let clock = ContentClock::new(now, &self.settings);
+        self.incoming = Some(Box::new(Incoming { request, decoder, clock, continue_due: expected }));
+        self.ask_for_content(now);
+    }
+
+    /// Writes `100 Continue`, if it is due and nothing must precede it.
+    fn ask_for_content(&mut self, now: Instant) {
+        let Some(incoming) = &mut self.incoming else { return };
+        if incoming.continue_due && self.exchanges.is_empty() {
+            incoming.continue_due = false;
+            incoming.clock = ContentClock::new(now, &self.settings);
+            self.wire.writing(now).put(CONTINUE);
+        }
+    }
+
+    /// A request is complete.
+    fn accept(&mut self, request: HttpRequest, now: Instant) {
+        let close = !persists(&request);
+        let upgrade = request.version != Version::HTTP_10
+            && request.headers.contains_key(UPGRADE)
+            && has_token(&request.headers, &UPGRADE, "websocket");
+        self.last |= close;
+        let number = self.open(Exchange {
+            method: request.method.clone(),
+            version: request.version,
+            close,
+            since: now,
+            told: false,
+            answer: Answer::Awaited,
+            upgrade: upgrade.then(|| Box::new(request.clone())),
+            held: Vec::new(),
+        });
+        self.events.push_back(Event::Request { number, request });
+    }
+
+    fn open(&mut self, exchange: Exchange) -> RequestNumber {
+        let number = RequestNumber(self.oldest + self.exchanges.len() as u64);
+        if self.exchanges.capacity() == 0 {
+            // One is all that most connections ever have.
+            self.exchanges.reserve_exact(1);
+        }
+        self.exchanges.push_back(exchange);
+        number
+    }
+
+    /// The peer broke a rule: it is told so in its turn, and nothing it sends is parsed any more.
+    fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
+        tracing::debug!(%error, "request refused");
+        self.events.push_back(Event::Failed(error));
+        self.last = true;
+        self.head_since = None;
+        self.incoming = None;
+        self.input = BytesMut::new();
+        let _ = self.open(Exchange {
+            method,
+            version: Version::HTTP_11,
+            close: true,
+            since: now,
+            told: false,
+            answer: Answer::Awaited,
+            upgrade: None,
+            held: Vec::new(),
+        });
+        self.answer(self.exchanges.len() - 1, error.into_response(), now);
+    }
+
+    fn index(&self, number: RequestNumber) -> Option<usize> {
+        let index = usize::try_from(number.0.checked_sub(self.oldest)?).ok()?;
+        (index < self.exchanges.len()).then_some(index)
+    }
+
+    fn awaiting(&self, number: RequestNumber, response: &HttpResponse) -> Result<usize, RespondError> {
+        let index = self.index(number).ok_or(RespondError::NotInHand)?;
+        match self.exchanges[index].answer {
+            Answer::Awaited if response.status.is_informational() => Err(RespondError::Interim),
+            Answer::Awaited => Ok(index),
+            Answer::Streaming(_) => Err(RespondError::OutOfTurn),
+            Answer::Complete => Err(RespondError::NotInHand),
+        }
+    }
+
+    fn streaming(&self, number: RequestNumber) -> Result<(usize, Chunks), RespondError> {
+        let index = self.index(number).ok_or(RespondError::NotInHand)?;
+        match self.exchanges[index].answer {
+            Answer::Streaming(chunks) => Ok((index, chunks)),
+            Answer::Awaited => Err(RespondError::OutOfTurn),
+            Answer::Complete => Err(RespondError::NotInHand),
+        }
+    }
+
+    fn check_switch(&self, number: RequestNumber) -> Result<(), SwitchError> {
+        let index = self.index(number).ok_or(SwitchError::NotInHand)?;
+        let exchange = &self.exchanges[index];
+        match (exchange.answer, &exchange.upgrade) {
+            (Answer::Awaited, None) => Err(SwitchError::NotAsked),
+            (Answer::Awaited, Some(_)) if index > 0 => Err(SwitchError::NotYet),
+            (Answer::Awaited, Some(_)) => Ok(()),
+            _ => Err(SwitchError::NotInHand),
+        }
+    }
+
+    fn answer(&mut self, index: usize, response: HttpResponse, now: Instant) {
+        let exchange = &mut self.exchanges[index];
+        exchange.answer = Answer::Complete;
+        exchange.close |= exchange.method == Method::CONNECT && response.status.is_success();
+        let announced = encode::announced(&exchange.method, exchange.version, response.status, Some(response.content.len()));
+        let bodiless = has_no_content(&exchange.method, response.status);
+        self.put_head(index, &response, announced, now);
+        if !bodiless && !response.content.is_empty() {
+            self.put(index, response.content, now);
+        }
+        self.settle(now);
+    }
+
+    fn put_head(&mut self, index: usize, response: &HttpResponse, announced: Announced, now: Instant) {
+        let exchange = &mut self.exchanges[index];
+        exchange.close |= encode::asks_to_close(&response.headers);
+        let persistence = match (exchange.close, exchange.version) {
+            (true, _) => Persistence::Close,
+            (false, Version::HTTP_10) => Persistence::KeepAlive,
+            (false, _) => Persistence::Implied,
+        };
+        let date = self.clock.map(|(then, date)| date.after(now.saturating_duration_since(then)));
+        let server = self.settings.server_header.as_ref();
+        if index == 0 {
+            return encode::response_head(self.wire.writing(now).tail(), response, announced, persistence, date.as_ref(), server);
+        }
+        let mut head = BytesMut::new();
+        encode::response_head(&mut head, response, announced, persistence, date.as_ref(), server);
+        exchange.held.push(head.freeze());
+    }
+
+    fn put_chunk(&mut self, index: usize, chunks: Chunks, bytes: Bytes, now: Instant) {
+        match chunks {
+            _ if bytes.is_empty() => {}
+            Chunks::Dropped => {}
+            Chunks::Bare => self.put(index, bytes, now),
+            Chunks::Framed => {
+                let mut head = BytesMut::with_capacity(18);
+                encode::chunk_head(&mut head, bytes.len());
+                self.put(index, head.freeze(), now);
+                self.put(index, bytes, now);
+                self.put(index, Bytes::from_static(b"\r\n"), now);
+            }
+        }
+    }
+
+    /// Writes bytes of a response, now or in its turn.
+    fn put(&mut self, index: usize, bytes: Bytes, now: Instant) {
+        match index {
+            0 => self.wire.writing(now).push(bytes),
+            _ => self.exchanges[index].held.push(bytes),
+        }
+    }
+
+    /// Lets the responses leave whose turn it is, then takes the requests that waited.
+    fn settle(&mut self, now: Instant) {
+        while self.exchanges.front().is_some_and(|exchange| exchange.answer == Answer::Complete) {
+            let close = self.exchanges.pop_front().is_some_and(|exchange| exchange.close);
+            self.oldest += 1;
+            if close {
+                return self.end(now);
+            }
+            let held = self.exchanges.front_mut().map(|next| std::mem::take(&mut next.held)).unwrap_or_default();
+            for bytes in held {
+                self.wire.writing(now).push(bytes);
+            }
+        }
+        self.ask_for_content(now);
+        if !self.input.is_empty() || self.wire.eof {
+            self.parse(now);
+        }
+    }
+
+    fn end(&mut self, now: Instant) {
+        self.clear();
+        self.wire.end(now);
+    }
+
+    /// Forgets all that cannot come to an end any more. Numbers are not given out twice.
+    fn clear(&mut self) {
+        self.oldest += self.exchanges.len() as u64;
+        self.exchanges = VecDeque::new();
+        self.incoming = None;
+        self.head_since = None;
+        self.input = BytesMut::new();
+        self.last = true;
+    }
+}
+
+/// Whether the connection goes on behind this request (RFC 9112 §9.3).
+fn persists(request: &HttpRequest) -> bool {
+    let headers = &request.headers;
+    if !headers.contains_key(CONNECTION) {
+        return request.version != Version::HTTP_10;
+    }
+    !has_token(headers, &CONNECTION, "close") && (request.version != Version::HTTP_10 || has_token(headers, &CONNECTION, "keep-alive"))
+}
+
+/// The answer that the handler did not give.
+fn overdue() -> HttpResponse {
+    HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR).with_text("The server was not able to produce a timely response.\n")
+}

@@ -1,0 +1,349 @@
+//! Heads: bytes to requests and responses (RFC 9112 §2–§5).
+//!
+//! `httparse` reads the field lines. What it forgives is decided here, before it sees them: [`HeadScan`] accepts CRLF only, and the
+//! first lines are read by hand, since each of their faults has a status of its own.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::uri::Authority;
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
+
+use super::{HttpError, HttpRequest, HttpResponse, Settings};
+
+/// Longest method taken: the longest registered one is `UPDATEREDIRECTREF` no one uses; spray's limit is this too.
+const METHOD_LIMIT: usize = 16;
+
+/// How far the end of a head has been searched for: no byte is looked at twice, however small the pieces are in which it comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeadScan {
+    /// Bytes searched.
+    searched: usize,
+    /// Where the line begins that is being searched.
+    line: usize,
+    /// Where the first line ends, its CRLF included; 0 while it has not.
+    first: usize,
+}
+
+impl HeadScan {
+    /// The end of the head in `input`, the empty line included, and the end of its first line.
+    pub(super) fn find(&mut self, input: &[u8]) -> Result<Option<(usize, usize)>, HttpError> {
+        while let Some(found) = input[self.searched..].iter().position(|&byte| byte == b'\n') {
+            let end = self.searched + found + 1;
+            if end < 2 || input[end - 2] != b'\r' || end - 2 < self.line {
+                return Err(HttpError::BareLineFeed);
+            }
+            let empty = end - 2 == self.line;
+            self.searched = end;
+            self.line = end;
+            match (empty, self.first) {
+                (false, 0) => self.first = end,
+                (false, _) => {}
+                // An empty first line: the caller has removed the one it may ignore.
+                (true, 0) => return Err(HttpError::EmptyLines),
+                (true, first) => return Ok(Some((end, first))),
+            }
+        }
+        self.searched = input.len();
+        Ok(None)
+    }
+}
+
+/// Reads request heads.
+#[derive(Debug, Default)]
+pub(super) struct RequestDecoder {
+    scan: HeadScan,
+    /// Whether the empty line that may precede a request-line has been removed.
+    skipped: bool,
+}
+
+impl RequestDecoder {
+    /// Takes one head off the front of `input`, or nothing while it is incomplete.
+    ///
+    /// The request's strings are slices of the head's bytes.
+    pub(super) fn decode(&mut self, input: &mut BytesMut, settings: &Settings) -> Result<Option<HttpRequest>, HttpError> {
+        // RFC 9112 §2.2: ignore at least one empty line before the request-line. We ignore one.
+        if input.first() == Some(&b'\r') && self.scan.searched == 0 {
+            match input.get(1) {
+                None => return Ok(None),
+                Some(b'\n') if !self.skipped => {
+                    let _ = input.split_to(2);
+                    self.skipped = true;
+                }
+                Some(b'\n') => return Err(HttpError::EmptyLines),
+                Some(_) => return Err(HttpError::RequestLine),
+            }
+        }
+        // Judge the first byte at once: a TLS hello need not wait for the deadline.
+        if input.first().is_some_and(|&byte| !is_token_byte(byte) && byte != b'\r' && byte != b'\n') {
+            return Err(HttpError::RequestLine);
+        }
+        let Some((end, first)) = self.scan.find(input)? else {
+            return match self.too_long(input, settings) {
+                Some(error) => Err(error),
+                None => Ok(None),
+            };
+        };
+        if end > settings.head_limit {
+            // The request-line's own faults come first: they say more.
+            request_line(&input[..first - 2], settings)?;
+            return Err(HttpError::HeadTooLarge);
+        }
+        *self = Self::default();
+        let head = input.split_to(end).freeze();
+        request(&head, first, settings).map(Some)
+    }
+
+    /// The fault of an incomplete head that no further bytes can mend.
+    fn too_long(&self, input: &[u8], settings: &Settings) -> Option<HttpError> {
+        if self.scan.first == 0 {
+            let method = input.iter().take(METHOD_LIMIT + 1).position(|&byte| byte == b' ');
+            return match method {
+                None if input.len() > METHOD_LIMIT => Some(method_fault(&input[..=METHOD_LIMIT])),
+                Some(end) if input.len() > end + 1 + settings.target_limit => {
+                    let target = &input[end + 1..=end + 1 + settings.target_limit];
+                    let longer = !target.contains(&b' ');
+                    if longer {
+                        Some(HttpError::TargetTooLong)
+                    } else {
+                        (input.len() > end + settings.target_limit + 1 + " HTTP/1.1\r\n".len()).then_some(HttpError::RequestLine)
+                    }
+                }
+                _ if input.len() > settings.head_limit => Some(HttpError::HeadTooLarge),
+                _ => None,
+            };
+        }
+        (input.len() >= settings.head_limit).then(|| match request_line(&input[..self.scan.first - 2], settings) {
+            Ok(_) => HttpError::HeadTooLarge,
+            Err(error) => error,
+        })
+    }
+}
+
+/// A method that goes on and on is not implemented; one with bytes that no token has is malformed.
+fn method_fault(method: &[u8]) -> HttpError {
+    if method.iter().all(|&byte| is_token_byte(byte)) { HttpError::MethodTooLong } else { HttpError::RequestLine }
+}
+
+/// The parts of a request-line, without its CRLF: the ends of method and target, and the version (RFC 9112 §3).
+fn request_line(line: &[u8], settings: &Settings) -> Result<(usize, usize, Version), HttpError> {
+    let method = line.iter().position(|&byte| byte == b' ').ok_or(HttpError::RequestLine)?;
+    if method == 0 {
+        return Err(HttpError::RequestLine);
+    }
+    if method > METHOD_LIMIT {
+        return Err(method_fault(&line[..method]));
+    }
+    let target = line.iter().rposition(|&byte| byte == b' ').unwrap_or(method);
+    if target <= method + 1 {
+        // `GET /` of HTTP/0.9, or a long target without version.
+        let longer = line.len() - method - 1 > settings.target_limit;
+        return Err(if longer { HttpError::TargetTooLong } else { HttpError::RequestLine });
+    }
+    if target - method - 1 > settings.target_limit {
+        return Err(HttpError::TargetTooLong);
+    }
+    if line[method + 1..target].contains(&b' ') {
+        return Err(HttpError::RequestLine);
+    }
+    Ok((method, target, version(&line[target + 1..]).ok_or(HttpError::RequestLine)??))
+}
+
+/// `HTTP/` digit `.` digit (RFC 9112 §2.3). 1.2 to 1.9 is 1.1 to us: minor versions are compatible (RFC 9110 §2.5).
+fn version(bytes: &[u8]) -> Option<Result<Version, HttpError>> {
+    match bytes.strip_prefix(b"HTTP/")? {
+        [b'1', b'.', b'0'] => Some(Ok(Version::HTTP_10)),
+        [b'1', b'.', b'1'..=b'9'] => Some(Ok(Version::HTTP_11)),
+        [b'0'..=b'9', b'.', b'0'..=b'9'] => Some(Err(HttpError::Version)),
+        _ => None,
+    }
+}
+
+/// A complete head, `first` bytes of it the request-line.
+fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<HttpRequest, HttpError> {
+    let line = &head[..first - 2];
+    let (method_end, target_end, version) = request_line(line, settings)?;
+    let method = Method::from_bytes(&line[..method_end]).map_err(|_| HttpError::RequestLine)?;
+    let target = head.slice(method_end + 1..target_end);
+    if target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
+        return Err(HttpError::RequestTarget);
+    }
+    let form = target[0];
+    let uri = Uri::from_maybe_shared(target).map_err(|_| HttpError::RequestTarget)?;
+    check_form(&method, form, &uri)?;
+    let headers = fields(head, first, settings.field_limit)?;
+    check_host(&headers, &uri, version)?;
+    Ok(HttpRequest { method, uri, version, headers, content: Bytes::new() })
+}
+
+/// Whether the target's form goes with the method (RFC 9112 §3.2.1–3.2.4).
+fn check_form(method: &Method, first: u8, uri: &Uri) -> Result<(), HttpError> {
+    let right = if method == Method::CONNECT {
+        // authority-form: host and port, both needed.
+        uri.scheme().is_none()
+            && uri.path_and_query().is_none()
+            && uri.authority().is_some_and(|authority| authority.port().is_some() && is_host(authority))
+    } else if first == b'/' {
+        true
+    } else if uri.scheme().is_some() {
+        uri.authority().is_some_and(is_host)
+    } else {
+        method == Method::OPTIONS && uri.path() == "*"
+    };
+    if right { Ok(()) } else { Err(HttpError::TargetForm) }
+}
+
+/// A host, not empty, with a port or not, and without userinfo, which is an attack (RFC 9110 §4.2.4).
+fn is_host(authority: &Authority) -> bool {
+    let text = authority.as_str();
+    let port = text.rsplit_once(':').map_or("", |(_, port)| if port.ends_with(']') { "" } else { port });
+    !authority.host().is_empty() && !text.contains(['@', ',']) && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `Host`: exactly one in HTTP/1.1, one at most before, valid, and the same as an absolute target's authority (RFC 9112 §3.2).
+///
+/// An empty one is refused: `http` needs a host (RFC 9110 §4.2.1), and we have no default (RFC 9112 §3.3).
+fn check_host(headers: &HeaderMap, uri: &Uri, version: Version) -> Result<(), HttpError> {
+    let mut lines = headers.get_all(HOST).iter();
+    let Some(value) = lines.next() else {
+        return if version == Version::HTTP_10 { Ok(()) } else { Err(HttpError::Host) };
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let bytes = value.as_bytes();
+    if lines.next().is_some() || bytes.is_empty() {
+        return Err(HttpError::Host);
+    }
+    if uri.authority().is_none() {
+        // The common kinds, `name` and `name:port`, need no parser.
+        let name = bytes.iter().take_while(|&&byte| plain(byte)).count();
+        if name > 0 && (name == bytes.len() || (bytes[name] == b':' && bytes[name + 1..].iter().all(u8::is_ascii_digit))) {
+            return Ok(());
+        }
+    }
+    let host = Authority::try_from(bytes).map_err(|_| HttpError::Host)?;
+    if !is_host(&host) {
+        return Err(HttpError::Host);
+    }
+    match uri.authority() {
+        Some(authority) if !same_authority(authority, &host, uri.scheme_str()) => Err(HttpError::Host),
+        _ => Ok(()),
+    }
+}
+
+/// Whether both name the same host and port, the scheme's default filled in.
+fn same_authority(a: &Authority, b: &Authority, scheme: Option<&str>) -> bool {
+    let default = match scheme {
+        Some("http" | "ws") => Some(80),
+        Some("https" | "wss") => Some(443),
+        _ => None,
+    };
+    let port = |authority: &Authority| authority.port_u16().or(default);
+    a.host().eq_ignore_ascii_case(b.host()) && port(a) == port(b)
+}
+
+/// Field lines that need no larger table: browsers send about fifteen.
+const FEW: usize = 24;
+
+/// The field lines of `head`, which begin at `start`. Values are slices of it.
+fn fields(head: &Bytes, start: usize, limit: usize) -> Result<HeaderMap, HttpError> {
+    let lines = &head[start..];
+    let mut few = [httparse::EMPTY_HEADER; FEW];
+    match httparse::parse_headers(lines, &mut few[..FEW.min(limit)]) {
+        Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed),
+        Err(httparse::Error::TooManyHeaders) if limit > FEW => {
+            // As many as there can be lines, so that a generous limit costs nothing.
+            let most = limit.min(lines.len() / 4 + 1);
+            let mut many = vec![httparse::EMPTY_HEADER; most];
+            match httparse::parse_headers(lines, &mut many) {
+                Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed),
+                Err(httparse::Error::TooManyHeaders) => Err(HttpError::TooManyFields),
+                _ => Err(HttpError::FieldLine),
+            }
+        }
+        Err(httparse::Error::TooManyHeaders) => Err(HttpError::TooManyFields),
+        _ => Err(HttpError::FieldLine),
+    }
+}
+
+fn collect(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<HeaderMap, HttpError> {
+    let mut headers = HeaderMap::with_capacity(parsed.len());
+    for field in parsed {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HttpError::FieldLine)?;
+        let value = match field.value {
+            [] => HeaderValue::from_static(""),
+            value => HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| HttpError::FieldLine)?,
+        };
+        headers.try_append(name, value).map_err(|_| HttpError::TooManyFields)?;
+    }
+    Ok(headers)
+}
+
+/// Checks a trailer section, its last CRLF included: well-formed, and at most `limit` fields. None of them is kept: a recipient may
+/// discard them (RFC 9110 §6.5.1), and those for framing, routing and authentication it must not merge.
+pub(super) fn check_trailers(section: &[u8], limit: usize) -> Result<(), HttpError> {
+    let mut table = vec![httparse::EMPTY_HEADER; limit.min(section.len() / 4 + 1)];
+    match httparse::parse_headers(section, &mut table) {
+        Ok(httparse::Status::Complete(_)) => Ok(()),
+        _ => Err(HttpError::Trailers),
+    }
+}
+
+/// Reads response heads.
+#[derive(Debug, Default)]
+pub(super) struct ResponseDecoder {
+    scan: HeadScan,
+}
+
+impl ResponseDecoder {
+    /// Takes one head off the front of `input`, or nothing while it is incomplete.
+    pub(super) fn decode(&mut self, input: &mut BytesMut, settings: &Settings) -> Result<Option<HttpResponse>, HttpError> {
+        let expected = b"HTTP/";
+        let n = expected.len().min(input.len());
+        if input[..n] != expected[..n] {
+            return Err(HttpError::StatusLine);
+        }
+        let Some((end, first)) = self.scan.find(input)? else {
+            return if input.len() >= settings.head_limit { Err(HttpError::HeadTooLarge) } else { Ok(None) };
+        };
+        if end > settings.head_limit {
+            return Err(HttpError::HeadTooLarge);
+        }
+        *self = Self::default();
+        let head = input.split_to(end).freeze();
+        let (version, status) = status_line(&head[..first - 2])?;
+        let headers = fields(&head, first, settings.field_limit)?;
+        Ok(Some(HttpResponse { status, version, headers, content: Bytes::new() }))
+    }
+}
+
+/// `HTTP-version SP status-code SP [reason-phrase]` (RFC 9112 §4); some servers forget the last space.
+fn status_line(line: &[u8]) -> Result<(Version, StatusCode), HttpError> {
+    let bad = HttpError::StatusLine;
+    let (name, rest) = line.split_at_checked("HTTP/1.1".len()).ok_or(bad)?;
+    let version = version(name).ok_or(bad)??;
+    let [b' ', code @ ..] = rest else { return Err(bad) };
+    let (code, reason) = code.split_at_checked(3).ok_or(bad)?;
+    let status = StatusCode::from_bytes(code).map_err(|_| bad)?;
+    let text = |&byte: &u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+    match reason {
+        [] => Ok((version, status)),
+        [b' ', phrase @ ..] if phrase.iter().all(text) => Ok((version, status)),
+        _ => Err(bad),
+    }
+}
+
+/// `tchar` (RFC 9110 §5.6.2).
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether a list-based field has this element, case-insensitively (RFC 9110 §5.6.1). A version behind a slash is overlooked
+/// (RFC 9110 §7.8).
+pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        value.as_bytes().split(|&byte| byte == b',').any(|element| {
+            let element = element.trim_ascii();
+            let element = element.split(|&byte| byte == b'/').next().unwrap_or(element);
+            element.eq_ignore_ascii_case(token.as_bytes())
+        })
+    })
+}

@@ -1,0 +1,238 @@
+//! Requests and responses to bytes (RFC 9112 §3–§6).
+//!
+//! Field names are tokens and field values hold neither CR, LF nor NUL: the `http` crate's types see to that when they are made, and
+//! so does [`Method`](http::Method) and [`Uri`](http::Uri). The reason phrase is never the user's. So nothing can be injected here.
+
+use std::fmt::{self, Write as _};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::BytesMut;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode, Version};
+
+use super::{HttpRequest, HttpResponse};
+
+/// The value of `Date`: an IMF-fixdate (RFC 9110 §5.6.7). Made once a second at most, and shared by all connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HttpDate {
+    text: [u8; 29],
+    /// Seconds since 1970.
+    seconds: u64,
+}
+
+impl HttpDate {
+    /// The text, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 29] {
+        &self.text
+    }
+
+    /// The date so much later.
+    pub(super) fn after(&self, time: Duration) -> Self {
+        match time.as_secs() {
+            0 => *self,
+            seconds => Self::from_seconds(self.seconds.saturating_add(seconds)),
+        }
+    }
+
+    fn from_seconds(seconds: u64) -> Self {
+        // The year has four digits.
+        let seconds = seconds.min(253_402_300_799);
+        let mut date = Self { text: [b' '; 29], seconds };
+        let mut rest = &mut date.text[..];
+        // 29 bytes are what the form has: nothing is cut off.
+        let _ =
+            std::io::Write::write_fmt(&mut rest, format_args!("{}", httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds))));
+        date
+    }
+}
+
+impl From<SystemTime> for HttpDate {
+    /// Times before 1970 are taken as 1970, times after 9999 as its last second.
+    fn from(time: SystemTime) -> Self {
+        Self::from_seconds(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    }
+}
+
+impl fmt::Debug for HttpDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.text))
+    }
+}
+
+/// What `Connection` says (RFC 9112 §9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// Nothing: HTTP/1.1 goes on.
+    Implied,
+    /// `keep-alive`, which HTTP/1.0 needs to hear.
+    KeepAlive,
+    Close,
+    /// What the response says: 101.
+    Switch,
+}
+
+/// What the fields say about the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Announced {
+    Length(usize),
+    Chunked,
+    /// The user's own `Content-Length` if there is one: HEAD and 304, whose length is that of the GET (RFC 9110 §8.6).
+    Theirs,
+    Nothing,
+}
+
+/// Appends a response's head.
+pub(super) fn response_head(
+    out: &mut BytesMut,
+    response: &HttpResponse,
+    announced: Announced,
+    persistence: Persistence,
+    date: Option<&HttpDate>,
+    server: Option<&HeaderValue>,
+) {
+    out.reserve(256);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(response.status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(response.status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if let Some(date) = date {
+        out.extend_from_slice(b"date: ");
+        out.extend_from_slice(&date.text);
+        out.extend_from_slice(b"\r\n");
+    }
+    if let Some(server) = server {
+        field(out, &header::SERVER, server);
+    }
+    for (name, value) in &response.headers {
+        match *name {
+            header::CONTENT_LENGTH if announced == Announced::Theirs && super::content::content_length(value.as_bytes()).is_ok() => {}
+            header::CONNECTION if persistence == Persistence::Switch => {}
+            // The user's `close` has been heard already, see `asks_to_close`.
+            header::CONNECTION => continue,
+            header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::DATE | header::SERVER => {
+                ignored(name);
+                continue;
+            }
+            _ => {}
+        }
+        field(out, name, value);
+    }
+    content_fields(out, announced);
+    match persistence {
+        Persistence::Implied => {}
+        Persistence::KeepAlive => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        Persistence::Close => out.extend_from_slice(b"connection: close\r\n"),
+        Persistence::Switch if response.headers.contains_key(header::CONNECTION) => {}
+        Persistence::Switch => out.extend_from_slice(b"connection: upgrade\r\n"),
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What the content of this response is announced as, when it is `length` bytes long, or streamed.
+pub(super) fn announced(method: &Method, version: Version, status: StatusCode, length: Option<usize>) -> Announced {
+    if status.is_informational() || status == StatusCode::NO_CONTENT || (*method == Method::CONNECT && status.is_success()) {
+        return Announced::Nothing;
+    }
+    let bodiless = *method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
+    match length {
+        Some(0) if bodiless => Announced::Theirs,
+        Some(_) if status == StatusCode::NOT_MODIFIED => Announced::Theirs,
+        Some(length) => Announced::Length(length),
+        None if version == Version::HTTP_10 => Announced::Nothing,
+        None if status == StatusCode::NOT_MODIFIED => Announced::Theirs,
+        None => Announced::Chunked,
+    }
+}
+
+/// Appends a request's head. What the caller has not set is added where HTTP needs it: `Host`, and the content's length.
+pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest) {
+    out.reserve(256);
+    out.extend_from_slice(request.method.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    let authority = request.uri.authority();
+    match (request.uri.path_and_query(), authority) {
+        (_, Some(authority)) if request.method == Method::CONNECT => out.extend_from_slice(authority.as_str().as_bytes()),
+        (Some(path), _) => out.extend_from_slice(path.as_str().as_bytes()),
+        (None, _) => out.extend_from_slice(b"/"),
+    }
+    out.extend_from_slice(if request.version == Version::HTTP_10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
+    if !request.headers.contains_key(header::HOST) {
+        // Without userinfo, and empty where the target has no authority (RFC 9112 §3.2).
+        let host = authority.map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or_default());
+        out.extend_from_slice(b"host: ");
+        out.extend_from_slice(host.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    for (name, value) in &request.headers {
+        match *name {
+            header::CONTENT_LENGTH | header::TRANSFER_ENCODING => ignored(name),
+            _ => field(out, name, value),
+        }
+    }
+    // RFC 9110 §8.6: a length of 0 is said where the method has a use for content.
+    let anticipated = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
+    if !request.content.is_empty() || anticipated {
+        content_fields(out, Announced::Length(request.content.len()));
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether the user's own `Connection` asks to close.
+pub(super) fn asks_to_close(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONNECTION) && super::decode::has_token(headers, &header::CONNECTION, "close")
+}
+
+/// The line before a chunk's data.
+pub(super) fn chunk_head(out: &mut BytesMut, length: usize) {
+    // Writing to a `BytesMut` does not fail.
+    let _ = write!(out, "{length:x}\r\n");
+}
+
+/// What ends a chunked content: the last chunk, and no trailers.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// The interim response that asks for the content (RFC 9110 §15.2.1).
+pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+fn content_fields(out: &mut BytesMut, announced: Announced) {
+    match announced {
+        Announced::Length(length) => {
+            out.extend_from_slice(b"content-length: ");
+            decimal(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        Announced::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Announced::Theirs | Announced::Nothing => {}
+    }
+}
+
+fn field(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+    let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A number without the machinery of formatting: it is written for each response.
+fn decimal(out: &mut BytesMut, mut number: usize) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        // A remainder of ten is a byte.
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+fn ignored(name: &HeaderName) {
+    tracing::warn!(%name, "this field is the library's business: the value set is ignored");
+}

@@ -1,0 +1,136 @@
+//! The limits and deadlines of one connection.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+
+/// Limits and deadlines, of servers and clients. Sizes are bytes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub(super) head_timeout: Duration,
+    pub(super) head_limit: usize,
+    pub(super) target_limit: usize,
+    pub(super) field_limit: usize,
+    pub(super) content_limit: u64,
+    pub(super) content_rate: u32,
+    pub(super) content_grace: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) request_timeout: Duration,
+    pub(super) timeout_timeout: Duration,
+    pub(super) response_timeout: Duration,
+    pub(super) write_stall: Duration,
+    pub(super) linger: Duration,
+    pub(super) pipelining_limit: usize,
+    pub(super) output_soft_limit: usize,
+    pub(super) trailer_limit: usize,
+    pub(super) trailer_field_limit: usize,
+    pub(super) chunk_extension_limit: usize,
+    pub(super) interim_limit: u32,
+    pub(super) server_header: Option<HeaderValue>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(5),
+            head_limit: 16 << 10,
+            target_limit: 8 << 10,
+            field_limit: 100,
+            content_limit: 8 << 20,
+            content_rate: 240,
+            content_grace: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(20),
+            timeout_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(10),
+            write_stall: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
+            pipelining_limit: 1,
+            output_soft_limit: 64 << 10,
+            trailer_limit: 8 << 10,
+            trailer_field_limit: 32,
+            chunk_extension_limit: 256,
+            interim_limit: 16,
+            server_header: Some(HeaderValue::from_static(concat!("actix-sockets/", env!("CARGO_PKG_VERSION")))),
+        }
+    }
+}
+
+/// One chained setter a line, so that the table of defaults reads as one.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+        $(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.$name = $name;
+                self
+            }
+        )*
+    };
+}
+
+impl Settings {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        /// Time for a request's head, from its first byte; then 408. Default 5 s.
+        head_timeout: Duration,
+        /// Size of a head, first line, field lines and the empty line; above it 431. Default 16 KiB.
+        head_limit: usize,
+        /// Size of the request-target; above it 414 (RFC 9112 §3). Default 8 KiB.
+        target_limit: usize,
+        /// Number of field lines; above it 431. Default 100.
+        field_limit: usize,
+        /// Size of the content, however it is framed; above it 413 (RFC 9110 §15.5.14). Default 8 MiB.
+        content_limit: u64,
+        /// Bytes of content a second that the peer must keep up after [`content_grace`](Self::content_grace), else 408. A peer that
+        /// was faster has credit, of one [`idle_timeout`](Self::idle_timeout) at most. 0 asks for no rate. Default 240.
+        content_rate: u32,
+        /// Time that content may take whatever its rate. Default 5 s.
+        content_grace: Duration,
+        /// Time without a byte either way after which the connection closes, also when it has sent nothing yet. Default 60 s.
+        idle_timeout: Duration,
+        /// Time for the handler's answer, from the complete request on; then [`Event::TimedOut`](super::Event::TimedOut).
+        /// Default 20 s.
+        request_timeout: Duration,
+        /// Time after that; then 500, and the connection closes. Default 2 s.
+        timeout_timeout: Duration,
+        /// Client: time for a response's head, from the request on. Default 10 s.
+        response_timeout: Duration,
+        /// Time that unsent bytes may wait without any being taken; then the connection is aborted. Default 30 s.
+        write_stall: Duration,
+        /// Time to read and discard after our FIN, so that no reset overtakes the last response (RFC 9112 §9.6). Default 2 s.
+        linger: Duration,
+        /// Unsent bytes above which no further request is taken. Default 64 KiB.
+        output_soft_limit: usize,
+        /// Size of a trailer section; above it 400 (RFC 9112 §7.1.2). Default 8 KiB.
+        trailer_limit: usize,
+        /// Number of trailer fields; above it 400. Default 32.
+        trailer_field_limit: usize,
+        /// Size of one chunk's extensions; above it 400 (RFC 9112 §7.1.1). Default 256.
+        chunk_extension_limit: usize,
+        /// Client: number of interim responses before the final one (RFC 9110 §15.2). Default 16.
+        interim_limit: u32,
+        /// The value of `Server` (RFC 9110 §10.2.4), none to send none. Default `actix-sockets/` and the version.
+        server_header: Option<HeaderValue>,
+    }
+
+    /// Requests in hand at a time, 1 to 128 (RFC 9112 §9.3.2); behind that many, bytes wait unparsed. Default 1.
+    #[must_use]
+    pub fn pipelining_limit(mut self, requests: usize) -> Self {
+        self.pipelining_limit = requests.clamp(1, 128);
+        self
+    }
+
+    /// Lifts the limit of the content. The peer then decides how much memory a message takes.
+    #[must_use]
+    pub fn unlimited_content(mut self) -> Self {
+        self.content_limit = u64::MAX;
+        self
+    }
+}

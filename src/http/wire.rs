@@ -1,0 +1,124 @@
+//! What both sides of a connection share: what waits to be written, and how the connection ends.
+
+use std::time::Instant;
+
+use super::Settings;
+use crate::output::Output;
+
+/// How a connection stands with its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// It does not end.
+    Open,
+    /// Write what waits, send FIN, then go on reading and discarding, so that no reset overtakes the last message (RFC 9112 §9.6).
+    /// Reports of bytes, EOF, writes and time are still welcome: one of them leads to `Done` or `Abort`.
+    AfterFlush,
+    /// Nothing is left to do: drop the stream.
+    Done,
+    /// Drop the stream; what waits is lost.
+    Abort,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Ending,
+    Done,
+    Aborted,
+}
+
+/// The end of the bytes, in both directions.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) output: Output,
+    /// When bytes last came or left.
+    pub(super) active: Instant,
+    /// Whether the peer has sent FIN.
+    pub(super) eof: bool,
+    /// Since when output has made no progress, or since when there is none.
+    progress: Instant,
+    state: State,
+}
+
+impl Wire {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { output: Output::new(), active: now, eof: false, progress: now, state: State::Open }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// The output, to be appended to.
+    pub(super) fn writing(&mut self, now: Instant) -> &mut Output {
+        if self.output.is_empty() {
+            self.progress = now;
+        }
+        self.active = now;
+        &mut self.output
+    }
+
+    pub(super) fn wrote(&mut self, now: Instant) {
+        self.progress = now;
+        self.active = now;
+        self.settle();
+    }
+
+    pub(super) fn received_eof(&mut self) {
+        self.eof = true;
+        self.settle();
+    }
+
+    /// No further message either way.
+    pub(super) fn end(&mut self, now: Instant) {
+        if self.is_open() {
+            self.state = State::Ending;
+            if self.output.is_empty() {
+                self.progress = now;
+            }
+            self.settle();
+        }
+    }
+
+    pub(super) fn abort(&mut self) {
+        self.state = State::Aborted;
+        self.output.clear();
+    }
+
+    fn settle(&mut self) {
+        if self.state == State::Ending && self.eof && self.output.is_empty() {
+            self.state = State::Done;
+        }
+    }
+
+    pub(super) fn closing(&self) -> Closing {
+        match self.state {
+            State::Open => Closing::Open,
+            State::Ending => Closing::AfterFlush,
+            State::Done => Closing::Done,
+            State::Aborted => Closing::Abort,
+        }
+    }
+
+    /// When output has stalled for too long, or the lingering is over.
+    pub(super) fn deadline(&self, settings: &Settings) -> Option<Instant> {
+        match self.state {
+            State::Open | State::Ending if !self.output.is_empty() => self.progress.checked_add(settings.write_stall),
+            State::Ending => self.progress.checked_add(settings.linger),
+            _ => None,
+        }
+    }
+
+    /// Ends what [`deadline`](Self::deadline) says; true when the peer takes no bytes.
+    pub(super) fn handle_timeout(&mut self, now: Instant, settings: &Settings) -> bool {
+        if self.deadline(settings).is_none_or(|deadline| now < deadline) {
+            return false;
+        }
+        if self.output.is_empty() {
+            self.state = State::Done;
+            return false;
+        }
+        self.abort();
+        true
+    }
+}
