@@ -148,10 +148,6 @@ impl Parcel for Delivery {
         }
     }
 
-    fn pool_get() -> VecDeque<Self> {
-        deliveries::get()
-    }
-
     fn pool_put(deliveries: VecDeque<Self>) {
         deliveries::put(deliveries);
     }
@@ -165,6 +161,11 @@ pub(crate) struct Observers {
 }
 
 impl Observers {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.round_trips.is_none() && self.closed.is_none()
+    }
+
     /// Tells them what concerns them.
     pub(crate) fn notice(&self, delivery: &Delivery) {
         match (delivery, self) {

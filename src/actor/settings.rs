@@ -1,5 +1,6 @@
 //! Every limit and every default, in one place.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http;
@@ -9,8 +10,7 @@ use crate::websocket::{Codec, Role};
 /// How a listener and its connections behave. Chained setters; sizes are bytes.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The limits and deadlines of HTTP.
-    pub http: http::Settings,
+    pub(crate) http: Arc<http::Settings>,
     pub(crate) websocket: WebSocketSettings,
     pub(crate) backlog: u32,
     pub(crate) max_connections: usize,
@@ -21,7 +21,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            http: http::Settings::default(),
+            http: Arc::new(http::Settings::default()),
             websocket: WebSocketSettings::default(),
             backlog: 1024,
             max_connections: 25_600,
@@ -41,7 +41,7 @@ impl Settings {
     /// The limits and deadlines of HTTP.
     #[must_use]
     pub fn http(mut self, http: http::Settings) -> Self {
-        self.http = http;
+        self.http = Arc::new(http);
         self
     }
 

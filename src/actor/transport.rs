@@ -106,7 +106,7 @@ struct Buffers {
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> =
-        const { RefCell::new(Buffers { read: BytesMut::new(), resting: Vec::new(), write: BytesMut::new() }) };
+        RefCell::new(Buffers { read: BytesMut::new(), resting: Vec::new(), write: BytesMut::new() });
 }
 
 /// Takes the arbiter's read buffer: empty, with room. To be [given back](give_read_buffer).

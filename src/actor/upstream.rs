@@ -13,25 +13,21 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
 use actix::dev::{MessageResponse, ToEnvelope};
-use actix::{Actor, ActorContext, ActorFuture, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorFuture, Addr, AsyncContext, Context, Handler};
 
 use super::messages::{Received, Told};
 use super::queue::Queue;
 use super::socket::{Peer, Signal};
 
 /// Everything that one kind of connection tells, as one type.
-pub(crate) trait Parcel: Sized + Send + 'static {
+pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
     /// Which of an actor's handlers hears what.
     type Routes<A: Actor>: Send + Sync + 'static;
 
     fn call<A: Actor>(self, routes: &Self::Routes<A>, actor: &mut A, ctx: &mut A::Context);
     fn mail<A: Actor>(self, routes: &Self::Routes<A>, addr: &Addr<A>);
 
-    /// Empty vectors: from the arbiter's pool where there is one.
-    fn pool_get() -> VecDeque<Self> {
-        VecDeque::new()
-    }
-
+    /// Keeps the memory of an empty queue, where the arbiter has a pool of them.
     fn pool_put(deque: VecDeque<Self>) {
         drop(deque);
     }
@@ -279,7 +275,7 @@ impl<A: Actor, P: Parcel> Feeder<A, P> {
 impl<A, P> ActorFuture<A> for Feeder<A, P>
 where
     A: Actor<Context = Context<A>>,
-    P: Parcel + Unpin,
+    P: Parcel,
 {
     type Output = ();
 
@@ -328,7 +324,3 @@ impl<A: Actor, P: Parcel> Drop for Feeder<A, P> {
     }
 }
 
-/// Stops the actor that runs `ctx` from within a driver future.
-pub(crate) fn stop<A: Actor<Context = Context<A>>>(ctx: &mut Context<A>) {
-    ctx.stop();
-}

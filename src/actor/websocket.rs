@@ -16,8 +16,8 @@ use bytes::BytesMut;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep_until};
 
-use super::delivery::{Delivery, deliveries};
-use super::messages::{Closed, Drained, Received, RoundTripTime};
+use super::delivery::{Delivery, Observers, deliveries};
+use super::messages::{Closed, Drained, Received, RoundTripTime, Upgraded};
 use super::settings::WebSocketSettings;
 use super::socket::{Line, Signal, Signals, Socket};
 use super::transport::{self, Transport};
@@ -38,6 +38,7 @@ pub struct WebSocket {
     transport: Transport,
     line: Arc<Line>,
     upstream: Option<Box<dyn Upstream<Delivery>>>,
+    observers: Observers,
     role: Role,
     soft: usize,
     window: usize,
@@ -100,16 +101,22 @@ pub(crate) struct Takeover {
     pub(crate) unsent: crate::output::Output,
     pub(crate) unread: BytesMut,
     pub(crate) upstream: Option<Box<dyn Upstream<Delivery>>>,
+    pub(crate) observers: Observers,
     pub(crate) first: Vec<FirstWords>,
 }
 
 /// What the handler hears before all else, once there is a socket to come with it.
 pub(crate) type FirstWords = Box<dyn FnOnce(Socket) -> Delivery + Send>;
 
+/// [`Upgraded`], as the first that a handler hears.
+pub(crate) fn upgraded(message: Upgraded) -> FirstWords {
+    Box::new(|sender| Delivery::Upgraded(Box::new(Received { message, sender })))
+}
+
 impl WebSocket {
     /// Starts the actor on this arbiter.
     pub(crate) fn take_over(takeover: Takeover) {
-        let Takeover { transport, role, settings, chain, unsent, unread, mut upstream, first } = takeover;
+        let Takeover { transport, role, settings, chain, unsent, unread, mut upstream, observers, first } = takeover;
         let now = Instant::now();
         let line = Line::new(transport.seat().id(), settings.hard, None);
         let keys: crate::stage::Masks = match role {
@@ -132,6 +139,7 @@ impl WebSocket {
             transport,
             line,
             upstream,
+            observers,
             role,
             soft: settings.soft,
             window: settings.window,
@@ -379,6 +387,9 @@ impl WebSocket {
 
     #[inline]
     fn deliver(&mut self, mut deliveries: VecDeque<Delivery>) {
+        if !self.observers.is_empty() {
+            deliveries.iter().for_each(|delivery| self.observers.notice(delivery));
+        }
         if !deliveries.is_empty()
             && let Some(upstream) = &mut self.upstream
         {

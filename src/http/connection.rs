@@ -269,6 +269,12 @@ impl Server {
         self.check_switch(number).is_ok()
     }
 
+    /// The request, if it is in hand and asks for an upgrade.
+    #[must_use]
+    pub fn upgrade_request(&self, number: RequestNumber) -> Option<&HttpRequest> {
+        self.exchanges[self.index(number)?].upgrade.as_deref()
+    }
+
     /// Leaves HTTP (RFC 9110 §7.8): writes the 101, and hands out all that a new protocol needs.
     ///
     /// # Errors

@@ -19,3 +19,6 @@
 //! secured: nothing reads a clock, a socket or a source of randomness.
 
 pub mod handshake;
+mod switch;
+
+pub use switch::{NotSwitched, Switched, switch};

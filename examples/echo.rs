@@ -1,0 +1,210 @@
+//! An echo server for websockets, and a page to try it in the browser.
+//!
+//! ```text
+//! echo [--bind 127.0.0.1:9001] [--workers 1] [--handler per-connection|shared|inline|stage-actors]
+//! ```
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_sockets::handshake::{Origin, Rules};
+use actix_sockets::http::{HttpRequest, HttpResponse};
+use actix_sockets::stage::{AutoPing, AutoPong, Chain, Command, Consolidation, Event, Flow, Stage};
+use actix_sockets::websocket::Frame;
+use actix_sockets::{
+    Bind, BindError, Bound, Connected, Received, Register, Responder, Settings, Shutdown, Sockets, StageActor, UpgradeServer,
+    WebSocketSettings,
+};
+use http::{Method, StatusCode, Version, header};
+use tokio::signal::unix::{SignalKind, signal};
+
+const PAGE: &str = include_str!("echo.html");
+const LIMIT: u64 = 64 << 20;
+
+/// Where the echo is made.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    /// In an actor made for each connection.
+    PerConnection,
+    /// In one actor for all.
+    Shared,
+    /// In a stage, without any handler.
+    Inline,
+    /// In an actor made for each connection, above stages that are actors too.
+    StageActors,
+}
+
+/// Answers requests, and echoes frames.
+struct Echo {
+    mode: Mode,
+    rules: Rules,
+}
+
+impl Echo {
+    fn new(mode: Mode) -> Self {
+        // Any origin: any page on the web may let its visitors' browsers talk to this server. It has nothing to give away; a server that
+        // knows its users by a cookie must not do this (CSWSH).
+        Self { mode, rules: Rules::new().origin(Origin::any()).protocols(["echo"]) }
+    }
+
+    /// Upgrades to this mode's handler.
+    fn upgrade(&self, response: HttpResponse, sender: Responder, ctx: &mut Context<Self>) {
+        match self.mode {
+            Mode::PerConnection => sender.do_send(UpgradeServer::new(response, ctx)),
+            Mode::Shared => sender.do_send(UpgradeServer::new(response, ctx.address())),
+            Mode::Inline => sender.do_send(UpgradeServer::inline(response, EchoStage)),
+            Mode::StageActors => sender.do_send(
+                UpgradeServer::new(response, ctx)
+                    .stages(Chain::new())
+                    .fragments()
+                    .hosted(StageActor::host(Consolidation::new(LIMIT)))
+                    .hosted(StageActor::host(AutoPong))
+                    .hosted(StageActor::host(AutoPing::default())),
+            ),
+        }
+    }
+}
+
+impl Actor for Echo {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<Connected>> for Echo {
+    type Result = ();
+
+    fn handle(&mut self, connected: Received<Connected>, ctx: &mut Context<Self>) {
+        connected.sender.do_send(Register::new(ctx.address()));
+    }
+}
+
+impl Handler<Received<HttpRequest>> for Echo {
+    type Result = ();
+
+    fn handle(&mut self, Received { message: request, sender }: Received<HttpRequest>, ctx: &mut Context<Self>) {
+        if request.headers.contains_key(header::UPGRADE) {
+            return match self.rules.accept(&request) {
+                Ok(response) => self.upgrade(response, sender, ctx),
+                Err(refusal) => sender.do_send(refusal.into_response()),
+            };
+        }
+        let reads = matches!(request.method, Method::GET | Method::HEAD);
+        match request.path() {
+            "/" if reads => sender.do_send(HttpResponse::new(StatusCode::OK).with_html(PAGE)),
+            "/echo" if request.method == Method::POST => {
+                let mut response = HttpResponse::ok(request.content);
+                if let Some(media_type) = request.headers.get(header::CONTENT_TYPE) {
+                    response = response.with_header(header::CONTENT_TYPE, media_type.clone());
+                }
+                sender.do_send(response);
+            }
+            "/chunked" if reads && request.version == Version::HTTP_10 => sender.do_send(HttpResponse::ok("one two three")),
+            "/chunked" if reads => {
+                let chunks = sender.start(HttpResponse::new(StatusCode::OK));
+                ["one ", "two ", "three"].into_iter().for_each(|chunk| chunks.do_send(chunk));
+                chunks.finish();
+            }
+            "/" | "/chunked" => sender.do_send(not_allowed("GET, HEAD")),
+            "/echo" => sender.do_send(not_allowed("POST")),
+            _ => sender.do_send(HttpResponse::not_found()),
+        }
+    }
+}
+
+impl Handler<Received<Frame>> for Echo {
+    type Result = ();
+
+    fn handle(&mut self, Received { message: frame, sender }: Received<Frame>, _: &mut Context<Self>) {
+        if frame.opcode.is_data() {
+            sender.do_send(Frame::new(frame.opcode, frame.data));
+        }
+    }
+}
+
+/// The echo as a stage.
+#[derive(Debug)]
+struct EchoStage;
+
+impl Stage for EchoStage {
+    fn event(&mut self, event: Event, flow: &mut Flow) {
+        match event {
+            Event::Frame(frame) if frame.opcode.is_data() => flow.down(Command::Frame(Frame::new(frame.opcode, frame.data))),
+            other => flow.up(other),
+        }
+    }
+}
+
+fn not_allowed(allow: &'static str) -> HttpResponse {
+    HttpResponse::new(StatusCode::METHOD_NOT_ALLOWED).with_header(header::ALLOW, header::HeaderValue::from_static(allow))
+}
+
+struct Options {
+    bind: String,
+    workers: usize,
+    mode: Mode,
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options { bind: "127.0.0.1:9001".into(), workers: 1, mode: Mode::PerConnection };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--bind" => options.bind = value()?,
+            "--workers" => options.workers = value()?.parse().map_err(|_| "--workers needs a number")?,
+            "--handler" => {
+                options.mode = match value()?.as_str() {
+                    "per-connection" => Mode::PerConnection,
+                    "shared" => Mode::Shared,
+                    "inline" => Mode::Inline,
+                    "stage-actors" => Mode::StageActors,
+                    other => return Err(format!("no handler `{other}`: per-connection, shared, inline or stage-actors")),
+                }
+            }
+            other => return Err(format!("unknown argument `{other}`")),
+        }
+    }
+    Ok(options)
+}
+
+async fn listen(Options { bind, workers, mode }: Options) -> Result<Bound, BindError> {
+    let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
+    let bind = match mode {
+        Mode::Shared => Bind::new(Echo::new(mode).start(), bind),
+        _ => Bind::factory(move || Echo::new(mode), bind).workers(workers),
+    };
+    let settings = Settings::new().websocket(websocket).backlog(4096);
+    Sockets::from_registry().send(bind.settings(settings)).await.expect("the service runs")
+}
+
+#[actix::main]
+async fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("echo: {error}\nusage: echo [--bind ADDRESS] [--workers N] [--handler per-connection|shared|inline|stage-actors]");
+            return ExitCode::from(2);
+        }
+    };
+    let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+        (Err(error), _) | (_, Err(error)) => {
+            eprintln!("echo: no signal handler: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match listen(options).await {
+        Ok(bound) => println!("listening on ws://{}", bound.address),
+        Err(error) => {
+            eprintln!("echo: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    let ended = Sockets::from_registry().send(Shutdown { grace: Duration::from_secs(5) }).await;
+    System::current().stop();
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

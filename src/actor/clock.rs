@@ -1,0 +1,24 @@
+//! The time of day, made into text once a second.
+
+use std::cell::Cell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::http::HttpDate;
+
+thread_local! {
+    static DATE: Cell<Option<(u64, HttpDate)>> = const { Cell::new(None) };
+}
+
+/// The value of `Date`, now.
+pub(crate) fn http_date() -> HttpDate {
+    let now = SystemTime::now();
+    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    match DATE.get() {
+        Some((known, date)) if known == second => date,
+        _ => {
+            let date = HttpDate::from(now);
+            DATE.set(Some((second, date)));
+            date
+        }
+    }
+}

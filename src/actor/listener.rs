@@ -1,0 +1,320 @@
+//! The actor of one listening socket: accepts, and starts a [`Connection`](super::Connection) for each TCP stream.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFuture, ActorFutureExt, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message, Recipient,
+    ResponseActFuture, WrapFuture,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Sleep, sleep, timeout};
+
+use super::connection::Connection;
+use super::messages::{BindError, Bound, Connected, Received, Unbind, Unbound};
+use super::responder::{HttpDelivery, HttpRoutes};
+use super::roster::{Roster, Seat};
+use super::settings::Settings;
+use super::socket::Signal;
+use super::transport::Transport;
+use super::upstream::{Place, Upstream};
+use crate::http::HttpRequest;
+
+/// Accepted in one turn: then others on this arbiter have theirs.
+const BATCH: usize = 32;
+/// How long nothing is accepted after the operating system could not: it has run out of descriptors, say.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long connections that are cut off may take to notice.
+const CUT: Duration = Duration::from_secs(2);
+
+/// Starts a listener: sent to [`Sockets`](super::Sockets), answered with [`Bound`] or [`BindError`].
+///
+/// ```no_run
+/// # use actix_sockets::{Bind, Sockets, Received, HttpRequest, HttpResponse};
+/// # use actix::prelude::*;
+/// struct Hello;
+///
+/// impl Actor for Hello {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<Received<HttpRequest>> for Hello {
+///     type Result = ();
+///     fn handle(&mut self, request: Received<HttpRequest>, _: &mut Context<Self>) {
+///         request.sender.do_send(HttpResponse::ok("hello"));
+///     }
+/// }
+///
+/// # async fn bind() -> Result<(), Box<dyn std::error::Error>> {
+/// let bound = Sockets::from_registry().send(Bind::factory(|| Hello, "127.0.0.1:0")).await??;
+/// println!("listening on {}", bound.address);
+/// # Ok(()) }
+/// ```
+pub struct Bind {
+    addresses: io::Result<Vec<SocketAddr>>,
+    acceptor: Acceptor,
+    settings: Settings,
+    workers: usize,
+    arbiter: ArbiterHandle,
+}
+
+/// Who takes a new connection.
+#[derive(Clone)]
+pub(crate) enum Acceptor {
+    /// This actor is told, and registers a handler.
+    Registering(Recipient<Received<Connected>>),
+    /// A handler is made.
+    Made(Arc<dyn Fn() -> Box<dyn Upstream<HttpDelivery>> + Send + Sync>),
+}
+
+impl Bind {
+    /// This actor hears [`Connected`] of each connection, and answers with a [`Register`](super::Register), which names the handler of
+    /// its requests. The connections live on the current arbiter: build the message where `handler` runs.
+    ///
+    /// # Panics
+    ///
+    /// Outside an actix `System`.
+    #[must_use]
+    pub fn new(handler: impl Into<Recipient<Received<Connected>>>, address: impl ToSocketAddrs) -> Self {
+        Self::with(Acceptor::Registering(handler.into()), address, 1)
+    }
+
+    /// A handler of its own is made for each connection, on the connection's arbiter: the fastest way. It stops with its connection unless
+    /// something else holds its address. Connections are spread over as many arbiters as there are processors, see
+    /// [`workers`](Self::workers).
+    ///
+    /// # Panics
+    ///
+    /// Outside an actix `System`.
+    #[must_use]
+    pub fn factory<A>(make: impl Fn() -> A + Send + Sync + 'static, address: impl ToSocketAddrs) -> Self
+    where
+        A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
+    {
+        let make = Arc::new(make);
+        let acceptor = Acceptor::Made(Arc::new(move || {
+            let make = make.clone();
+            Place::<A, HttpDelivery>::made(move |_| make()).open(HttpRoutes::new())
+        }));
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::with(acceptor, address, workers)
+    }
+
+    fn with(acceptor: Acceptor, address: impl ToSocketAddrs, workers: usize) -> Self {
+        let addresses = address.to_socket_addrs().map(Iterator::collect);
+        Self { addresses, acceptor, settings: Settings::default(), workers, arbiter: Arbiter::current() }
+    }
+
+    /// All limits and deadlines.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// On how many arbiters connections live, at least 1. With 1 it is the current arbiter. Only for [`factory`](Self::factory): the
+    /// connections of a shared handler live on its arbiter.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        if matches!(self.acceptor, Acceptor::Made(_)) {
+            self.workers = workers.max(1);
+        }
+        self
+    }
+
+    /// Listens, and starts the listener.
+    pub(crate) fn listen(self) -> Result<Bound, BindError> {
+        let Self { addresses, acceptor, settings, workers, arbiter } = self;
+        let addresses = addresses.map_err(BindError::Address)?;
+        let mut last = BindError::Address(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+        for address in addresses {
+            match listen(address, settings.backlog).and_then(|socket| Ok((socket.local_addr()?, socket))) {
+                Ok((address, socket)) => {
+                    let settings = Arc::new(settings);
+                    let listener =
+                        Listener::start_in_arbiter(&arbiter, move |ctx| Listener::new(socket, acceptor, settings, workers, ctx));
+                    return Ok(Bound { address, listener });
+                }
+                Err(error) => last = BindError::Listen(address, error),
+            }
+        }
+        Err(last)
+    }
+}
+
+impl Message for Bind {
+    type Result = Result<Bound, BindError>;
+}
+
+impl fmt::Debug for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bind").field("addresses", &self.addresses).field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+fn listen(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// The actor of one listening socket. It takes [`Unbind`].
+pub struct Listener {
+    socket: Option<TcpListener>,
+    acceptor: Acceptor,
+    settings: Arc<Settings>,
+    /// The arbiters of the connections; none if they live on this one.
+    workers: Vec<Arbiter>,
+    next: usize,
+    roster: Arc<Roster>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Listener {
+    fn new(
+        socket: std::net::TcpListener,
+        acceptor: Acceptor,
+        settings: Arc<Settings>,
+        workers: usize,
+        ctx: &mut Context<Self>,
+    ) -> Self {
+        let socket = match TcpListener::from_std(socket) {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                tracing::error!(%error, "the listening socket cannot be polled");
+                None
+            }
+        };
+        let workers = if workers > 1 { (0..workers).map(|_| Arbiter::new()).collect() } else { Vec::new() };
+        ctx.spawn(Accepting);
+        Self { socket, acceptor, settings, workers, next: 0, roster: Arc::default(), pause: None }
+    }
+
+    /// Accepts what there is. Ready when nothing more is to be accepted.
+    fn accept(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let limit = self.settings.max_connections.saturating_mul(self.workers.len().max(1));
+        for _ in 0..BATCH {
+            if let Some(pause) = &mut self.pause {
+                if pause.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.pause = None;
+            }
+            let Some(socket) = &self.socket else { return Poll::Ready(()) };
+            if self.roster.count() >= limit {
+                self.roster.on_leave(cx.waker());
+                if self.roster.count() >= limit {
+                    return Poll::Pending;
+                }
+            }
+            match socket.poll_accept(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok((stream, _))) => self.start(stream),
+                Poll::Ready(Err(error)) if is_the_peers(&error) => {}
+                Poll::Ready(Err(error)) => {
+                    tracing::error!(%error, "nothing can be accepted for the moment");
+                    self.pause = Some(Box::pin(sleep(PAUSE)));
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Starts a connection, on the next arbiter.
+    fn start(&mut self, stream: TcpStream) {
+        let seat = self.roster.seat();
+        if self.workers.is_empty() {
+            return connect(stream, seat, &self.acceptor, self.settings.clone());
+        }
+        self.next = (self.next + 1) % self.workers.len();
+        let (acceptor, settings) = (self.acceptor.clone(), self.settings.clone());
+        let Ok(stream) = stream.into_std() else { return };
+        self.workers[self.next].spawn_fn(move || match TcpStream::from_std(stream) {
+            Ok(stream) => connect(stream, seat, &acceptor, settings),
+            Err(error) => tracing::error!(%error, "a connection could not move to its arbiter"),
+        });
+    }
+}
+
+fn connect(stream: TcpStream, seat: Seat, acceptor: &Acceptor, settings: Arc<Settings>) {
+    // A connection that is gone already is nobody's business.
+    let Ok(()) = stream.set_nodelay(settings.nodelay) else { return };
+    let Ok(transport) = Transport::new(stream, seat) else { return };
+    Connection::start(transport, acceptor, settings);
+}
+
+/// Whether an accept failed for the sake of one connection, which has gone before it was accepted.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        for worker in &self.workers {
+            worker.stop();
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("connections", &self.roster.count()).field("workers", &self.workers.len()).finish_non_exhaustive()
+    }
+}
+
+/// Accepts for as long as there is a listening socket.
+struct Accepting;
+
+impl ActorFuture<Listener> for Accepting {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, listener: &mut Listener, _: &mut Context<Listener>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        listener.accept(cx)
+    }
+}
+
+impl Handler<Unbind> for Listener {
+    type Result = ResponseActFuture<Self, Unbound>;
+
+    fn handle(&mut self, Unbind { grace }: Unbind, _: &mut Context<Self>) -> Self::Result {
+        self.socket = None;
+        self.roster.signal(Signal::GoAway);
+        let roster = self.roster.clone();
+        let ended = async move {
+            let empty = || {
+                poll_fn(|cx| {
+                    roster.on_leave(cx.waker());
+                    if roster.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
+                })
+            };
+            if timeout(grace, empty()).await.is_ok() {
+                return Unbound { cut_off: 0 };
+            }
+            let cut_off = roster.count();
+            roster.signal(Signal::Abort);
+            if timeout(CUT, empty()).await.is_err() {
+                tracing::warn!(left = roster.count(), "connections do not end: their arbiters are blocked");
+            }
+            Unbound { cut_off }
+        };
+        Box::pin(ended.into_actor(self).map(|unbound, _, ctx| {
+            ctx.stop();
+            unbound
+        }))
+    }
+}
+

@@ -1,0 +1,58 @@
+//! The only folder that knows actix and tokio: the actors around the pure protocols.
+//!
+//! ```text
+//!   Sockets ──▶ Listener ──▶ Connection ──▶ WebSocket ──▶ (StageActor …) ──▶ your frame handler
+//!      └────────────────▶ ClientConnection ──▶─┘
+//! ```
+//!
+//! **Who owns whom.** Nobody is supervised by anybody: a `Connection` owns its TCP stream and ends with it, or hands it over to a
+//! `WebSocket`, which does the same. A seat in the listener's roster moves with the stream, so that a listener can tell all its
+//! connections to end, and knows when they have.
+//!
+//! **Who stops whom.** The end of a stream stops its actor. The death of a handler ends its connection: a handler that was given by its
+//! context or made for the connection is known to be dead at once, one that was given by its address within five seconds, or as soon as it
+//! drops a message's sender while it panics. The end of a connection does not stop a handler that others hold the address of.
+//!
+//! **Who may block whom.** Nobody: a handler that is slow has its connection not read, a peer that is slow has its handler told, by
+//! [`SendError::Full`], by [`Drained`], and at the hard limit by the end of the connection.
+//!
+//! **How messages travel.** What handlers say goes into a queue that the connection's actor drains in its turn, with one wake for all of
+//! them, and one write. What connections tell goes the same way up, by a feeder in the handler's own context; or through the mailbox, for
+//! handlers that are known by their address only.
+
+mod client_connection;
+mod clock;
+mod connection;
+mod delivery;
+mod handlers;
+mod listener;
+mod messages;
+mod queue;
+mod responder;
+mod roster;
+mod settings;
+mod socket;
+mod sockets;
+mod stage_actor;
+mod transport;
+mod upgrade;
+mod upstream;
+mod websocket;
+
+pub use client_connection::{Asked, ClientConnection, Connect, Requester};
+pub use connection::Connection;
+pub use delivery::Notice;
+pub use handlers::WebSockets;
+pub use listener::{Bind, Listener};
+pub use messages::{
+    BindError, Bound, Closed, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind, Unbound, UpgradeError,
+    UpgradeFailed, Upgraded,
+};
+pub use responder::{Answer, Register, Registrar, Responder, Streaming};
+pub use settings::{Settings, WebSocketSettings};
+pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};
+pub use sockets::Sockets;
+pub use stage_actor::{StageActor, StageHost};
+pub use upgrade::{Nobody, Upgrade, UpgradeClient, UpgradeServer};
+pub use upstream::IntoHandler;
+pub use websocket::WebSocket;

@@ -1,0 +1,312 @@
+//! The senders of HTTP's messages: what each can be told is what the connection can take in that state.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Context, Handler};
+use bytes::Bytes;
+
+use super::messages::Received;
+use super::queue::Queue;
+use super::socket::{Peer, Signal, Signals, SocketId};
+use super::upgrade::{Handling, UpgradeServer};
+use super::upstream::{IntoHandler, Parcel, Place, Route, Upstream};
+use crate::http::{HttpRequest, HttpResponse, RequestNumber};
+
+/// What is said to an HTTP connection.
+pub(crate) enum HttpCommand {
+    Register(Box<dyn FnOnce() -> Box<dyn Upstream<HttpDelivery>> + Send>),
+    Respond(RequestNumber, HttpResponse),
+    Start(RequestNumber, HttpResponse),
+    Chunk(RequestNumber, Bytes),
+    Finish(RequestNumber),
+    Upgrade(RequestNumber, HttpResponse, Box<Handling>),
+    /// The responder was dropped without an answer.
+    Unanswered(RequestNumber),
+    /// A streamed response was dropped before its end.
+    Unfinished,
+}
+
+/// What an HTTP connection shares with the senders of its messages.
+pub(crate) struct HttpLine {
+    pub(crate) id: SocketId,
+    pub(crate) queue: Queue<HttpCommand, Signals>,
+}
+
+impl HttpLine {
+    pub(crate) fn new(id: SocketId) -> Arc<Self> {
+        Arc::new(Self { id, queue: Queue::new(Signals::default()) })
+    }
+
+    fn push(&self, command: HttpCommand) {
+        let mut line = self.queue.lock();
+        if line.closed {
+            tracing::debug!(connection = %self.id, "an answer came after the connection's end");
+            drop(line);
+            return drop(command);
+        }
+        line.items.push_back(command);
+        line.wake();
+    }
+
+    pub(crate) fn close(&self) {
+        let mut line = self.queue.lock();
+        line.closed = true;
+        let items = std::mem::take(&mut line.items);
+        drop(line);
+        drop(items);
+    }
+}
+
+impl Peer for HttpLine {
+    fn signal(&self, signal: Signal) {
+        let mut line = self.queue.lock();
+        line.side.add(signal);
+        line.wake();
+    }
+}
+
+impl fmt::Debug for HttpLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpLine({})", self.id)
+    }
+}
+
+/// Everything that a server's HTTP connection tells its handler.
+#[derive(Debug)]
+pub(crate) enum HttpDelivery {
+    Request(Received<HttpRequest>),
+}
+
+/// What an HTTP handler hears.
+pub(crate) struct HttpRoutes<A: Actor> {
+    request: Route<A, HttpRequest>,
+}
+
+impl<A> HttpRoutes<A>
+where
+    A: Actor + Handler<Received<HttpRequest>>,
+    A::Context: ToEnvelope<A, Received<HttpRequest>>,
+{
+    pub(crate) fn new() -> Self {
+        Self { request: Route::new() }
+    }
+}
+
+impl Parcel for HttpDelivery {
+    type Routes<A: Actor> = HttpRoutes<A>;
+
+    fn call<A: Actor>(self, routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut A::Context) {
+        let Self::Request(received) = self;
+        routes.request.call(actor, received, ctx);
+    }
+
+    fn mail<A: Actor>(self, routes: &HttpRoutes<A>, addr: &Addr<A>) {
+        let Self::Request(received) = self;
+        routes.request.mail(addr, received);
+    }
+}
+
+/// The sender of a [`Connected`](super::Connected): takes a [`Register`].
+#[derive(Debug)]
+pub struct Registrar {
+    line: Arc<HttpLine>,
+}
+
+impl Registrar {
+    pub(crate) fn new(line: Arc<HttpLine>) -> Self {
+        Self { line }
+    }
+
+    /// The connection's name.
+    #[must_use]
+    pub fn id(&self) -> SocketId {
+        self.line.id
+    }
+
+    /// Registers the actor that is to hear the connection's requests. Without it the connection is closed after a second.
+    pub fn do_send(self, register: Register) {
+        self.line.push(HttpCommand::Register(register.open));
+    }
+}
+
+/// Names the actor that is to hear a connection's requests: its address, or, in one of its own methods, its context `ctx`.
+pub struct Register {
+    open: Box<dyn FnOnce() -> Box<dyn Upstream<HttpDelivery>> + Send>,
+}
+
+impl Register {
+    /// This actor.
+    #[must_use]
+    pub fn new<A>(handler: impl IntoHandler<A>) -> Self
+    where
+        A: Actor + Handler<Received<HttpRequest>>,
+        A::Context: ToEnvelope<A, Received<HttpRequest>>,
+    {
+        let place = handler.place();
+        Self { open: Box::new(move || place.open(HttpRoutes::new())) }
+    }
+
+    /// An actor that is made for the connection, on the connection's arbiter.
+    #[must_use]
+    pub fn factory<A>(make: impl FnOnce() -> A + Send + 'static) -> Self
+    where
+        A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
+    {
+        Self { open: Box::new(move || Place::made(|_| make()).open(HttpRoutes::new())) }
+    }
+}
+
+impl fmt::Debug for Register {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Register")
+    }
+}
+
+/// The sender of an [`HttpRequest`]: takes one answer, an [`HttpResponse`] or an [`UpgradeServer`], or the
+/// [start](Self::start) of a streamed response.
+///
+/// It is used up by that: a second answer to a request does not compile.
+///
+/// ```compile_fail
+/// # use actix_sockets::{Responder, HttpResponse};
+/// fn answer(responder: Responder) {
+///     responder.do_send(HttpResponse::ok("once"));
+///     responder.do_send(HttpResponse::ok("twice"));
+/// }
+/// ```
+///
+/// Nor does a frame to a connection that is not a websocket yet:
+///
+/// ```compile_fail
+/// # use actix_sockets::{Responder, websocket::Frame};
+/// fn answer(responder: Responder) {
+///     responder.do_send(Frame::text("too soon"));
+/// }
+/// ```
+///
+/// Dropped without an answer, it answers `500 Internal Server Error`. Requests of one connection are answered in their order, whatever the
+/// order of the answers; an answer to a connection that has ended goes nowhere.
+#[must_use = "a request whose responder is dropped is answered with a 500"]
+pub struct Responder {
+    line: Arc<HttpLine>,
+    number: RequestNumber,
+    remote: SocketAddr,
+    answered: bool,
+}
+
+impl Responder {
+    pub(crate) fn new(line: Arc<HttpLine>, number: RequestNumber, remote: SocketAddr) -> Self {
+        Self { line, number, remote, answered: false }
+    }
+
+    /// The connection's name.
+    #[must_use]
+    pub fn id(&self) -> SocketId {
+        self.line.id
+    }
+
+    /// The peer's address.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Answers: an [`HttpResponse`] or an [`UpgradeServer`].
+    pub fn do_send(mut self, answer: impl Into<Answer>) {
+        self.answered = true;
+        self.line.push(match answer.into().0 {
+            Answered::Response(response) => HttpCommand::Respond(self.number, response),
+            Answered::Upgrade(response, handling) => HttpCommand::Upgrade(self.number, response, handling),
+        });
+    }
+
+    /// Begins an answer whose length is not known: its content goes out in chunks (RFC 9112 §7.1); to HTTP/1.0 as it is, ended by the
+    /// connection's end.
+    pub fn start(mut self, response: HttpResponse) -> Streaming {
+        self.answered = true;
+        self.line.push(HttpCommand::Start(self.number, response));
+        Streaming { line: self.line.clone(), number: self.number, finished: false }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.line.push(HttpCommand::Unanswered(self.number));
+        }
+    }
+}
+
+impl fmt::Debug for Responder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Responder({}, request {})", self.line.id, self.number)
+    }
+}
+
+/// What a [`Responder`] takes: an [`HttpResponse`] or an [`UpgradeServer`].
+pub struct Answer(Answered);
+
+enum Answered {
+    Response(HttpResponse),
+    Upgrade(HttpResponse, Box<Handling>),
+}
+
+impl From<HttpResponse> for Answer {
+    fn from(response: HttpResponse) -> Self {
+        Self(Answered::Response(response))
+    }
+}
+
+impl<A: Actor> From<UpgradeServer<A>> for Answer {
+    fn from(upgrade: UpgradeServer<A>) -> Self {
+        let (response, handling) = upgrade.into_parts();
+        Self(Answered::Upgrade(response, Box::new(handling)))
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Answered::Response(response) => response.fmt(f),
+            Answered::Upgrade(response, _) => f.debug_tuple("UpgradeServer").field(response).finish(),
+        }
+    }
+}
+
+/// A response that is being streamed. Dropped before its end, it cuts the connection, so that nobody takes it for complete.
+#[must_use = "a streamed response that is dropped before its end cuts the connection"]
+pub struct Streaming {
+    line: Arc<HttpLine>,
+    number: RequestNumber,
+    finished: bool,
+}
+
+impl Streaming {
+    /// Sends the next piece of content. Empty pieces are passed over.
+    pub fn do_send(&self, content: impl Into<Bytes>) {
+        self.line.push(HttpCommand::Chunk(self.number, content.into()));
+    }
+
+    /// Ends the response.
+    pub fn finish(mut self) {
+        self.finished = true;
+        self.line.push(HttpCommand::Finish(self.number));
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.line.push(HttpCommand::Unfinished);
+        }
+    }
+}
+
+impl fmt::Debug for Streaming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Streaming({}, request {})", self.line.id, self.number)
+    }
+}

@@ -1,0 +1,78 @@
+//! The switch itself: HTTP goes in, and what a websocket needs comes out.
+
+use std::fmt;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::handshake::{self, Agreed, SwitchRefused};
+use crate::http::{HttpDate, HttpRequest, HttpResponse, RequestNumber, Server, SwitchError};
+use crate::output::Output;
+
+/// What is left of an HTTP connection that has switched protocols. Nothing of it is lost: bytes that came behind the handshake are
+/// `unread`, bytes that have not left yet are `head_bytes`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Switched {
+    /// What waits to be written: responses to earlier requests, and last the head of the 101. The first frame comes behind it.
+    pub head_bytes: Output,
+    /// What came behind the request: frames, never to be parsed as HTTP.
+    pub unread: BytesMut,
+    /// The request that asked for the upgrade.
+    pub request: HttpRequest,
+    /// What the response agrees to.
+    pub agreed: Agreed,
+    /// Whether the peer's FIN has come already.
+    pub eof: bool,
+}
+
+/// Why a connection did not switch.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum NotSwitched {
+    /// Earlier requests are not answered yet: try again when they are.
+    NotYet,
+    /// The request is not in hand (any more), or did not ask for an upgrade.
+    Request(SwitchError),
+    /// The response does not accept the request (RFC 6455 §4.2.2).
+    Response(SwitchRefused),
+}
+
+impl fmt::Display for NotSwitched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotYet => f.write_str("earlier requests are not answered yet"),
+            Self::Request(error) => error.fmt(f),
+            Self::Response(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NotSwitched {}
+
+/// Switches protocols (RFC 9110 §7.8), all at once: the 101 is written, HTTP is gone, and every byte that it had is in the answer.
+///
+/// # Errors
+///
+/// The connection is given back as it was, with the reason.
+#[expect(clippy::result_large_err, reason = "the connection goes on, and is moved once in its life")]
+pub fn switch(
+    http: Server,
+    number: RequestNumber,
+    response: HttpResponse,
+    date: &HttpDate,
+    now: Instant,
+) -> Result<Switched, (Server, NotSwitched)> {
+    let Some(request) = http.upgrade_request(number) else {
+        return Err((http, NotSwitched::Request(SwitchError::NotAsked)));
+    };
+    if let Err(error) = handshake::check_switching(request, &response) {
+        return Err((http, NotSwitched::Response(error)));
+    }
+    let agreed = handshake::agreed(&response);
+    match http.into_switched(number, response, date, now) {
+        Ok(parts) => Ok(Switched { head_bytes: parts.output, unread: parts.unread, request: parts.request, agreed, eof: parts.eof }),
+        Err((http, SwitchError::NotYet)) => Err((http, NotSwitched::NotYet)),
+        Err((http, error)) => Err((http, NotSwitched::Request(error))),
+    }
+}
