@@ -200,7 +200,7 @@ impl Codec {
             _ => return None,
         };
         let length = u64::from(short);
-        if length > SHORT || length > self.frame_size_limit || length > self.message_size_limit {
+        if length == 0 || length > SHORT || length > self.frame_size_limit || length > self.message_size_limit {
             return None;
         }
         let end = header + usize::from(short);

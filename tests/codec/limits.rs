@@ -179,4 +179,8 @@ fn payloads_are_not_copied() {
     while let Some(frame) = codec.decode(&mut src).unwrap() {
         assert!(range.contains(&frame.data.as_ptr()));
     }
+    // An empty payload does not hold on to the buffer.
+    let mut src = BytesMut::from(&client(FIN | TEXT, "")[..]);
+    let frame = codec.decode(&mut src).unwrap().unwrap();
+    assert!(frame.data.is_empty() && !range.contains(&frame.data.as_ptr()) && src.try_reclaim(6));
 }
