@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::header::{SHORT, Start};
-use super::masking::mask;
+use super::masking::{mask, mask_ascii};
 use super::utf8::Utf8Validator;
 use super::{Frame, OpCode, ProtocolError, Role, close};
 
@@ -160,13 +160,12 @@ impl Codec {
     /// # Errors
     ///
     /// What the peer did wrong. The connection is at its end then: each further call gives the same error and leaves `src` as it is.
-    #[inline]
+    #[inline(always)]
     pub fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
-        match self.decode_small(src) {
-            None => self.decode_any(src),
-            Some(Ok(frame)) => Ok(Some(frame)),
-            Some(Err(error)) => Err(error),
+        if let Some((first, masking_key, header, end)) = self.small(src) {
+            return self.decode_small(src, first, masking_key, header, end);
         }
+        self.decode_any(src)
     }
 
     /// How many bytes the frame in progress misses when `have` bytes are at hand; 0 when its header is not known yet. A hint for how much
@@ -191,35 +190,52 @@ impl Codec {
         matches!((&self.state, &self.message), (State::Header, Message::None))
     }
 
-    /// The path of most messages: short, in one frame, and all there. `None`: it is not one of them.
-    #[inline]
-    fn decode_small(&mut self, src: &mut BytesMut) -> Option<Result<Frame, ProtocolError>> {
+    /// The most frequent case: a short message in one frame, and all there. Its opcode, its masking-key, and the ends of its header and
+    /// of its payload.
+    #[inline(always)]
+    fn small(&self, src: &[u8]) -> Option<(OpCode, Option<[u8; 4]>, usize, usize)> {
         let (State::Header, Message::None) = (&self.state, &self.message) else { return None };
-        let [first @ (0x81 | 0x82), second, ..] = src[..] else { return None };
-        let start = Start::read(first, second);
-        let masked = self.role == Role::Server;
-        let length = u64::from(second & 0x7f);
-        if start.masked != masked || length > SHORT || length > self.frame_size_limit || length > self.message_size_limit {
+        let (masking_key, short, header) = match (self.role, src) {
+            (Role::Server, &[_, second, a, b, c, d, ..]) => (Some([a, b, c, d]), second.wrapping_sub(0x80), 6),
+            (Role::Client, &[_, second, ..]) => (None, second, 2),
+            _ => return None,
+        };
+        let opcode = match src[0] {
+            0x81 => OpCode::Text,
+            0x82 => OpCode::Binary,
+            _ => return None,
+        };
+        let length = u64::from(short);
+        if length == 0 || length > SHORT || length > self.frame_size_limit || length > self.message_size_limit {
             return None;
         }
-        let header = if masked { 6 } else { 2 };
-        let end = header + length as usize;
-        let (head, payload) = src.get_mut(..end)?.split_at_mut(header);
-        let masking_key = if let [_, _, a, b, c, d] = *head {
-            mask([a, b, c, d], 0, payload);
-            Some([a, b, c, d])
-        } else {
-            None
+        let end = header + usize::from(short);
+        (end <= src.len()).then_some((opcode, masking_key, header, end))
+    }
+
+    #[inline(always)]
+    fn decode_small(
+        &mut self,
+        src: &mut BytesMut,
+        opcode: OpCode,
+        masking_key: Option<[u8; 4]>,
+        header: usize,
+        end: usize,
+    ) -> Result<Option<Frame>, ProtocolError> {
+        let payload = &mut src[header..end];
+        let ascii = match masking_key {
+            Some(key) => mask_ascii(key, payload),
+            None => payload.is_ascii(),
         };
-        let opcode = if first == 0x81 { OpCode::Text } else { OpCode::Binary };
-        if opcode == OpCode::Text && simdutf8::basic::from_utf8(payload).is_err() {
-            return Some(Err(self.fail(ProtocolError::InvalidUtf8)));
+        if opcode == OpCode::Text && !ascii && simdutf8::basic::from_utf8(payload).is_err() {
+            return Err(self.fail(ProtocolError::InvalidUtf8));
         }
         let mut data = src.split_to(end).freeze();
         data.advance(header);
-        Some(Ok(Frame { fin: true, rsv: 0, opcode, masking_key, data }))
+        Ok(Some(Frame { fin: true, rsv: 0, opcode, masking_key, data }))
     }
 
+    #[inline(never)]
     fn decode_any(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
         let (header, done) = match self.state {
             State::Failed(error) => return Err(error),

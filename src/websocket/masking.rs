@@ -17,6 +17,33 @@ pub fn mask(mut key: [u8; 4], offset: usize, data: &mut [u8]) {
     }
 }
 
+/// Unmasks a whole payload, and tells whether it is ASCII: one pass where short text needs two.
+#[inline]
+pub(super) fn mask_ascii(key: [u8; 4], data: &mut [u8]) -> bool {
+    let [a, b, c, d] = key;
+    let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let mut seen = 0;
+    let (chunks, rest) = data.as_chunks_mut::<8>();
+    for chunk in chunks {
+        let plain = u64::from_ne_bytes(*chunk) ^ word;
+        seen |= plain;
+        *chunk = plain.to_ne_bytes();
+    }
+    let mut last = 0;
+    let (four, rest) = rest.as_chunks_mut::<4>();
+    for chunk in four {
+        let plain = u32::from_ne_bytes(*chunk) ^ word as u32;
+        last |= plain;
+        *chunk = plain.to_ne_bytes();
+    }
+    let mut bytes = 0;
+    for (byte, key) in rest.iter_mut().zip(key) {
+        *byte ^= key;
+        bytes |= *byte;
+    }
+    (seen | u64::from(last) | u64::from(bytes)) & 0x8080_8080_8080_8080 == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,15 +126,24 @@ mod tests {
         (begins, begins && validator.finish().is_ok())
     }
 
+    /// The borders of every row of RFC 3629's table, which stand for the values between them.
+    const BORDERS: [u8; 25] = [
+        0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3,
+        0xf4, 0xf5, 0xff,
+    ];
+
     #[test]
     fn t28_every_sequence_of_one_to_three_bytes_whole_and_cut_at_every_border() {
-        for a in 0..=255 {
+        // ASCII is all alike in front.
+        for a in [0x00, 0x41, 0x7f].into_iter().chain(0x80..=255) {
             assert_eq!(judge(&[&[a]]), oracle(&[a]), "{a:02x}");
             for b in 0..=255 {
                 let expected = oracle(&[a, b]);
                 assert_eq!(judge(&[&[a, b]]), expected, "{a:02x} {b:02x}");
                 assert_eq!(judge(&[&[a], &[b]]), expected, "{a:02x} {b:02x}");
-                for c in 0..=255 {
+                // What is bad already stays bad: all the third bytes where they matter.
+                let third: Vec<u8> = if expected.0 { (0..=255).collect() } else { BORDERS.to_vec() };
+                for c in third {
                     let bytes = [a, b, c];
                     let expected = oracle(&bytes);
                     assert_eq!(judge(&[&bytes]), expected, "{bytes:02x?}");
@@ -145,17 +154,12 @@ mod tests {
         }
     }
 
-    /// Four bytes: the borders of every row of RFC 3629's table stand for the values between them.
     #[test]
     fn t28_four_bytes_from_every_class_whole_and_cut_at_every_border() {
-        let classes = [
-            0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1,
-            0xf3, 0xf4, 0xf5, 0xff,
-        ];
-        for a in 0..=255 {
-            for b in classes {
-                for c in classes {
-                    for d in classes {
+        for a in [0x00, 0x41, 0x7f].into_iter().chain(0x80..=255) {
+            for b in BORDERS {
+                for c in BORDERS {
+                    for d in BORDERS {
                         let bytes = [a, b, c, d];
                         let expected = oracle(&bytes);
                         assert_eq!(judge(&[&bytes]), expected, "{bytes:02x?}");
