@@ -51,7 +51,7 @@ impl Default for Settings {
             trailer_field_limit: 32,
             chunk_extension_limit: 256,
             interim_limit: 16,
-            server_header: Some(HeaderValue::from_static(concat!("actix-sockets/", env!("CARGO_PKG_VERSION")))),
+            server_header: Some(HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))),
         }
     }
 }
@@ -116,7 +116,7 @@ impl Settings {
         chunk_extension_limit: usize,
         /// Client: number of interim responses before the final one (RFC 9110 §15.2). Default 16.
         interim_limit: u32,
-        /// The value of `Server` (RFC 9110 §10.2.4), none to send none. Default `actix-sockets/` and the version.
+        /// The value of `Server` (RFC 9110 §10.2.4), none to send none. Default: the name of this crate, a slash and its version.
         server_header: Option<HeaderValue>,
     }
 
