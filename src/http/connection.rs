@@ -454,6 +454,8 @@ impl Server {
                 continue;
             }
             if self.is_paused() {
+                // The delay is ours now, not the peer's.
+                self.head_since = None;
                 return;
             }
             match self.decoder.decode(&mut self.input, &self.settings) {
@@ -531,6 +533,9 @@ impl Server {
             upgrade: upgrade.then(|| Box::new(request.clone())),
             held: Vec::new(),
         });
+        if self.events.capacity() == 0 {
+            self.events.reserve_exact(1);
+        }
         self.events.push_back(Event::Request { number, request });
     }
 
