@@ -787,6 +787,21 @@ fn half_close() {
 }
 
 #[test]
+fn a_graceful_close_answers_what_is_in_hand_and_takes_no_more() {
+    let mut peer = Peer::new(Settings::new());
+    let (number, _) = peer.says("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n").request();
+    peer.server.close_gracefully(peer.now);
+    assert_eq!(peer.server.closing(), Closing::Open);
+    peer.answers(number, HttpResponse::ok("bye")).expect("in hand");
+    assert!(peer.hears().contains("connection: close\r\n"));
+    assert_eq!((peer.server.closing(), peer.server.in_hand()), (Closing::AfterFlush, 0));
+    assert!(peer.server.poll_event().is_none());
+    let mut peer = Peer::new(Settings::new());
+    peer.server.close_gracefully(peer.now);
+    assert_eq!(peer.server.closing(), Closing::AfterFlush);
+}
+
+#[test]
 fn an_answer_to_nothing_is_harmless() {
     let mut peer = Peer::new(Settings::new());
     let (number, _) = Peer::new(Settings::new()).says("GET / HTTP/1.1\r\nHost: a\r\n\r\n").request();

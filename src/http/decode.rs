@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::{HttpError, HttpRequest, HttpResponse, Settings};
 
-/// Longest method taken: the longest registered one is `UPDATEREDIRECTREF` no one uses; spray's limit is this too.
+/// Longest method taken: spray's limit, which of the registered methods only `UPDATEREDIRECTREF` exceeds.
 const METHOD_LIMIT: usize = 16;
 
 /// How far the end of a head has been searched for: no byte is looked at twice, however small the pieces are in which it comes.
