@@ -384,10 +384,18 @@ fn t06_limits_at_n_and_beyond() {
     }
     refused(431, fields(101));
 
-    let frame = "GET / HTTP/1.1\r\nHost: a\r\nx: \r\n\r\n".len();
-    let head = |n: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "y".repeat(n - frame));
+    let frame = "GET / HTTP/1.1\r\nHost: a\r\nx: \r\ny: \r\nz: \r\n\r\n".len() + (12 << 10);
+    let head = |n: usize| {
+        let y = "y".repeat(6 << 10);
+        format!("GET / HTTP/1.1\r\nHost: a\r\nx: {y}\r\ny: {y}\r\nz: {}\r\n\r\n", "y".repeat(n - frame))
+    };
     accepted(head(16 << 10), &["GET / "]);
     refused(431, head((16 << 10) + 1));
+
+    let field = |name: usize, value: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}: {}\r\n\r\n", "n".repeat(name), "v".repeat(value));
+    accepted(field(64, 8 << 10), &["GET / "]);
+    refused(431, field(65, 1));
+    refused(431, field(1, (8 << 10) + 1));
 
     let small = Settings::new().content_limit(10);
     let post = |n: usize| format!("{HEAD}Content-Length: {n}\r\n\r\n{}", "c".repeat(n));
@@ -779,6 +787,21 @@ fn half_close() {
 }
 
 #[test]
+fn a_graceful_close_answers_what_is_in_hand_and_takes_no_more() {
+    let mut peer = Peer::new(Settings::new());
+    let (number, _) = peer.says("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n").request();
+    peer.server.close_gracefully(peer.now);
+    assert_eq!(peer.server.closing(), Closing::Open);
+    peer.answers(number, HttpResponse::ok("bye")).expect("in hand");
+    assert!(peer.hears().contains("connection: close\r\n"));
+    assert_eq!((peer.server.closing(), peer.server.in_hand()), (Closing::AfterFlush, 0));
+    assert!(peer.server.poll_event().is_none());
+    let mut peer = Peer::new(Settings::new());
+    peer.server.close_gracefully(peer.now);
+    assert_eq!(peer.server.closing(), Closing::AfterFlush);
+}
+
+#[test]
 fn an_answer_to_nothing_is_harmless() {
     let mut peer = Peer::new(Settings::new());
     let (number, _) = Peer::new(Settings::new()).says("GET / HTTP/1.1\r\nHost: a\r\n\r\n").request();
@@ -810,6 +833,47 @@ fn t14_an_endless_head_byte_by_byte() {
         peer.says("1\r\n").says("x\r\n");
     }
     assert_eq!(peer.says("0\r\n\r\n").request().1.content.len(), 200_000);
+}
+
+/// Whatever comes: no panic, no endless loop, and the same requests in all cuts.
+#[test]
+fn t35_mutations_tell_the_same_in_all_cuts() {
+    const BASES: [&str; 4] = [
+        "GET /a?b=c HTTP/1.1\r\nHost: a.b:80\r\nAccept: */*\r\n\r\nGET /2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\nhello world\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\"\r\nhello\r\n1\r\n \r\n0\r\nx: y\r\n\r\nGET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        HANDSHAKE,
+    ];
+    let mut chance = Chance(35);
+    let requests = |input: &[u8], cut: usize| {
+        let mut peer = Peer::new(Settings::new());
+        let mut said = Vec::new();
+        for piece in input.chunks(cut) {
+            peer.says(piece).events(&mut said);
+            let _ = peer.hears();
+        }
+        let failed = said.iter().filter(|line| line.len() == 3).count();
+        assert!(failed <= 1, "{said:?}");
+        said.retain(|line| line.len() != 3);
+        (said, failed, peer.server.closing())
+    };
+    for _ in 0..4000 {
+        let mut input = BASES[chance.below(BASES.len())].as_bytes().to_vec();
+        for _ in 0..=chance.below(3) {
+            let at = chance.below(input.len() - 1);
+            let byte = b"\r\n\0 \t:;,=0f9-+_xH/\"\x80\xff#@"[chance.below(23)];
+            match chance.below(4) {
+                0 => input[at] = byte,
+                1 => input.insert(at, byte),
+                2 => drop(input.remove(at)),
+                _ => input.truncate(at.max(20)),
+            }
+        }
+        let whole = requests(&input, usize::MAX);
+        for cut in [1, 2 + chance.below(40)] {
+            assert_eq!(whole, requests(&input, cut), "cut {cut} of {:?}", String::from_utf8_lossy(&input));
+        }
+    }
 }
 
 /// The caller's read buffer is free again when nothing of it is in use.

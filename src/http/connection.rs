@@ -1,120 +1,21 @@
 //! The server's side of one connection: bytes in, requests out; responses in, bytes out (RFC 9112 §9).
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, EXPECT, UPGRADE};
+use http::header::{EXPECT, UPGRADE};
 use http::{Method, StatusCode, Version};
 
 use super::content::{ContentDecoder, Framing, has_no_content};
 use super::decode::{RequestDecoder, has_token};
 use super::encode::{self, Announced, CONTINUE, HttpDate, LAST_CHUNK, Persistence};
+use super::exchange::{Answer, Chunks, Exchange, Incoming, persists};
 use super::rate::ContentClock;
 use super::wire::{Closing, Wire};
-use super::{HttpError, HttpRequest, HttpResponse, RespondError, Settings, SwitchError};
+use super::{Event, HttpError, HttpRequest, HttpResponse, Parts, RequestNumber, RespondError, Settings, SwitchError};
 use crate::output::Output;
-
-/// Which request of its connection: 0 is the first. An answer names the request it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestNumber(pub(super) u64);
-
-impl RequestNumber {
-    /// The number as such.
-    #[must_use]
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for RequestNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// What happens on a [`Server`].
-#[non_exhaustive]
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all events are requests, and each is moved once")]
-pub enum Event {
-    /// A request, complete with its content. It waits for an answer.
-    Request {
-        /// To be named in the answer.
-        number: RequestNumber,
-        /// The request.
-        request: HttpRequest,
-    },
-    /// A request has not been answered in time. It still can be, for [`Settings::timeout_timeout`].
-    TimedOut {
-        /// The request that waits.
-        number: RequestNumber,
-    },
-    /// The peer broke HTTP or a limit. The connection ends; where an answer is due it is on its way.
-    Failed(HttpError),
-}
-
-/// What [`Server::into_switched`] leaves of the connection.
-#[non_exhaustive]
-#[derive(Debug)]
-pub struct Parts {
-    /// What waits to be written; the head of the 101 comes last.
-    pub output: Output,
-    /// What came behind the request: bytes of the new protocol.
-    pub unread: BytesMut,
-    /// The request that asked for the upgrade.
-    pub request: HttpRequest,
-    /// Whether the peer has sent FIN already.
-    pub eof: bool,
-}
-
-/// A request in hand.
-#[derive(Debug)]
-struct Exchange {
-    method: Method,
-    version: Version,
-    /// Whether the connection closes behind the response.
-    close: bool,
-    /// When the request was complete.
-    since: Instant,
-    /// Whether `TimedOut` has been told.
-    told: bool,
-    answer: Answer,
-    /// The request, if it asks for an upgrade.
-    upgrade: Option<Box<HttpRequest>>,
-    /// What is to be written when the earlier responses have been.
-    held: Vec<Bytes>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Awaited,
-    /// Chunks are to come; how they are written.
-    Streaming(Chunks),
-    Complete,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chunks {
-    /// With the chunked transfer coding.
-    Framed,
-    /// As they are, until the connection closes: HTTP/1.0.
-    Bare,
-    /// Not at all: the answer to HEAD, 204, 304.
-    Dropped,
-}
-
-/// A request whose content is coming.
-#[derive(Debug)]
-struct Incoming {
-    request: HttpRequest,
-    decoder: ContentDecoder,
-    clock: ContentClock,
-    /// Whether `100 Continue` waits for the responses to earlier requests.
-    continue_due: bool,
-}
 
 /// The server's side of one HTTP/1.1 connection, without I/O and clock.
 ///
@@ -122,22 +23,22 @@ struct Incoming {
 /// [`wants_read`](Self::wants_read), and arm a timer for [`deadline`](Self::deadline).
 #[derive(Debug)]
 pub struct Server {
-    settings: Arc<Settings>,
-    wire: Wire,
+    pub(super) settings: Arc<Settings>,
+    pub(super) wire: Wire,
     /// What has come and is not parsed yet.
-    input: BytesMut,
-    decoder: RequestDecoder,
+    pub(super) input: BytesMut,
+    pub(super) decoder: RequestDecoder,
     /// When the first byte of the head came that is incomplete.
-    head_since: Option<Instant>,
-    incoming: Option<Box<Incoming>>,
+    pub(super) head_since: Option<Instant>,
+    pub(super) incoming: Option<Box<Incoming>>,
     /// Requests in hand, oldest first; the oldest has the number `oldest`.
-    exchanges: VecDeque<Exchange>,
-    oldest: u64,
+    pub(super) exchanges: VecDeque<Exchange>,
+    pub(super) oldest: u64,
     /// Whether no further request is taken: the newest one closes the connection.
-    last: bool,
-    events: VecDeque<Event>,
+    pub(super) last: bool,
+    pub(super) events: VecDeque<Event>,
     /// The wall-clock time and when it was told, for the answers that we give by ourselves.
-    clock: Option<(Instant, HttpDate)>,
+    pub(super) clock: Option<(Instant, HttpDate)>,
 }
 
 impl Server {
@@ -350,86 +251,6 @@ impl Server {
         self.exchanges.len()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless something else happens before.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        let wire = self.wire.deadline(&self.settings);
-        if !self.wire.is_open() {
-            return wire;
-        }
-        let exchanges = self.exchanges.iter().filter_map(|exchange| self.answer_deadline(exchange));
-        [wire, self.head_deadline(), self.content_deadline(), self.idle_deadline()].into_iter().flatten().chain(exchanges).min()
-    }
-
-    /// Does what is due. To be called at [`deadline`](Self::deadline); at other times it does no harm.
-    pub fn handle_timeout(&mut self, now: Instant, date: &HttpDate) {
-        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        self.clock = Some((now, *date));
-        let open = self.wire.is_open();
-        if self.wire.handle_timeout(now, &self.settings) && open {
-            self.clear();
-            self.events.push_back(Event::Failed(HttpError::WriteTimeout));
-        }
-        if !self.wire.is_open() {
-            return;
-        }
-        if due(self.head_deadline()) {
-            self.fail(HttpError::HeadTimeout, Method::GET, now);
-        } else if due(self.content_deadline()) {
-            self.fail(HttpError::ContentTimeout, Method::GET, now);
-        }
-        let mut index = 0;
-        while let Some(exchange) = self.exchanges.get(index) {
-            if due(self.answer_deadline(exchange)) {
-                if exchange.told || self.settings.timeout_timeout.is_zero() {
-                    self.exchanges[index].close = true;
-                    self.answer(index, overdue(), now);
-                    // The answer may have let others leave: begin again.
-                    index = 0;
-                    continue;
-                }
-                self.exchanges[index].told = true;
-                self.events.push_back(Event::TimedOut { number: RequestNumber(self.oldest + index as u64) });
-                // Both deadlines may have passed.
-                continue;
-            }
-            index += 1;
-        }
-        if self.wire.is_open() && due(self.idle_deadline()) {
-            let inside = !self.exchanges.is_empty();
-            self.end(now);
-            if inside {
-                // A response without its end: an orderly close would complete it in HTTP/1.0.
-                self.wire.abort();
-            }
-        }
-    }
-
-    fn head_deadline(&self) -> Option<Instant> {
-        self.head_since?.checked_add(self.settings.head_timeout)
-    }
-
-    fn content_deadline(&self) -> Option<Instant> {
-        self.incoming.as_ref()?.clock.deadline()
-    }
-
-    fn answer_deadline(&self, exchange: &Exchange) -> Option<Instant> {
-        if exchange.answer != Answer::Awaited {
-            return None;
-        }
-        let more = if exchange.told { self.settings.timeout_timeout } else { Duration::ZERO };
-        exchange.since.checked_add(self.settings.request_timeout.checked_add(more)?)
-    }
-
-    /// Nothing is under way but the connection itself, or a response that its handler has forgotten.
-    fn idle_deadline(&self) -> Option<Instant> {
-        let idle = match self.exchanges.front() {
-            None => self.head_since.is_none() && self.incoming.is_none(),
-            Some(exchange) => matches!(exchange.answer, Answer::Streaming(_)),
-        };
-        if idle { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
-    }
-
     /// Whether no head is parsed for now.
     fn is_paused(&self) -> bool {
         self.last
@@ -460,6 +281,8 @@ impl Server {
                 continue;
             }
             if self.is_paused() {
+                // The delay is ours now, not the peer's.
+                self.head_since = None;
                 return;
             }
             match self.decoder.decode(&mut self.input, &self.settings) {
@@ -537,6 +360,9 @@ impl Server {
             upgrade: upgrade.then(|| Box::new(request.clone())),
             held: Vec::new(),
         });
+        if self.events.capacity() == 0 {
+            self.events.reserve_exact(1);
+        }
         self.events.push_back(Event::Request { number, request });
     }
 
@@ -551,7 +377,7 @@ impl Server {
     }
 
     /// The peer broke a rule: it is told so in its turn, and nothing it sends is parsed any more.
-    fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
+    pub(super) fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
         tracing::debug!(%error, "request refused");
         self.events.push_back(Event::Failed(error));
         self.last = true;
@@ -606,7 +432,7 @@ impl Server {
         }
     }
 
-    fn answer(&mut self, index: usize, response: HttpResponse, now: Instant) {
+    pub(super) fn answer(&mut self, index: usize, response: HttpResponse, now: Instant) {
         let exchange = &mut self.exchanges[index];
         exchange.answer = Answer::Complete;
         exchange.close |= exchange.method == Method::CONNECT && response.status.is_success();
@@ -679,13 +505,13 @@ impl Server {
         }
     }
 
-    fn end(&mut self, now: Instant) {
+    pub(super) fn end(&mut self, now: Instant) {
         self.clear();
         self.wire.end(now);
     }
 
     /// Forgets all that cannot come to an end any more. Numbers are not given out twice.
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.oldest += self.exchanges.len() as u64;
         self.exchanges = VecDeque::new();
         self.incoming = None;
@@ -693,18 +519,4 @@ impl Server {
         self.input = BytesMut::new();
         self.last = true;
     }
-}
-
-/// Whether the connection goes on behind this request (RFC 9112 §9.3).
-fn persists(request: &HttpRequest) -> bool {
-    let headers = &request.headers;
-    if !headers.contains_key(CONNECTION) {
-        return request.version != Version::HTTP_10;
-    }
-    !has_token(headers, &CONNECTION, "close") && (request.version != Version::HTTP_10 || has_token(headers, &CONNECTION, "keep-alive"))
-}
-
-/// The answer that the handler did not give.
-fn overdue() -> HttpResponse {
-    HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR).with_text("The server was not able to produce a timely response.\n")
 }

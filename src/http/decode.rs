@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::{HttpError, HttpRequest, HttpResponse, Settings};
 
-/// Longest method taken: the longest registered one is `UPDATEREDIRECTREF` no one uses; spray's limit is this too.
+/// Longest method taken: spray's limit, which of the registered methods only `UPDATEREDIRECTREF` exceeds.
 const METHOD_LIMIT: usize = 16;
 
 /// How far the end of a head has been searched for: no byte is looked at twice, however small the pieces are in which it comes.
@@ -170,7 +170,7 @@ fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<HttpReques
     let form = target[0];
     let uri = Uri::from_maybe_shared(target).map_err(|_| HttpError::RequestTarget)?;
     check_form(&method, form, &uri)?;
-    let headers = fields(head, first, settings.field_limit)?;
+    let headers = fields(head, first, settings)?;
     check_host(&headers, &uri, version)?;
     Ok(HttpRequest { method, uri, version, headers, content: Bytes::new() })
 }
@@ -244,17 +244,18 @@ fn same_authority(a: &Authority, b: &Authority, scheme: Option<&str>) -> bool {
 const FEW: usize = 24;
 
 /// The field lines of `head`, which begin at `start`. Values are slices of it.
-fn fields(head: &Bytes, start: usize, limit: usize) -> Result<HeaderMap, HttpError> {
+fn fields(head: &Bytes, start: usize, settings: &Settings) -> Result<HeaderMap, HttpError> {
+    let limit = settings.field_limit;
     let lines = &head[start..];
     let mut few = [httparse::EMPTY_HEADER; FEW];
     match httparse::parse_headers(lines, &mut few[..FEW.min(limit)]) {
-        Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed),
+        Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed, settings),
         Err(httparse::Error::TooManyHeaders) if limit > FEW => {
             // As many as there can be lines, so that a generous limit costs nothing.
             let most = limit.min(lines.len() / 4 + 1);
             let mut many = vec![httparse::EMPTY_HEADER; most];
             match httparse::parse_headers(lines, &mut many) {
-                Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed),
+                Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed, settings),
                 Err(httparse::Error::TooManyHeaders) => Err(HttpError::TooManyFields),
                 _ => Err(HttpError::FieldLine),
             }
@@ -264,9 +265,12 @@ fn fields(head: &Bytes, start: usize, limit: usize) -> Result<HeaderMap, HttpErr
     }
 }
 
-fn collect(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<HeaderMap, HttpError> {
+fn collect(head: &Bytes, parsed: &[httparse::Header<'_>], settings: &Settings) -> Result<HeaderMap, HttpError> {
     let mut headers = HeaderMap::with_capacity(parsed.len());
     for field in parsed {
+        if field.name.len() > settings.field_name_limit || field.value.len() > settings.field_value_limit {
+            return Err(HttpError::FieldTooLarge);
+        }
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HttpError::FieldLine)?;
         let value = match field.value {
             [] => HeaderValue::from_static(""),
@@ -310,7 +314,7 @@ impl ResponseDecoder {
         *self = Self::default();
         let head = input.split_to(end).freeze();
         let (version, status) = status_line(&head[..first - 2])?;
-        let headers = fields(&head, first, settings.field_limit)?;
+        let headers = fields(&head, first, settings)?;
         Ok(Some(HttpResponse { status, version, headers, content: Bytes::new() }))
     }
 }

@@ -236,3 +236,26 @@ fn decimal(out: &mut BytesMut, mut number: usize) {
 fn ignored(name: &HeaderName) {
     tracing::warn!(%name, "this field is the library's business: the value set is ignored");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_imf_fixdates_and_never_out_of_range() {
+        let text = |seconds| String::from_utf8_lossy(HttpDate::from_seconds(seconds).as_bytes()).into_owned();
+        assert_eq!(text(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(text(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(HttpDate::from(UNIX_EPOCH - Duration::from_secs(1)), HttpDate::from(UNIX_EPOCH));
+        assert_eq!(HttpDate::from_seconds(1).after(Duration::from_millis(2900)), HttpDate::from_seconds(3));
+    }
+
+    #[test]
+    fn decimals() {
+        for number in [0, 9, 10, 99, 100, 12_345, usize::MAX] {
+            let mut out = BytesMut::new();
+            decimal(&mut out, number);
+            assert_eq!(out, number.to_string());
+        }
+    }
+}

@@ -53,6 +53,8 @@ pub enum HttpError {
     HeadTooLarge,
     /// There are too many field lines.
     TooManyFields,
+    /// A field's name or value exceeds its limit.
+    FieldTooLarge,
     /// The method is longer than any that exists.
     MethodTooLong,
     /// A transfer coding that we do not have.
@@ -100,7 +102,7 @@ impl HttpError {
             Self::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
-            Self::HeadTooLarge | Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadTooLarge | Self::TooManyFields | Self::FieldTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MethodTooLong | Self::UnknownTransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -145,6 +147,7 @@ impl fmt::Display for HttpError {
             Self::Expectation => "unknown expectation (RFC 9110 §10.1.1)",
             Self::HeadTooLarge => "the head exceeds the limit (RFC 6585 §5)",
             Self::TooManyFields => "too many field lines (RFC 6585 §5)",
+            Self::FieldTooLarge => "a field exceeds its limit (RFC 6585 §5)",
             Self::MethodTooLong => "unknown method (RFC 9110 §15.6.2)",
             Self::UnknownTransferCoding => "unknown transfer coding (RFC 9112 §6.1)",
             Self::Version => "HTTP version not supported (RFC 9110 §15.6.6)",

@@ -30,18 +30,22 @@
 mod client;
 mod connection;
 mod content;
+mod deadlines;
 mod decode;
 mod encode;
 mod error;
+mod event;
+mod exchange;
 mod message;
 mod rate;
 mod settings;
 mod wire;
 
 pub use client::{Client, ClientEvent};
-pub use connection::{Event, Parts, RequestNumber, Server};
+pub use connection::Server;
 pub use encode::HttpDate;
 pub use error::{HttpError, RespondError, SwitchError};
+pub use event::{Event, Parts, RequestNumber};
 pub use message::{HttpRequest, HttpResponse};
 pub use settings::Settings;
 pub use wire::Closing;

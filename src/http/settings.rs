@@ -11,6 +11,8 @@ pub struct Settings {
     pub(super) head_limit: usize,
     pub(super) target_limit: usize,
     pub(super) field_limit: usize,
+    pub(super) field_name_limit: usize,
+    pub(super) field_value_limit: usize,
     pub(super) content_limit: u64,
     pub(super) content_rate: u32,
     pub(super) content_grace: Duration,
@@ -36,6 +38,8 @@ impl Default for Settings {
             head_limit: 16 << 10,
             target_limit: 8 << 10,
             field_limit: 100,
+            field_name_limit: 64,
+            field_value_limit: 8 << 10,
             content_limit: 8 << 20,
             content_rate: 240,
             content_grace: Duration::from_secs(5),
@@ -51,7 +55,7 @@ impl Default for Settings {
             trailer_field_limit: 32,
             chunk_extension_limit: 256,
             interim_limit: 16,
-            server_header: Some(HeaderValue::from_static(concat!("actix-sockets/", env!("CARGO_PKG_VERSION")))),
+            server_header: Some(HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))),
         }
     }
 }
@@ -86,6 +90,10 @@ impl Settings {
         target_limit: usize,
         /// Number of field lines; above it 431. Default 100.
         field_limit: usize,
+        /// Size of a field's name; above it 431. Default 64.
+        field_name_limit: usize,
+        /// Size of a field's value; above it 431. Default 8 KiB.
+        field_value_limit: usize,
         /// Size of the content, however it is framed; above it 413 (RFC 9110 §15.5.14). Default 8 MiB.
         content_limit: u64,
         /// Bytes of content a second that the peer must keep up after [`content_grace`](Self::content_grace), else 408. A peer that
@@ -116,7 +124,7 @@ impl Settings {
         chunk_extension_limit: usize,
         /// Client: number of interim responses before the final one (RFC 9110 §15.2). Default 16.
         interim_limit: u32,
-        /// The value of `Server` (RFC 9110 §10.2.4), none to send none. Default `actix-sockets/` and the version.
+        /// The value of `Server` (RFC 9110 §10.2.4), none to send none. Default: the name of this crate, a slash and its version.
         server_header: Option<HeaderValue>,
     }
 

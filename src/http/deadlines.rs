@@ -1,0 +1,95 @@
+//! The deadlines of the server's side: one for each kind of silence.
+
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+
+use super::exchange::{Answer, Exchange};
+use super::{Event, HttpDate, HttpError, HttpResponse, RequestNumber, Server};
+
+impl Server {
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless something else happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let wire = self.wire.deadline(&self.settings);
+        if !self.wire.is_open() {
+            return wire;
+        }
+        let exchanges = self.exchanges.iter().filter_map(|exchange| self.answer_deadline(exchange));
+        [wire, self.head_deadline(), self.content_deadline(), self.idle_deadline()].into_iter().flatten().chain(exchanges).min()
+    }
+
+    /// Does what is due. To be called at [`deadline`](Self::deadline); at other times it does no harm.
+    pub fn handle_timeout(&mut self, now: Instant, date: &HttpDate) {
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        self.clock = Some((now, *date));
+        let open = self.wire.is_open();
+        if self.wire.handle_timeout(now, &self.settings) && open {
+            self.clear();
+            self.events.push_back(Event::Failed(HttpError::WriteTimeout));
+        }
+        if !self.wire.is_open() {
+            return;
+        }
+        if due(self.head_deadline()) {
+            self.fail(HttpError::HeadTimeout, Method::GET, now);
+        } else if due(self.content_deadline()) {
+            self.fail(HttpError::ContentTimeout, Method::GET, now);
+        }
+        let mut index = 0;
+        while let Some(exchange) = self.exchanges.get(index) {
+            if due(self.answer_deadline(exchange)) {
+                if exchange.told || self.settings.timeout_timeout.is_zero() {
+                    self.exchanges[index].close = true;
+                    self.answer(index, overdue(), now);
+                    // The answer may have let others leave: begin again.
+                    index = 0;
+                    continue;
+                }
+                self.exchanges[index].told = true;
+                self.events.push_back(Event::TimedOut { number: RequestNumber(self.oldest + index as u64) });
+                // Both deadlines may have passed.
+                continue;
+            }
+            index += 1;
+        }
+        if self.wire.is_open() && due(self.idle_deadline()) {
+            let inside = !self.exchanges.is_empty();
+            self.end(now);
+            if inside {
+                // A response without its end: an orderly close would complete it in HTTP/1.0.
+                self.wire.abort();
+            }
+        }
+    }
+
+    fn head_deadline(&self) -> Option<Instant> {
+        self.head_since?.checked_add(self.settings.head_timeout)
+    }
+
+    fn content_deadline(&self) -> Option<Instant> {
+        self.incoming.as_ref()?.clock.deadline()
+    }
+
+    fn answer_deadline(&self, exchange: &Exchange) -> Option<Instant> {
+        if exchange.answer != Answer::Awaited {
+            return None;
+        }
+        let more = if exchange.told { self.settings.timeout_timeout } else { Duration::ZERO };
+        exchange.since.checked_add(self.settings.request_timeout.checked_add(more)?)
+    }
+
+    /// Nothing is under way but the connection itself, or a response that its handler has forgotten.
+    fn idle_deadline(&self) -> Option<Instant> {
+        let idle = match self.exchanges.front() {
+            None => self.head_since.is_none() && self.incoming.is_none(),
+            Some(exchange) => matches!(exchange.answer, Answer::Streaming(_)),
+        };
+        if idle { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
+    }
+}
+
+/// The answer that the handler did not give.
+fn overdue() -> HttpResponse {
+    HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR).with_text("The server was not able to produce a timely response.\n")
+}
