@@ -46,14 +46,6 @@ class Echoes:
         client.end_input()
         self.succeeds(client)
 
-    def test_answers_that_are_under_way_at_the_end_of_input_are_printed(self) -> None:
-        client = self.client(self.url)
-        lines = [f"number {n}" for n in range(2000)]
-        client.feed("\n".join(lines))  # the last line has no newline, and is a message all the same
-        client.end_input()
-        self.assertEqual([line.decode() for line in client.hears_rest(20)], lines)
-        self.succeeds(client)
-
     def test_no_input_at_all(self) -> None:
         client = self.client(self.url)
         client.end_input()
@@ -118,8 +110,16 @@ class ClosesFirst:
 class WithEcho(Echoes, ClientTest):
     def setUp(self) -> None:
         super().setUp()
-        echo = self.enterContext(Echo())
-        self.url = echo.url
+        self.url = self.enterContext(Echo()).url
+
+    def test_answers_that_are_under_way_at_the_end_of_input_are_printed(self) -> None:
+        client = self.client(self.url)
+        lines = [f"number {n}" for n in range(2000)]
+        client.feed("\n".join(lines))  # the last line has no newline, and is a message all the same
+        client.end_input()
+        self.assertEqual([line.decode() for line in client.hears_rest(20)], lines)
+        self.succeeds(client)
+
 
 
 class WithPython(Echoes, ClosesFirst, ClientTest):

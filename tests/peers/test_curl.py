@@ -20,11 +20,12 @@ def responses(printed: bytes) -> list[tuple[int, dict[str, str]]]:
 
 
 class Http(EchoTest):
-    def heads(self, path: str, *arguments: str, content: bytes | None = None) -> list[tuple[int, dict[str, str]]]:
-        """All response heads; the content goes where `--output` of `arguments` says, or nowhere."""
-        return responses(
-            curl("--dump-header", "-", "--output", os.devnull, *arguments, self.echo.http + path, content=content).stdout
-        )
+    def heads(
+        self, path: str, *arguments: str, content: bytes | None = None, output: str = os.devnull
+    ) -> list[tuple[int, dict[str, str]]]:
+        """All response heads; the content goes to `output`."""
+        arguments = ("--dump-header", "-", "--output", output, *arguments, self.echo.http + path)
+        return responses(curl(*arguments, content=content).stdout)
 
     def test_get(self) -> None:
         [(status, fields)] = self.heads("/")
@@ -59,8 +60,9 @@ class Http(EchoTest):
             heads = self.heads(
                 "/echo",
                 *("--header", "Expect: 100-continue", "--expect100-timeout", "15", "--max-time", "10"),
-                *("--data-binary", "@-", "--output", heard.name),
+                *("--data-binary", "@-"),
                 content=b"please",
+                output=heard.name,
             )
             self.assertEqual([status for status, _ in heads], [100, 200])
             self.assertEqual(heard.read(), b"please")
