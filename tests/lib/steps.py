@@ -59,6 +59,13 @@ def count_cargo(output: str, code: int) -> Count:
     return not_silent(total, code)
 
 
+def count_unittest(output: str, code: int) -> Count:
+    """Python's test runner: how many ran, and how many of them did not pass."""
+    ran = sum(int(n) for n in re.findall(r"^Ran (\d+) tests? in ", output, re.M))
+    failed = sum(int(n) for n in re.findall(r"\b(?:failures|errors|skipped)=(\d+)", output))
+    return not_silent(Count(max(ran - failed, 0), failed), code)
+
+
 def count_line(output: str, code: int) -> Count:
     """A script of ours: its last line."""
     lines = output.strip().splitlines()
@@ -157,7 +164,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
     feature_sets = [[], ["--no-default-features"], ["--all-features"]] if package["features"] else [[]]
 
     deny = {"RUSTDOCFLAGS": "-D warnings"}
-    out = target / "autobahn"
+    out = target / "autobahn" / "reports"
 
     def autobahn(script: str, name: str, sections: str, *program: str) -> Command:
         return Command(
@@ -179,6 +186,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
     ]
     client = autobahn("client", "client", most, program["autobahn-client"])
     install = Command(["tests/autobahn/install"])
+    judge = Command(["python3", "-m", "unittest", "discover", "tests/autobahn"], count_unittest)
 
     return [
         Step("fmt", "rustfmt", [Command(["cargo", "fmt", "--all", "--check"])]),
@@ -214,7 +222,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
             [Command(["tests/peers/run"], count_line, env={"ECHO": program["echo"], "CLIENT": program["client"]})],
             needs=("examples",),
         ),
-        Step("autobahn-install", "the real Autobahn suite", [install]),
+        Step("autobahn-install", "the real Autobahn suite, and the tests of its judge", [install, judge]),
         Step(
             "autobahn-server",
             "the suite against `echo`, in each of its handler modes",

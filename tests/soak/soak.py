@@ -108,7 +108,7 @@ class Connection:
             expected, count = self.expected[0]
             part = expected[self.position : self.position + len(data)]
             if not data.startswith(part):
-                raise Lost(self.difference(data, part, len(expected) // count))
+                raise Lost(self.difference(data, expected, len(expected) // count))
             self.position += len(part)
             data = data[len(part) :]
             if self.position == len(expected):
@@ -118,10 +118,17 @@ class Connection:
         self.heard += complete
         return complete
 
-    def difference(self, data: bytes, part: bytes, stride: int) -> str:
-        at = next(n for n, byte in enumerate(part) if n >= len(data) or data[n] != byte)
-        message = self.heard + (self.position + at) // stride
-        return f"connection {self.number}, message {message}: heard {data[at:][:80]!r}, expected {part[at:][:80]!r}"
+    def difference(self, data: bytes, expected: bytes, frame: int) -> str:
+        """Names the message that is not the one that has to come; `frame` is the size of each of `expected`."""
+        place = self.position + next(
+            n for n, byte in enumerate(expected[self.position :]) if n >= len(data) or data[n] != byte
+        )
+        wanted = expected[place - place % frame :][:frame]
+        heard = data[place - self.position :][:80]
+        return (
+            f"connection {self.number}, message {self.heard + place // frame}: "
+            f"expected {wanted!r:.120}, heard {heard!r} from its byte {place % frame} on"
+        )
 
     def end(self) -> None:
         """The closing handshake, behind which nothing may come."""
