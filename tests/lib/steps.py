@@ -1,0 +1,318 @@
+"""The steps of `tests/run`, and how they are counted.
+
+    tests/run [--quick] [--soak] [--full] [--only STEP[,STEP]] [--list]
+
+Each step is one or more commands, run one after the other, their output shown as it comes. A command says how many of
+its tests passed and failed: `cargo test` in its `test result:` lines, our own scripts in a last line `N passed,
+N failed`; any other is one test, which passes with exit code 0. A command that was to run tests and ran none has failed,
+so has one that exits non-zero though it counted no failure, and so has one whose build has failed before it.
+The last line is the sum, and the exit code is non-zero if anything failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ("echo", "client", "autobahn-client")
+HANDLERS = ("per-connection", "shared", "inline", "stage-actors")
+
+
+@dataclass
+class Count:
+    passed: int = 0
+    failed: int = 0
+    ignored: int = 0
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.passed + other.passed, self.failed + other.failed, self.ignored + other.ignored)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed" + (f" ({self.ignored} ignored)" if self.ignored else "")
+
+
+Counter = Callable[[str, int], Count]
+
+
+def count_one(_output: str, code: int) -> Count:
+    """A command that is one test."""
+    return Count(passed=int(code == 0), failed=int(code != 0))
+
+
+def count_cargo(output: str, code: int) -> Count:
+    """The sum over all test binaries and the doctests."""
+    total = Count()
+    for result in re.finditer(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", output, re.M):
+        total += Count(*map(int, result.groups()))
+    return not_silent(total, code)
+
+
+def count_unittest(output: str, code: int) -> Count:
+    """Python's test runner: how many ran, and how many of them did not pass."""
+    ran = sum(int(n) for n in re.findall(r"^Ran (\d+) tests? in ", output, re.M))
+    failed = sum(int(n) for n in re.findall(r"\b(?:failures|errors|skipped)=(\d+)", output))
+    return not_silent(Count(max(ran - failed, 0), failed), code)
+
+
+def count_line(output: str, code: int) -> Count:
+    """A script of ours: its last line."""
+    lines = output.strip().splitlines()
+    result = re.fullmatch(r"(\d+) passed, (\d+) failed", lines[-1].strip()) if lines else None
+    return not_silent(Count(*map(int, result.groups())) if result else Count(), code)
+
+
+def not_silent(count: Count, code: int) -> Count:
+    """A suite that ran nothing, or failed without saying where, has failed once."""
+    if count.failed == 0 and (code != 0 or count.passed == 0):
+        count.failed = 1
+    return count
+
+
+@dataclass
+class Command:
+    words: list[str]
+    counter: Counter = count_one
+    minutes: float = 15
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in self.env.items()), shlex.join(self.words)])
+
+    def run(self) -> Count:
+        """Runs it in a session of its own, none of which outlives it."""
+        print(f"\n$ {self}", flush=True)
+        try:
+            process = subprocess.Popen(
+                self.words,
+                cwd=ROOT,
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as failure:
+            print(f"cannot be run: {failure}", flush=True)
+            return Count(failed=1)
+        late = threading.Event()
+
+        def too_late() -> None:
+            late.set()
+            kill_session(process.pid)
+
+        deadline = threading.Timer(self.minutes * 60, too_late)
+        deadline.start()
+        output = []
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                text = line.decode(errors="replace")
+                output.append(text)
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            code = process.wait()
+        finally:
+            deadline.cancel()
+            kill_session(process.pid)
+        if late.is_set():
+            print(f"stopped: it has not ended within {self.minutes:g} minutes", flush=True)
+            code = code or 1
+        return self.counter("".join(output), code)
+
+
+def kill_session(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+@dataclass
+class Step:
+    name: str
+    about: str
+    commands: list[Command]
+    needs: tuple[str, ...] = ()
+    #: Left out unless asked for.
+    extra: bool = False
+
+
+def steps(options: argparse.Namespace) -> list[Step]:
+    described = subprocess.run(
+        ["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, stdout=subprocess.PIPE, timeout=120
+    )
+    if described.returncode != 0:
+        print("cargo cannot read the manifest\n0 passed, 1 failed")
+        sys.exit(1)
+    metadata = json.loads(described.stdout)
+    target = Path(metadata["target_directory"])
+    program = {name: str(target / "release" / "examples" / name) for name in PROGRAMS}
+    [package] = metadata["packages"]
+    # Without features, the three sets are one.
+    feature_sets = [[], ["--no-default-features"], ["--all-features"]] if package["features"] else [[]]
+
+    deny = {"RUSTDOCFLAGS": "-D warnings"}
+    out = target / "autobahn" / "reports"
+
+    def autobahn(script: str, name: str, sections: str, *program: str) -> Command:
+        return Command(
+            [
+                *(f"tests/autobahn/{script}.py", "--sections", sections, "--jobs", "2", "--agent", name),
+                *("--json", str(out / f"{name}.json"), "--out", str(out / name), "--", *program),
+            ],
+            count_line,
+        )
+
+    quick = "1-7,10"
+    most = quick if options.quick else "1-7,9,10"
+    servers = [
+        autobahn(
+            *("server", f"echo-{handler}", most if handler == "per-connection" or options.full else quick),
+            *(program["echo"], "--bind", "127.0.0.1:0", "--handler", handler),
+        )
+        for handler in HANDLERS
+    ]
+    client = autobahn("client", "client", most, program["autobahn-client"])
+    install = Command(["tests/autobahn/install"])
+    judge = Command(["python3", "-m", "unittest", "discover", "tests/autobahn"], count_unittest)
+
+    return [
+        Step("fmt", "rustfmt", [Command(["cargo", "fmt", "--all", "--check"])]),
+        Step(
+            "clippy",
+            "no lint on any target, with all features and with none",
+            [
+                Command(["cargo", "clippy", "--all-targets", *features, "--", "-D", "warnings"])
+                for features in (["--all-features"], ["--no-default-features"])[: len(feature_sets)]
+            ],
+        ),
+        Step(
+            "doc",
+            "the documentation, also of private items, without a warning",
+            [
+                Command(["cargo", "doc", "--no-deps", "--all-features", *private], env=deny)
+                for private in (["--document-private-items"], [])  # the public one last: it is what is left to be read
+            ],
+        ),
+        Step(
+            "test",
+            "all cargo tests, doctests too, on default features, on none and on all",
+            [Command(["cargo", "test", "--no-fail-fast", *features], count_cargo) for features in feature_sets],
+        ),
+        Step(
+            "examples",
+            "the programs of the steps below, optimized",
+            [Command(["cargo", "build", "--release", *(word for name in PROGRAMS for word in ("--example", name))])],
+        ),
+        Step(
+            "peers",
+            "Python websockets, Node ws, curl and raw sockets",
+            [Command(["tests/peers/run"], count_line, env={"ECHO": program["echo"], "CLIENT": program["client"]})],
+            needs=("examples",),
+        ),
+        Step("autobahn-install", "the real Autobahn suite, and the tests of its judge", [install, judge]),
+        Step(
+            "autobahn-server",
+            "the suite against `echo`, in each of its handler modes",
+            servers,
+            needs=("examples", "autobahn-install"),
+        ),
+        Step("autobahn-client", "the suite against the client", [client], needs=("examples", "autobahn-install")),
+        Step(
+            "soak",
+            "64 connections x 100 000 messages, each compared; memory stays flat",
+            [
+                Command(
+                    ["tests/soak/soak.py", "--", program["echo"], "--bind", "127.0.0.1:0", "--handler", "per-connection"],
+                    count_line,
+                )
+            ],
+            needs=("examples",),
+            extra=True,
+        ),
+    ]
+
+
+def chosen(all_steps: list[Step], options: argparse.Namespace) -> list[Step]:
+    """The steps to run, in order, with what they need."""
+    if options.only is None:
+        return [step for step in all_steps if not step.extra or options.soak or options.full]
+    by_name = {step.name: step for step in all_steps}
+    wanted: set[str] = set()
+
+    def want(names: Iterable[str]) -> None:
+        for name in names:
+            if name not in by_name:
+                sys.exit(f"no step is called {name!r}; there are {', '.join(by_name)}")
+            wanted.add(name)
+            want(by_name[name].needs)
+
+    want(options.only.split(",") + (["soak"] if options.soak else []))
+    return [step for step in all_steps if step.name in wanted]
+
+
+def run(step: Step, broken: set[str]) -> Count:
+    in_the_way = sorted(broken.intersection(step.needs))
+    if in_the_way:
+        print(f"cannot run: {', '.join(in_the_way)} failed", flush=True)
+        return Count(failed=len(step.commands))
+    count = Count()
+    for command in step.commands:
+        count += command.run()
+    return count
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(
+        prog="tests/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--quick", action="store_true", help="leave out Autobahn's section 9, the large messages")
+    arguments.add_argument("--soak", action="store_true", help="the soak too")
+    arguments.add_argument("--full", action="store_true", help="everything: the soak, and section 9 in each handler mode")
+    arguments.add_argument("--only", metavar="STEP[,STEP]", help="these steps, and what they need")
+    arguments.add_argument("--list", action="store_true", help="tell the steps and their commands, and run none")
+    options = arguments.parse_args()
+    if options.quick and options.full:
+        arguments.error("--quick and --full exclude each other")
+
+    all_steps = steps(options)
+    if options.list:
+        for step in all_steps:
+            print(f"{step.name}: {step.about}" + (" (only when asked for)" if step.extra else ""))
+            for command in step.commands:
+                print(f"    {command}")
+        return 0
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what has been started is ended
+    total, broken, table = Count(), set(), []
+    for step in chosen(all_steps, options):
+        print(f"\n=== {step.name}: {step.about}", flush=True)
+        started = time.monotonic()
+        count = run(step, broken)
+        total += count
+        if count.failed:
+            broken.add(step.name)
+        table.append(f"{step.name:18} {time.monotonic() - started:6.0f} s   {count}")
+        print(f"--- {table[-1]}", flush=True)
+
+    print("\n" + "\n".join(table))
+    if total.ignored:
+        print(f"{total.ignored} tests are marked #[ignore]; their reasons stand beside them")
+    print(f"\n{total.passed} passed, {total.failed} failed", flush=True)
+    return int(total.failed > 0 or total.passed == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
