@@ -39,6 +39,8 @@ class Difference:
             details = json.loads(self.report.read_text())
             for title, key in (("expected", "expectation"), ("result", "result"), ("closing", "resultClose")):
                 text = " ".join(re.sub(r"<[^>]*>", " ", details.get(key) or "-").split())
+                if key == "resultClose":
+                    text += f" (close code received: {details.get('remoteCloseCode')})"
                 lines += textwrap.wrap(f"{title}: {text}", 110, initial_indent="    ", subsequent_indent="        ")
             lines.append(f"    report: {self.report.with_suffix('.html')}")
         return "\n".join(lines)
