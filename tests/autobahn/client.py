@@ -32,7 +32,7 @@ def main() -> int:
             folder = asked.out / str(job)
             fuzzer = suite.start_fuzzer("fuzzingserver", job, cases, folder, spec)
             processes.append(fuzzer)
-            url = fuzzer.wait_for(suite.LISTENING, 30)[1]
+            url = fuzzer.wait_for(suite.LISTENING, "saying where it listens")[1]
             client = suite.Process(f"client {job}", [*asked.command, url, asked.agent], folder / "client.log")
             processes.append(client)
             parts.append(suite.Part(cases, folder, fuzzer, ending=client))
@@ -40,7 +40,7 @@ def main() -> int:
         for part in parts:
             if part.ending.status():
                 raise suite.Failure(f"{part.ending.name} ended with {part.ending.status()}\n{part.ending.tail()}")
-            part.fuzzer.wait_for(REPORTED, 30)
+            part.fuzzer.wait_for(REPORTED, "being asked for /updateReports by the client")
     return options.conclude(asked, [part.folder for part in parts], began)
 
 

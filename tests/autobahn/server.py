@@ -24,7 +24,7 @@ def main() -> int:
     with suite.stopping([]) as processes:
         server = suite.Process("the server", asked.command, asked.out / "server.log")
         processes.append(server)
-        url = server.wait_for(suite.LISTENING, 30)[1]
+        url = server.wait_for(suite.LISTENING, "the line `listening on ws://IP:PORT`")[1]
         spec = {"servers": [{"agent": asked.agent, "url": url}]}
         parts: list[suite.Part] = []
         for job, cases in enumerate(suite.shares(asked.cases, asked.jobs), 1):

@@ -34,10 +34,14 @@ class Failure(Exception):
 def guarded(main: Callable[[], int | None]) -> None:
     """Runs `main` so that every `finally` is reached on a signal, and a failure is one message."""
 
+    signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
     def interrupted(number: int, _frame: object) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)  # a second one must not cut the cleaning up short
         raise SystemExit(128 + number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in signals:
         signal.signal(number, interrupted)
     try:
         sys.exit(main())
@@ -85,16 +89,16 @@ class Process:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def wait_for(self, pattern: re.Pattern[str], seconds: float) -> re.Match[str]:
+    def wait_for(self, pattern: re.Pattern[str], what: str, seconds: float = 30) -> re.Match[str]:
         deadline = time.monotonic() + seconds
         while True:
             ended = self.status() is not None  # asked first: the last words of a process count
             if match := pattern.search(self.output()):
                 return match
             if ended:
-                raise Failure(f"{self.name} ended with {self.status()} without `{pattern.pattern}`\n{self.tail()}")
+                raise Failure(f"{self.name} ended with {self.status()} and without {what}\n{self.tail()}")
             if time.monotonic() > deadline:
-                raise Failure(f"{self.name} said no `{pattern.pattern}` in {seconds:.0f} s\n{self.tail()}")
+                raise Failure(f"{self.name} has run for {seconds:.0f} s without {what}\n{self.tail()}")
             time.sleep(0.05)
 
     def tail(self) -> str:
