@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
+use ::http::StatusCode;
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use bytes::BytesMut;
-use ::http::StatusCode;
 
 use super::clock;
 use super::listener::Acceptor;

@@ -62,7 +62,7 @@ impl<A: Actor> Default for FrameRoutes<A> {
 pub trait Notice: Told + notice::Sealed {}
 
 pub(crate) mod notice {
-    use super::{Actor, FrameRoutes, Handler, Received, Told, ToEnvelope};
+    use super::{Actor, FrameRoutes, Handler, Received, ToEnvelope, Told};
 
     pub trait Sealed: Told + Sized {
         #[doc(hidden)]

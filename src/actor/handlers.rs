@@ -101,4 +101,3 @@ impl<A> fmt::Debug for WebSockets<A> {
         f.debug_struct("WebSockets").field("path", &self.path).field("rules", &self.rules).finish_non_exhaustive()
     }
 }
-

@@ -137,8 +137,7 @@ impl Bind {
             match listen(address, settings.backlog).and_then(|socket| Ok((socket.local_addr()?, socket))) {
                 Ok((address, socket)) => {
                     let settings = Arc::new(settings);
-                    let listener =
-                        Listener::start_in_arbiter(&arbiter, move |ctx| Listener::new(socket, acceptor, settings, workers, ctx));
+                    let listener = Listener::start_in_arbiter(&arbiter, move |ctx| Listener::new(socket, acceptor, settings, workers, ctx));
                     return Ok(Bound { address, listener });
                 }
                 Err(error) => last = BindError::Listen(address, error),
@@ -181,13 +180,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    fn new(
-        socket: std::net::TcpListener,
-        acceptor: Acceptor,
-        settings: Arc<Settings>,
-        workers: usize,
-        ctx: &mut Context<Self>,
-    ) -> Self {
+    fn new(socket: std::net::TcpListener, acceptor: Acceptor, settings: Arc<Settings>, workers: usize, ctx: &mut Context<Self>) -> Self {
         let socket = match TcpListener::from_std(socket) {
             Ok(socket) => Some(socket),
             Err(error) => {
@@ -317,4 +310,3 @@ impl Handler<Unbind> for Listener {
         }))
     }
 }
-

@@ -237,13 +237,7 @@ impl<S: Stage> StageActor<S> {
     }
 
     /// As [`perform`](Self::perform), with the ack on the last command that goes down.
-    fn forward(
-        &mut self,
-        mut flow: Flow,
-        mut ack: Option<tokio::sync::oneshot::Sender<()>>,
-        below: &Socket,
-        up: &mut VecDeque<Delivery>,
-    ) {
+    fn forward(&mut self, mut flow: Flow, mut ack: Option<tokio::sync::oneshot::Sender<()>>, below: &Socket, up: &mut VecDeque<Delivery>) {
         let (events, commands) = flow.take();
         let mut last = commands.len();
         for command in commands {
@@ -320,12 +314,7 @@ struct Driver;
 impl<S: Stage> ActorFuture<StageActor<S>> for Driver {
     type Output = ();
 
-    fn poll(
-        self: Pin<&mut Self>,
-        stage: &mut StageActor<S>,
-        ctx: &mut Context<StageActor<S>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, stage: &mut StageActor<S>, ctx: &mut Context<StageActor<S>>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let over = stage.guarded(|stage| stage.turn(cx).is_ready());
         if over {
             ctx.stop();

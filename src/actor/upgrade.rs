@@ -12,6 +12,7 @@ use super::stage_actor::StageHost;
 use super::upstream::{IntoHandler, Place, Upstream};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::stage::{Chain, Closing, Consolidation, Stage};
+use crate::upgrade::handshake::{self, Target};
 use crate::websocket::{Frame, Role};
 
 /// Makes a server's connection a websocket: the response goes out, and the frame handler talks to the websocket from then on.
@@ -80,6 +81,18 @@ where
         A: Actor<Context = Context<A>>,
     {
         Self::with(opening, Some(Place::made(|_| make()))).hearing::<Frame>()
+    }
+}
+
+impl<A> UpgradeClient<A>
+where
+    A: Actor + Handler<Received<Frame>>,
+    A::Context: ToEnvelope<A, Received<Frame>>,
+{
+    /// With the request that a websocket URL asks for ([`handshake::request`]) and a fresh random key, and this frame handler.
+    #[must_use]
+    pub fn to(target: &Target, handler: impl IntoHandler<A>) -> Self {
+        Self::new(handshake::request(target, rand::random()), handler)
     }
 }
 
@@ -239,4 +252,3 @@ impl<A: Actor, Opening: fmt::Debug> fmt::Debug for Upgrade<A, Opening> {
         f.debug_struct("Upgrade").field("opening", &self.opening).field("handler", &self.handler).finish_non_exhaustive()
     }
 }
-

@@ -47,10 +47,7 @@ where
     S: Send + 'static,
 {
     pub(crate) fn new() -> Self {
-        Self {
-            call: |actor, received, ctx| actor.handle(received, ctx).handle(ctx, None),
-            mail: |addr, received| addr.do_send(received),
-        }
+        Self { call: |actor, received, ctx| actor.handle(received, ctx).handle(ctx, None), mail: |addr, received| addr.do_send(received) }
     }
 }
 
@@ -323,4 +320,3 @@ impl<A: Actor, P: Parcel> Drop for Feeder<A, P> {
         }
     }
 }
-

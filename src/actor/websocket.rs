@@ -48,8 +48,6 @@ pub struct WebSocket {
     acks: VecDeque<(u64, oneshot::Sender<()>)>,
     /// More than the soft limit waited at the end of the last turn: [`Drained`] is owed.
     flooded: bool,
-    /// Nothing was read, as more than the soft limit waited.
-    held: bool,
     /// [`Closed`] has been told.
     told: bool,
     timer: Timer,
@@ -146,7 +144,6 @@ impl WebSocket {
             partial: unread,
             acks: VecDeque::new(),
             flooded: false,
-            held: false,
             told: false,
             timer: Timer::default(),
             look,
@@ -197,7 +194,7 @@ impl WebSocket {
             self.look_after(now);
         }
         let mut deliveries = deliveries::get();
-        self.read(&mut deliveries, now, cx);
+        let waits = self.read(&mut deliveries, now, cx);
         self.collect(&mut deliveries);
         self.deliver(deliveries);
         self.settle(now);
@@ -216,6 +213,10 @@ impl WebSocket {
         }
         let deadline = [self.pipeline.deadline(), self.look].into_iter().flatten().min();
         self.timer.arm(deadline, now, cx);
+        // What kept us from reading is over by now, or only our turn is.
+        if !waits && self.may_read(now) {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 
@@ -265,29 +266,30 @@ impl WebSocket {
         Line::done_with(entries);
     }
 
-    /// Reads while there is something, unless the handler has too much in hand or the peer does not take what is written.
-    fn read(&mut self, deliveries: &mut VecDeque<Delivery>, now: Instant, cx: &mut TaskContext<'_>) {
+    /// Reads while there is something, unless the handler has too much in hand or the peer does not take what is written. Tells whether
+    /// the socket will wake the task when there is more.
+    fn read(&mut self, deliveries: &mut VecDeque<Delivery>, now: Instant, cx: &mut TaskContext<'_>) -> bool {
         for _ in 0..READS {
             if !self.may_read(now) {
-                return;
+                return false;
             }
             match self.transport.poll_readable(cx) {
-                Poll::Pending => return,
+                Poll::Pending => return true,
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return self.pipeline.lost(now),
+                Poll::Ready(Err(_)) => self.pipeline.lost(now),
             }
             match self.read_once(now, cx) {
-                Poll::Pending => return,
-                Poll::Ready(Ok(0)) => return self.guarded(now, |pipeline| pipeline.receive_eof(now)),
+                Poll::Pending => return true,
+                Poll::Ready(Ok(0)) => self.guarded(now, |pipeline| pipeline.receive_eof(now)),
                 Poll::Ready(Ok(_)) => self.collect(deliveries),
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
-                    return self.pipeline.lost(now);
+                    self.pipeline.lost(now);
                 }
             }
         }
         // There may be more; the others first.
-        cx.waker().wake_by_ref();
+        false
     }
 
     fn read_once(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
@@ -343,8 +345,8 @@ impl WebSocket {
         if self.pipeline.phase() == Phase::Finishing {
             return true;
         }
-        self.held = self.pipeline.output().len() > self.soft;
-        let may = !self.held && (self.line.in_hand() <= self.window || self.line.wake_below(self.window / 2 + 1));
+        let may =
+            self.pipeline.output().len() <= self.soft && (self.line.in_hand() <= self.window || self.line.wake_below(self.window / 2 + 1));
         self.pipeline.suspend(!may, now);
         may
     }
@@ -408,7 +410,7 @@ impl WebSocket {
         let mut progress = false;
         let result = self.transport.poll_write(cx, output, &mut progress);
         transport::take_write_buffer(output);
-        let (written, left) = (output.written(), output.len());
+        let written = output.written();
         while self.acks.front().is_some_and(|(position, _)| *position <= written) {
             let _ = self.acks.pop_front().map(|(_, ack)| ack.send(()));
         }
@@ -417,10 +419,6 @@ impl WebSocket {
             return std::ops::ControlFlow::Break(());
         }
         self.pipeline.wrote(progress, now);
-        // Below the soft limit reading goes on, in the next turn.
-        if left <= self.soft && self.held {
-            cx.waker().wake_by_ref();
-        }
         std::ops::ControlFlow::Continue(())
     }
 

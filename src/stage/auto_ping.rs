@@ -118,7 +118,8 @@ impl Stage for AutoPing {
                 self.expected = now.checked_add(self.within);
             } else if silent >= self.within {
                 self.next = None;
-                return flow.down(Command::Fail(CloseCode::INTERNAL_ERROR, format!("no sign of life for {silent:.0?} after a ping").into()));
+                return flow
+                    .down(Command::Fail(CloseCode::INTERNAL_ERROR, format!("no sign of life for {silent:.0?} after a ping").into()));
             }
         }
         if self.next.is_some_and(|next| next <= now) {
