@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Command, Event, Flow, Interest, Stage};
+use super::{Command, Event, Flow, Interest, Life, Stage};
 use crate::websocket::{CloseCode, Frame, OpCode};
 
 /// Sends a ping every 20 seconds, tells the round-trip time of each pong that answers one, and fails the websocket with 1011 when
@@ -19,9 +19,10 @@ pub struct AutoPing {
     within: Duration,
     memory: usize,
     body: Box<dyn FnMut() -> Bytes + Send>,
-    /// When the next ping is due, and by when something must have been read since the last one.
+    /// When the next ping is due.
     next: Option<Instant>,
-    expected: Option<Instant>,
+    /// The ping that is to be followed by something read: when it was sent, and until when.
+    awaited: Option<(Instant, Instant)>,
     /// Pings in flight, oldest first.
     in_flight: VecDeque<(Bytes, Instant)>,
 }
@@ -35,7 +36,7 @@ impl AutoPing {
             count += 1;
             Bytes::copy_from_slice(&count.to_be_bytes())
         };
-        Self { every, within: every, memory: 16, body: Box::new(body), next: None, expected: None, in_flight: VecDeque::new() }
+        Self { every, within: every, memory: 16, body: Box::new(body), next: None, awaited: None, in_flight: VecDeque::new() }
     }
 
     /// How long after a ping something must have been read. [`Duration::MAX`] measures only, as the seed did.
@@ -103,23 +104,22 @@ impl Stage for AutoPing {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.next, self.expected].into_iter().flatten().min()
+        [self.next, self.awaited.map(|(_, until)| until)].into_iter().flatten().min()
     }
 
     fn timeout(&mut self, flow: &mut Flow) {
         let now = flow.now();
-        if let Some(expected) = self.expected
-            && expected <= now
+        if let Some((sent, until)) = self.awaited
+            && until <= now
         {
-            let life = flow.life();
-            let silent = now.saturating_duration_since(life.last_read);
-            self.expected = None;
-            if life.suspended {
-                self.expected = now.checked_add(self.within);
-            } else if silent >= self.within {
+            self.awaited = None;
+            let Life { last_read, suspended } = flow.life();
+            // Held against the time of the ping and not against `within`: we may be late, and the pong may have been prompt.
+            if last_read < sent && !suspended {
                 self.next = None;
-                return flow
-                    .down(Command::Fail(CloseCode::INTERNAL_ERROR, format!("no sign of life for {silent:.0?} after a ping").into()));
+                let silent = now.saturating_duration_since(last_read);
+                let reason = format!("nothing was read for {silent:.0?}, in spite of a ping");
+                return flow.down(Command::Fail(CloseCode::INTERNAL_ERROR, reason.into()));
             }
         }
         if self.next.is_some_and(|next| next <= now) {
@@ -128,7 +128,7 @@ impl Stage for AutoPing {
             self.remember(data.clone(), now);
             flow.down(Command::Frame(Frame::ping(data)));
             self.next = now.checked_add(self.every);
-            self.expected = self.expected.or(now.checked_add(self.within));
+            self.awaited = self.awaited.or(now.checked_add(self.within).map(|until| (now, until)));
         }
     }
 

@@ -1,0 +1,9 @@
+//! The stages by themselves, on virtual time: no socket, no actor, no sleep.
+//!
+//! [`probe`] holds one stage between two probes and writes down what it says, up and down. [`wire`] holds a whole pipeline between a
+//! handler and a peer that writes and reads raw bytes. Both have a clock of their own, so that an hour of pings is a loop.
+
+mod probe;
+
+mod auto_ping;
+mod auto_pong;
