@@ -54,12 +54,12 @@ enum State {
     /// Our Close frame has gone, the peer's has not come.
     Sent {
         outcome: Outcome,
-        until: Instant,
+        until: Option<Instant>,
     },
     /// Both Close frames have passed: the server is to close the TCP connection, and we are the client (RFC 6455 §7.1.1).
     Both {
         outcome: Outcome,
-        until: Instant,
+        until: Option<Instant>,
     },
     Closed,
 }
@@ -73,8 +73,9 @@ impl Closing {
 
     /// Our Close frame goes out, and the peer's is awaited.
     fn begin(&mut self, close: Frame, flow: &mut Flow) {
+        let close = sendable(close);
         let (code, reason) = read(&close);
-        let until = flow.now() + self.within;
+        let until = flow.now().checked_add(self.within);
         self.state = State::Sent { outcome: Outcome { code, reason, by: By::Us, clean: false }, until };
         flow.down(Command::Frame(close));
     }
@@ -84,7 +85,9 @@ impl Closing {
     fn fail(&mut self, code: CloseCode, reason: Cow<'static, str>, flow: &mut Flow) {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Open => {
-                flow.down(Command::Frame(Close::new(code, reason.clone()).frame()));
+                let close = sendable(Close::new(code, reason.clone()).frame());
+                let code = read(&close).0;
+                flow.down(Command::Frame(close));
                 self.end(Outcome { code, reason, by: By::Us, clean: false }, Command::Finish, flow);
             }
             State::Sent { outcome, .. } | State::Both { outcome, .. } => self.end(outcome, Command::Finish, flow),
@@ -106,7 +109,7 @@ impl Closing {
         };
         match self.role {
             Role::Server => self.end(outcome, Command::Finish, flow),
-            Role::Client => self.state = State::Both { outcome, until: flow.now() + self.within },
+            Role::Client => self.state = State::Both { outcome, until: flow.now().checked_add(self.within) },
         }
     }
 
@@ -153,7 +156,7 @@ impl Stage for Closing {
 
     fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Sent { until, .. } | State::Both { until, .. } => Some(*until),
+            State::Sent { until, .. } | State::Both { until, .. } => *until,
             State::Open | State::Closed => None,
         }
     }
@@ -176,6 +179,16 @@ impl fmt::Debug for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Closing({:?})", self.within)
     }
+}
+
+/// A Close frame that may be on the wire: this one, or, if the codec would refuse it, one that says that we meant to close. Without it
+/// the closing handshake would have begun and nothing been sent.
+fn sendable(close: Frame) -> Frame {
+    if close.fin && close.rsv == 0 && close.data.len() <= 125 && close.close_reason().is_some() {
+        return close;
+    }
+    tracing::error!(?close, "a Close frame may not be sent as it is: 1011 is");
+    Frame::close(CloseCode::INTERNAL_ERROR, "a Close frame that may not be sent")
 }
 
 /// What a Close frame says. Its payload has been judged: by the codec when it was read, by its constructor when it is ours.

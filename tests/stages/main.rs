@@ -7,3 +7,4 @@ mod probe;
 
 mod auto_ping;
 mod auto_pong;
+mod closing;
