@@ -37,12 +37,13 @@ impl Stage for Consolidation {
         if frame.opcode.is_control() || (frame.fin && frame.opcode != OpCode::Continuation) {
             return flow.up(Event::Frame(frame));
         }
+        let before = self.message.as_ref().map_or(0, |message| message.data.len());
+        if (before + frame.data.len()) as u64 > self.limit {
+            return flow.down(Command::Fail(CloseCode::TOO_BIG, "message too big".into()));
+        }
         let fin = frame.fin;
         let message = match &mut self.message {
             Some(message) => {
-                if (message.data.len() + frame.data.len()) as u64 > self.limit {
-                    return flow.down(Command::Fail(CloseCode::TOO_BIG, "message too big".into()));
-                }
                 message.data.extend_from_slice(&frame.data);
                 message
             }

@@ -7,4 +7,6 @@ mod probe;
 
 mod auto_ping;
 mod auto_pong;
+mod chain;
 mod closing;
+mod consolidation;
