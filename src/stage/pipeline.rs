@@ -164,7 +164,12 @@ impl Pipeline {
         while !self.deaf && self.base.phase == Phase::Open {
             match self.base.codec.decode(bytes) {
                 Ok(Some(close)) if close.opcode == OpCode::Close => self.judge(Event::Frame(close), now),
-                Ok(Some(frame)) => self.chain.event(Event::Frame(frame), now, self.life, &mut self.base),
+                Ok(Some(frame)) => {
+                    if self.incomplete.is_some() && self.base.codec.is_idle() {
+                        self.incomplete = None;
+                    }
+                    self.chain.event(Event::Frame(frame), now, self.life, &mut self.base);
+                }
                 Ok(None) => {
                     let waits = !bytes.is_empty() || !self.base.codec.is_idle();
                     self.incomplete = if waits { self.incomplete.or(Some(now)) } else { None };

@@ -4,9 +4,12 @@
 //! handler and a peer that writes and reads raw bytes. Both have a clock of their own, so that an hour of pings is a loop.
 
 mod probe;
+mod wire;
 
 mod auto_ping;
 mod auto_pong;
 mod chain;
 mod closing;
 mod consolidation;
+mod cuts;
+mod pipeline;
