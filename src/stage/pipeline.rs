@@ -65,12 +65,18 @@ struct Base {
     events: VecDeque<Event>,
     /// A Close frame was written: no frame may follow it (RFC 6455 §5.5.1).
     closed: bool,
+    /// [`Event::Closed`] was told: no event may follow it.
+    told: bool,
     phase: Phase,
 }
 
 impl Ends for Base {
     #[inline]
     fn top(&mut self, event: Event) {
+        if self.told {
+            return;
+        }
+        self.told = matches!(event, Event::Closed(_));
         self.events.push_back(event);
     }
 
@@ -111,7 +117,7 @@ impl Pipeline {
     /// [`Closing`](super::Closing).
     #[must_use]
     pub fn new(codec: Codec, masks: Masks, chain: Chain, now: Instant) -> Self {
-        let base = Base { codec, masks, output: Output::new(), events: VecDeque::new(), closed: false, phase: Phase::Open };
+        let base = Base { codec, masks, output: Output::new(), events: VecDeque::new(), closed: false, told: false, phase: Phase::Open };
         let mut pipeline = Self {
             chain,
             base,
