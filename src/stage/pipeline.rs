@@ -53,8 +53,9 @@ pub struct Pipeline {
     /// Since when the output has made no progress.
     stalled: Option<Instant>,
     stall_within: Duration,
+    /// Since when it has been finishing.
+    finishing: Option<Instant>,
     linger: Duration,
-    linger_until: Option<Instant>,
 }
 
 /// What lies below the lowest stage and above the topmost.
@@ -95,7 +96,7 @@ impl Ends for Base {
 
 impl Base {
     fn write(&mut self, frame: Frame) {
-        if self.closed {
+        if self.closed || self.phase != Phase::Open {
             return;
         }
         let closes = frame.opcode == OpCode::Close;
@@ -129,10 +130,11 @@ impl Pipeline {
             message_within: Duration::from_secs(60),
             stalled: None,
             stall_within: Duration::from_secs(30),
+            finishing: None,
             linger: Duration::from_secs(5),
-            linger_until: None,
         };
         pipeline.chain.start(now, pipeline.life, &mut pipeline.base);
+        pipeline.arm(now);
         pipeline
     }
 
@@ -332,13 +334,14 @@ impl Pipeline {
         let verdict = self.verdict.as_ref().map(|(_, until)| *until);
         let incomplete = self.incomplete.and_then(|since| since.checked_add(self.message_within));
         let stalled = self.stalled.and_then(|since| since.checked_add(self.stall_within));
-        [self.chain.soonest(), verdict, incomplete, stalled, self.linger_until].into_iter().flatten().min()
+        let finishing = self.finishing.and_then(|since| since.checked_add(self.linger));
+        [self.chain.soonest(), verdict, incomplete, stalled, finishing].into_iter().flatten().min()
     }
 
     /// A deadline has come, or may have.
     pub fn handle_timeout(&mut self, now: Instant) {
         let over = |since: Option<Instant>, within| since.and_then(|since: Instant| since.checked_add(within)).is_some_and(|at| at <= now);
-        if self.linger_until.is_some_and(|until| until <= now) {
+        if over(self.finishing, self.linger) {
             self.base.phase = Phase::Done;
             return;
         }
@@ -371,9 +374,9 @@ impl Pipeline {
 
     /// Once it is finishing, it must end.
     fn arm(&mut self, now: Instant) {
-        if self.base.phase == Phase::Finishing && self.linger_until.is_none() {
+        if self.base.phase == Phase::Finishing && self.finishing.is_none() {
             self.deaf = true;
-            self.linger_until = Some(now + self.linger);
+            self.finishing = Some(now);
         }
     }
 }
