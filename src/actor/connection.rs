@@ -243,7 +243,8 @@ fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<
     use std::ops::ControlFlow::{Break, Continue};
     for _ in 0..READS {
         let discarding = parts.http.closing() == Closing::AfterFlush;
-        if !discarding && !(registered && parts.http.wants_read()) {
+        let wanted = discarding || registered && parts.http.wants_read();
+        if !wanted {
             return Continue(());
         }
         match parts.transport.poll_readable(cx) {

@@ -100,7 +100,7 @@ impl Bind {
         let make = Arc::new(make);
         let acceptor = Acceptor::Made(Arc::new(move || {
             let make = make.clone();
-            Place::<A, HttpDelivery>::made(move |_| make()).open(HttpRoutes::new())
+            Place::<A, HttpDelivery>::made(move || make()).open(HttpRoutes::new())
         }));
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self::with(acceptor, address, workers)

@@ -155,7 +155,7 @@ impl Register {
     where
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
-        Self { open: Box::new(move || Place::made(|_| make()).open(HttpRoutes::new())) }
+        Self { open: Box::new(move || Place::made(make).open(HttpRoutes::new())) }
     }
 }
 

@@ -39,7 +39,7 @@ pub struct StageActor<S: Stage> {
     line: Option<Arc<Line>>,
     /// What it talks to.
     below: Option<Socket>,
-    above: Option<Box<dyn Upstream<Delivery>>>,
+    above: Option<Above>,
     /// What the frames that are in hand above are worth below.
     held: VecDeque<Socket>,
     last_read: Instant,
@@ -48,9 +48,12 @@ pub struct StageActor<S: Stage> {
     kind: std::marker::PhantomData<fn(S)>,
 }
 
+/// The way up from here.
+type Above = Box<dyn Upstream<Delivery>>;
+
 /// A stage, and the arbiter that it is to be hosted on.
 pub struct StageHost {
-    start: Box<dyn FnOnce(Option<Box<dyn Upstream<Delivery>>>) -> Box<dyn Upstream<Delivery>> + Send>,
+    start: Box<dyn FnOnce(Option<Above>) -> Above + Send>,
     name: String,
 }
 
@@ -61,7 +64,7 @@ impl fmt::Debug for StageHost {
 }
 
 impl StageHost {
-    pub(crate) fn start(self, above: Option<Box<dyn Upstream<Delivery>>>) -> Box<dyn Upstream<Delivery>> {
+    pub(crate) fn start(self, above: Option<Above>) -> Above {
         (self.start)(above)
     }
 }
@@ -84,13 +87,11 @@ impl<S: Stage> StageActor<S> {
     #[must_use]
     pub fn host_on(arbiter: ArbiterHandle, stage: S) -> StageHost {
         let name = format!("{stage:?}");
-        let start = move |above| -> Box<dyn Upstream<Delivery>> {
-            Box::new(Below(Self::start_in_arbiter(&arbiter, move |_| Self::new(stage, above))))
-        };
+        let start = move |above| -> Above { Box::new(Below(Self::start_in_arbiter(&arbiter, move |_| Self::new(stage, above)))) };
         StageHost { start: Box::new(start), name }
     }
 
-    fn new(stage: S, above: Option<Box<dyn Upstream<Delivery>>>) -> Self {
+    fn new(stage: S, above: Option<Above>) -> Self {
         Self {
             stage: Chain::of(stage),
             line: None,

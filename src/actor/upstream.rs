@@ -85,20 +85,21 @@ pub(crate) enum Place<A: Actor, P: Parcel> {
     /// In its context, where a feeder waits.
     Fed(FeedEnd<A, P>),
     /// Nowhere yet: it is made on the connection's arbiter.
-    Made(Box<dyn FnOnce(&mut A::Context) -> A + Send>, Start<A, P>),
+    Made(Make<A>, fn(Make<A>, Arc<Feed<A, P>>)),
 }
 
-type Start<A, P> = fn(Box<dyn FnOnce(&mut <A as Actor>::Context) -> A + Send>, Arc<Feed<A, P>>);
+/// Makes an actor.
+type Make<A> = Box<dyn FnOnce() -> A + Send>;
 
 impl<A: Actor, P: Parcel> Place<A, P> {
-    pub(crate) fn made(make: impl FnOnce(&mut Context<A>) -> A + Send + 'static) -> Self
+    pub(crate) fn made(make: impl FnOnce() -> A + Send + 'static) -> Self
     where
         A: Actor<Context = Context<A>>,
     {
         Self::Made(Box::new(make), |make, feed| {
             A::create(move |ctx| {
                 ctx.spawn(Feeder::new(feed));
-                make(ctx)
+                make()
             });
         })
     }
