@@ -14,6 +14,7 @@ use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use bytes::BytesMut;
 
 use super::clock;
+use super::delivery::Delivery;
 use super::listener::Acceptor;
 use super::messages::{Connected, Received, Upgraded};
 use super::responder::{HttpCommand, HttpDelivery, HttpLine, Registrar, Responder};
@@ -66,7 +67,7 @@ impl Connection {
             }
             Acceptor::Made(make) => {
                 let mut made = make();
-                made.attach(line.clone());
+                made.attach(&line);
                 upstream = Some(made);
             }
         }
@@ -144,7 +145,7 @@ impl Connection {
         let done = match command {
             HttpCommand::Register(open) => {
                 let mut upstream = open();
-                upstream.attach(self.line.clone());
+                upstream.attach(&self.line);
                 self.upstream = Some(upstream);
                 self.register_by = None;
                 Ok(())
@@ -220,7 +221,7 @@ fn take_over(switched: Switched, handling: Handling, transport: Transport, setti
     let Switched { head_bytes, unread, request, agreed, .. } = switched;
     let Handled { settings, chain, upstream, observers } = handling.open(Role::Server, &settings.websocket);
     let message = Upgraded { request, remote: transport.remote, protocol: agreed.protocol, extensions: agreed.extensions };
-    let first = vec![super::websocket::upgraded(message)];
+    let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
     WebSocket::take_over(Takeover {
         transport,
         role: Role::Server,

@@ -97,13 +97,17 @@ where
 
 impl Parcel for HttpDelivery {
     type Routes<A: Actor> = HttpRoutes<A>;
+    type Link = HttpLine;
+    type Scope<'a> = ();
 
-    fn call<A: Actor>(self, routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut A::Context) {
+    fn scope(_: &Arc<HttpLine>) {}
+
+    fn call<A: Actor>(self, (): &(), routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut A::Context) {
         let Self::Request(received) = self;
         routes.request.call(actor, received, ctx);
     }
 
-    fn mail<A: Actor>(self, routes: &HttpRoutes<A>, addr: &Addr<A>) {
+    fn mail<A: Actor>(self, _: &Arc<HttpLine>, routes: &HttpRoutes<A>, addr: &Addr<A>) {
         let Self::Request(received) = self;
         routes.request.mail(addr, received);
     }

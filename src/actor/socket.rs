@@ -1,5 +1,6 @@
 //! The sender of a websocket's messages, and what it shares with the [`WebSocket`](super::WebSocket) behind it.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -56,19 +57,21 @@ impl fmt::Display for SocketId {
 /// }
 /// ```
 pub struct Socket {
-    line: Arc<Line>,
+    /// `None` only while it is dropped.
+    line: Option<Arc<Line>>,
     credit: usize,
 }
 
 impl Socket {
+    #[inline]
     pub(crate) fn new(line: Arc<Line>, credit: usize) -> Self {
-        Self { line, credit }
+        Self { line: Some(line), credit }
     }
 
     /// The connection's name.
     #[must_use]
     pub fn id(&self) -> SocketId {
-        self.line.id
+        self.line().id
     }
 
     /// Sends a [`Frame`] or a [`Close`], and forgets it. In one actor's turn as many as wanted: they leave in one write.
@@ -77,7 +80,7 @@ impl Socket {
     /// is to close the websocket with 1008.
     #[inline]
     pub fn do_send(&self, message: impl Into<Outgoing>) {
-        let _ = self.line.push(message.into().0, None, true);
+        let _ = self.line().push(message.into().0, None, true);
     }
 
     /// Sends a [`Frame`] or a [`Close`], and is answered when it has been written to the socket.
@@ -89,7 +92,7 @@ impl Socket {
     /// [`SendError::Closed`] when the connection ended first, [`SendError::Full`] when it met the hard limit.
     pub fn send(&self, message: impl Into<Outgoing>) -> Sending {
         let (ack, written) = oneshot::channel();
-        match self.line.push(message.into().0, Some(ack), true) {
+        match self.line().push(message.into().0, Some(ack), true) {
             Ok(()) => Sending(Ok(written)),
             Err(error) => Sending(Err(error)),
         }
@@ -101,24 +104,27 @@ impl Socket {
     ///
     /// [`SendError::Closed`] or [`SendError::Full`]; nothing was sent then.
     pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), SendError> {
-        self.line.push(message.into().0, None, false)
+        self.line().push(message.into().0, None, false)
     }
 
     /// Bytes that were sent and are not yet written to the socket.
     #[must_use]
     pub fn buffered_amount(&self) -> usize {
-        let line = self.line.queue.lock();
-        line.side.queued + line.side.output + self.line.below.as_ref().map_or(0, Self::buffered_amount)
+        let line = self.line().queue.lock();
+        let here = line.side.queued + line.side.output;
+        drop(line);
+        here + self.line().below.as_ref().map_or(0, Self::buffered_amount)
     }
 
     /// Whether the websocket is still there to take something.
     #[must_use]
     pub fn connected(&self) -> bool {
-        !self.line.queue.lock().closed
+        !self.line().queue.lock().closed
     }
 
+    #[inline]
     pub(crate) fn line(&self) -> &Arc<Line> {
-        &self.line
+        self.line.as_ref().expect("it is taken in `drop` only")
     }
 }
 
@@ -132,8 +138,10 @@ impl Clone for Socket {
 impl Drop for Socket {
     #[inline]
     fn drop(&mut self) {
-        if self.credit > 0 {
-            self.line.give_back(self.credit);
+        if self.credit > 0
+            && let Some(line) = self.line.take()
+        {
+            Scope::give_back(line, self.credit);
         }
     }
 }
@@ -250,11 +258,75 @@ pub(crate) trait Peer: Send + Sync {
     fn signal(&self, signal: Signal);
 }
 
+/// Holds while one actor handles what one read has brought. The senders that are dropped meanwhile, as most are, give their credit back
+/// together at its end, and hand the shared pointer on to the next: so a message costs no locked operation for its sender.
+pub(crate) struct Scope<'a> {
+    line: &'a Arc<Line>,
+    outer: Current,
+}
+
+/// What the scope in force on this thread has collected. The line is named by its address, which a scope keeps valid.
+#[derive(Default)]
+struct Current {
+    line: usize,
+    returned: usize,
+    spare: Option<Arc<Line>>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Current> = const { RefCell::new(Current { line: 0, returned: 0, spare: None }) };
+}
+
+impl<'a> Scope<'a> {
+    #[inline]
+    pub(crate) fn enter(line: &'a Arc<Line>) -> Self {
+        let current = Current { line: Arc::as_ptr(line).addr(), returned: 0, spare: Some(line.clone()) };
+        Self { line, outer: CURRENT.replace(current) }
+    }
+
+    /// A sender of this worth.
+    #[inline]
+    pub(crate) fn socket(&self, worth: usize) -> Socket {
+        let spare = CURRENT.with_borrow_mut(|current| current.spare.take());
+        Socket::new(spare.unwrap_or_else(|| self.line.clone()), worth)
+    }
+
+    /// A sender of this worth is dropped.
+    #[inline]
+    fn give_back(line: Arc<Line>, worth: usize) {
+        // `None` once the scope has taken it.
+        let mut line = Some(line);
+        let _ = CURRENT.try_with(|current| {
+            if let Ok(mut current) = current.try_borrow_mut()
+                && line.as_ref().is_some_and(|line| Arc::as_ptr(line).addr() == current.line)
+            {
+                current.returned += worth;
+                current.spare = line.take();
+            }
+        });
+        if let Some(line) = line {
+            line.give_back(worth);
+        }
+    }
+}
+
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        let current = CURRENT.replace(std::mem::take(&mut self.outer));
+        if current.returned > 0 {
+            self.line.give_back(current.returned);
+        }
+    }
+}
+
+/// Who waits for something to have been written.
+pub(crate) type Ack = oneshot::Sender<()>;
+
 /// One thing on its way from a handler to its websocket.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) command: Command,
-    pub(crate) ack: Option<oneshot::Sender<()>>,
+    pub(crate) ack: Option<Ack>,
 }
 
 vec_pool!(entries, Entry);
@@ -295,7 +367,7 @@ impl Line {
     }
 
     #[inline]
-    pub(crate) fn push(&self, command: Command, ack: Option<oneshot::Sender<()>>, policy: bool) -> Result<(), SendError> {
+    pub(crate) fn push(&self, command: Command, ack: Option<Ack>, policy: bool) -> Result<(), SendError> {
         let bytes = match &command {
             Command::Frame(frame) => frame.data.len() + 14,
             _ => 0,
