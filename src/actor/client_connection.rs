@@ -16,11 +16,12 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::delivery::Delivery;
+use super::line::{Line, Peer, Signal, Signals};
 use super::messages::{ConnectError, Connected, Received, UpgradeError, UpgradeFailed, Upgraded};
 use super::queue::Queue;
 use super::roster::Seat;
 use super::settings::Settings;
-use super::socket::{Line, Peer, Signal, Signals, SocketId};
+use super::socket::SocketId;
 use super::transport::{self, Transport};
 use super::upgrade::{Handled, Handling, UpgradeClient};
 use super::upstream::Route;

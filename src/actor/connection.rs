@@ -15,11 +15,11 @@ use bytes::BytesMut;
 
 use super::clock;
 use super::delivery::Delivery;
+use super::line::{Signal, Signals};
 use super::listener::Acceptor;
 use super::messages::{Connected, Received, Upgraded};
 use super::responder::{HttpCommand, HttpDelivery, HttpLine, Registrar, Responder};
 use super::settings::Settings;
-use super::socket::{Signal, Signals};
 use super::transport::{self, Transport};
 use super::upgrade::{Handled, Handling};
 use super::upstream::Upstream;

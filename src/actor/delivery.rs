@@ -7,9 +7,11 @@ use std::time::Duration;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Recipient};
 
+use super::line::Line;
 use super::messages::{Closed, Drained, Received, RoundTripTime, Told, UpgradeFailed, Upgraded};
 use super::queue::vec_pool;
-use super::socket::{Line, Scope, Socket, SocketId};
+use super::scope::Scope;
+use super::socket::{Socket, SocketId};
 use super::upstream::{Parcel, Route};
 use crate::http::HttpResponse;
 use crate::stage::{Event, Outcome};

@@ -17,11 +17,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::connection::Connection;
+use super::line::Signal;
 use super::messages::{BindError, Bound, Connected, Received, Unbind, Unbound};
 use super::responder::{HttpDelivery, HttpRoutes};
 use super::roster::{Roster, Seat};
 use super::settings::Settings;
-use super::socket::Signal;
 use super::transport::Transport;
 use super::upstream::{Place, Upstream};
 use crate::http::HttpRequest;

@@ -8,9 +8,10 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler};
 use bytes::Bytes;
 
+use super::line::{Peer, Signal, Signals};
 use super::messages::Received;
 use super::queue::Queue;
-use super::socket::{Peer, Signal, Signals, SocketId};
+use super::socket::SocketId;
 use super::upgrade::{Handling, UpgradeServer};
 use super::upstream::{IntoHandler, Parcel, Place, Route, Upstream};
 use crate::http::{HttpRequest, HttpResponse, RequestNumber};

@@ -11,9 +11,11 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, ActorFuture, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
 
 use super::delivery::{Delivery, deliveries};
-use super::socket::{Ack, Entry, Line, Peer, Signal, Socket};
+use super::line::{Ack, Entry, Line, Peer, Signal};
+use super::socket::Socket;
 use super::upstream::Upstream;
 use super::websocket::Timer;
+use crate::output::Output;
 use crate::stage::{Chain, Command, Event, Flow, Life, Stage};
 use crate::websocket::CloseCode;
 
@@ -180,7 +182,7 @@ impl<S: Stage> StageActor<S> {
         let now = Instant::now();
         // In this order: what was said before the last credit came back is among what is taken then.
         let answered = line.wake_below(1);
-        let (entries, signals) = line.take(cx.waker());
+        let (entries, signals) = line.take(cx.waker(), &mut Output::new());
         let mut up = deliveries::get();
         if signals.has(Signal::HandlerGone) {
             below.line().signal(Signal::HandlerGone);
@@ -193,7 +195,7 @@ impl<S: Stage> StageActor<S> {
             Stage::command(&mut self.stage, command, &mut flow);
             self.perform(flow, ack, &mut up);
         }
-        line.set_output(0);
+        line.set_output(0, true);
         if self.timer.rings(now) {
             let mut flow = Flow::new(now, self.life());
             self.stage.timeout(&mut flow);

@@ -15,9 +15,9 @@ use std::task::{Context as TaskContext, Poll};
 use actix::dev::{MessageResponse, ToEnvelope};
 use actix::{Actor, ActorFuture, Addr, AsyncContext, Context, Handler};
 
+use super::line::{Peer, Signal};
 use super::messages::{Received, Told};
 use super::queue::Queue;
-use super::socket::{Peer, Signal};
 
 /// Everything that one kind of connection tells, as one type.
 pub(crate) trait Parcel: Sized + Send + Unpin + 'static {

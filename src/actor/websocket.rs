@@ -17,11 +17,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep_until};
 
 use super::delivery::{Delivery, Observers, deliveries};
+use super::line::{Line, Signal, Signals};
 use super::settings::WebSocketSettings;
-use super::socket::{Line, Signal, Signals};
 use super::transport::{self, Transport};
 use super::upstream::Upstream;
-use crate::stage::{By, Chain, Close, Command, Outcome, Phase, Pipeline};
+use crate::stage::{By, Chain, Close, Command, Interest, Outcome, Phase, Pipeline};
 use crate::websocket::{CloseCode, Frame, Role};
 
 /// Reads in one turn: then others on this arbiter have theirs.
@@ -140,6 +140,7 @@ impl WebSocket {
         Self::create(move |ctx| {
             ctx.set_mailbox_capacity(0);
             ctx.spawn(Driver);
+            websocket.line.set_direct(websocket.is_direct());
             websocket.deliver(first);
             // What came behind the handshake is the first that is read.
             if !websocket.partial.is_empty() {
@@ -157,7 +158,7 @@ impl WebSocket {
         let now = Instant::now();
         // In this order: what was said before the last credit came back is among what is taken then.
         let answered = self.line.in_hand() == 0;
-        let (entries, signals) = self.line.take(cx.waker());
+        let (entries, signals) = self.line.take(cx.waker(), self.pipeline.output());
         if !signals.is_empty() {
             self.heed(signals, now);
         }
@@ -192,6 +193,11 @@ impl WebSocket {
         Poll::Pending
     }
 
+    /// Whether data frames may be encoded where they are sent.
+    fn is_direct(&self) -> bool {
+        self.role == Role::Server && !self.pipeline.has_closed() && !self.pipeline.wants(Interest::DATA_OUT)
+    }
+
     /// Signals from outside.
     fn heed(&mut self, signals: Signals, now: Instant) {
         if signals.has(Signal::Check) {
@@ -215,7 +221,7 @@ impl WebSocket {
 
     /// What handlers have said, down the stages.
     #[inline]
-    fn say(&mut self, mut entries: VecDeque<super::socket::Entry>, now: Instant) {
+    fn say(&mut self, mut entries: VecDeque<super::line::Entry>, now: Instant) {
         if entries.is_empty() {
             return;
         }
@@ -376,7 +382,7 @@ impl WebSocket {
     /// Tells the senders how much is unsent, and the handler when there is room again.
     #[inline]
     fn drained(&mut self) {
-        let unsent = self.line.set_output(self.pipeline.output().len());
+        let unsent = self.line.set_output(self.pipeline.output().len(), !self.pipeline.has_closed());
         if unsent > self.soft {
             self.flooded = true;
         } else if std::mem::take(&mut self.flooded) {
