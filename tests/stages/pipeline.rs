@@ -249,7 +249,7 @@ fn a_silent_peer_is_pinged_and_given_up() {
     server.waits(20 * SECOND);
     assert_eq!(server.written(), [r#"Ping "?""#]);
     assert_eq!(server.waits(20 * SECOND), ["Closed 1011 by us"]);
-    assert_eq!(server.written(), ["Close 1011 nothing was read for 40s, in spite of a ping"]);
+    assert_eq!(server.written(), ["Close 1011 no sign of life for 40s after a ping"]);
 }
 
 #[test]
@@ -479,7 +479,7 @@ fn a_frames_own_key_is_used() {
 fn a_server_draws_no_keys() {
     let masks: Masks = Box::new(|| panic!("a server does not mask"));
     let now = Instant::now();
-    let mut server = Pipeline::new(Codec::new(Role::Server), masks, Chain::new(), now);
+    let mut server: Pipeline = Pipeline::new(Codec::new(Role::Server), masks, Chain::new(), now);
     server.command(Command::Frame(Frame { masking_key: Some(KEY), ..Frame::text("Hello") }), now);
     server.command(Command::Frame(Frame::binary(Bytes::from(vec![0; 100_000]))), now);
     assert_eq!(server.output().take(7), b"\x81\x05Hello");
