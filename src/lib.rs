@@ -1,4 +1,24 @@
-//! An HTTP/1.1 and WebSocket server and client for actix whose whole API is actor messages.
+#![doc = include_str!("../README.md")]
+//!
+//! # The flow
+//!
+//! ```text
+//!                accept                  HttpRequest                UpgradeServer { 101, handler, stages }
+//!  Sockets ──▶ Listener ──▶ Connection ──────────────▶ your actor ───────────────────────────────┐
+//!     │                       │    ▲ ◀── HttpResponse ──────┘                                    │
+//!     │ connect               │    └─────────────────────────────────────────────────────────────┘
+//!     └────▶ ClientConnection │  one turn: the 101 is written, Upgraded is told, HTTP is gone
+//!                      │      │
+//!                      ▼      ▼
+//!                     WebSocket  (codec ▸ closing ▸ consolidation ▸ your stages)
+//!               Received<Frame> │  ▲ Frame, Close
+//!                               ▼  │
+//!                          your frame handler
+//! ```
+//!
+//! The actors and their messages are all at the top of this crate. What they are made of knows nothing of actix, of sockets or of the clock,
+//! and can be used by itself: [`http`], [`upgrade`], [`websocket`], [`stage`], [`output`]. There, bytes and time go in, and events, bytes
+//! and the next deadline come out.
 
 mod actor;
 pub mod http;
@@ -17,3 +37,19 @@ pub use http::{HttpRequest, HttpResponse};
 pub use stage::Close;
 pub use upgrade::handshake;
 pub use websocket::Frame;
+
+/// The pages of `docs/`, whose code is compiled and run as tests.
+#[cfg(doctest)]
+mod docs {
+    #[doc = include_str!("../docs/architecture.md")]
+    struct Architecture;
+
+    #[doc = include_str!("../docs/from-spray.md")]
+    struct FromSpray;
+
+    #[doc = include_str!("../docs/writing-a-stage.md")]
+    struct WritingAStage;
+
+    #[doc = include_str!("../docs/conformance.md")]
+    struct Conformance;
+}
