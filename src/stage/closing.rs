@@ -9,6 +9,8 @@
 //!       │ failure, end               ▼               ▼
 //!       └───────────────────────▶ Closed ◀───────────┘   (server: at once)
 //! ```
+//!
+//! Every state with everything that can happen in it stands as a table in `docs/architecture.md`, which a test prints from this code.
 
 use std::borrow::Cow;
 use std::fmt;
