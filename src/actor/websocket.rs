@@ -279,7 +279,8 @@ impl WebSocket {
             if let Poll::Ready(Ok(1..)) = read {
                 self.receive(&mut partial, now);
             }
-            self.partial = partial;
+            // An empty one would keep the memory of the frame that was read into it.
+            self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
             return read;
         }
         let mut buffer = transport::take_read_buffer();
