@@ -108,11 +108,16 @@ impl Output {
         }
     }
 
-    /// Takes the buffer for small pieces back. What waits in it is kept, in memory of its own size.
-    pub fn take_buffer(&mut self) -> BytesMut {
-        let rest = if self.tail.is_empty() { BytesMut::new() } else { BytesMut::from(&self.tail[..]) };
+    /// Takes the buffer for small pieces back. What waits in it is kept in memory of its own size; if that is most of the buffer, the
+    /// buffer stays, so that what waits long is not copied again and again.
+    pub fn take_buffer(&mut self) -> Option<BytesMut> {
+        let waiting = self.tail.len();
+        if waiting > 0 && self.tail.capacity() <= 4 * waiting {
+            return None;
+        }
+        let rest = if waiting == 0 { BytesMut::new() } else { BytesMut::from(&self.tail[..]) };
         self.tail.clear();
-        std::mem::replace(&mut self.tail, rest)
+        Some(std::mem::replace(&mut self.tail, rest))
     }
 
     /// Fills `slices` with what comes next, and tells how many were filled.
@@ -237,8 +242,9 @@ mod tests {
         output.lend_buffer(BytesMut::with_capacity(1 << 16));
         output.put(b"sent, waiting");
         output.advance(6);
-        let mut back = output.take_buffer();
+        let mut back = output.take_buffer().expect("little waits in a large buffer");
         assert!(back.is_empty() && back.try_reclaim(1 << 15));
+        assert!(output.take_buffer().is_none(), "what waits is not copied again");
         assert_eq!(output.take(100), b"waiting");
     }
 }

@@ -153,7 +153,7 @@ pub(crate) fn lend_write_buffer(output: &mut Output) {
 /// Takes the write buffer back. What waits in it stays with the connection, in memory of its own size.
 #[inline]
 pub(crate) fn take_write_buffer(output: &mut Output) {
-    let mut buffer = output.take_buffer();
+    let Some(mut buffer) = output.take_buffer() else { return };
     // A buffer of which slices are out, or that a partial write has moved along, is whole again or it is not kept.
     if buffer.capacity() >= FIRST || buffer.try_reclaim(FIRST) {
         BUFFERS.with_borrow_mut(|buffers| {

@@ -272,15 +272,15 @@ impl WebSocket {
 
     fn read_once(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
         let missing = self.pipeline.missing(self.partial.len());
-        if missing >= LARGE && !self.partial.is_empty() {
-            // As much memory as has been read already, at most: what a peer announces costs it nothing.
-            self.partial.reserve(missing.min(self.partial.len().max(transport::READ)));
+        if !self.partial.is_empty() && missing.max(self.partial.len()) >= LARGE {
             let mut partial = std::mem::take(&mut self.partial);
+            partial.reserve(ahead(missing, partial.len()));
             let read = self.transport.poll_read(cx, &mut partial);
             if let Poll::Ready(Ok(1..)) = read {
                 self.receive(&mut partial, now);
             }
-            self.partial = partial;
+            // An empty one would keep the memory of the frame that was read into it.
+            self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
             return read;
         }
         let mut buffer = transport::take_read_buffer();
@@ -309,10 +309,12 @@ impl WebSocket {
     fn keep(&mut self, rest: &[u8]) {
         if rest.is_empty() {
             self.partial = BytesMut::new();
-        } else {
-            self.partial.clear();
-            self.partial.extend_from_slice(rest);
+            return;
         }
+        let missing = self.pipeline.missing(rest.len());
+        self.partial.clear();
+        self.partial.reserve(rest.len() + ahead(missing, rest.len()));
+        self.partial.extend_from_slice(rest);
     }
 
     fn may_read(&mut self, now: Instant) -> bool {
@@ -435,6 +437,12 @@ impl Drop for WebSocket {
             }
         }
     }
+}
+
+/// How much memory to reserve for what is missing of a frame: as much as is there already, or one read, at most. What a peer announces and
+/// does not send costs it nothing, and us little.
+fn ahead(missing: usize, have: usize) -> usize {
+    missing.min(have.max(transport::READ)).max(1)
 }
 
 impl Actor for WebSocket {
