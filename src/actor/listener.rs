@@ -1,4 +1,4 @@
-//! The actor of one listening socket: accepts, and starts a [`Connection`](super::Connection) for each TCP stream.
+//! The actor of one listening socket: accepts, and starts a [`Connection`] for each TCP stream.
 
 use std::fmt;
 use std::future::poll_fn;

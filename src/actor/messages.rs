@@ -7,7 +7,7 @@
 //! | | [`Shutdown`] | `()` once all listeners have ended |
 //! | [`Bound::listener`] | [`Unbind`] | [`Unbound`] |
 //! | the sender of a [`Connected`] | [`Register`](super::Register) | |
-//! | the sender of an [`HttpRequest`] | [`HttpResponse`], [`UpgradeServer`](super::UpgradeServer) or [`ResponseStart`](super::ResponseStart), once | |
+//! | the sender of an [`HttpRequest`] | [`HttpResponse`] or [`UpgradeServer`](super::UpgradeServer), or is started on a [`Streaming`](super::Streaming) response, once | |
 //! | the sender of a client's [`Connected`] | [`HttpRequest`], [`UpgradeClient`](super::UpgradeClient) | |
 //! | the sender of an [`Upgraded`] or a [`Frame`] | [`Frame`], [`Close`](crate::stage::Close) | |
 //!

@@ -18,7 +18,7 @@ use crate::websocket::{Frame, Role};
 /// Makes a server's connection a websocket: the response goes out, and the frame handler talks to the websocket from then on.
 ///
 /// Sent to the sender of the [`HttpRequest`] that asked for it. The response must be a `101` that accepts that request:
-/// [`handshake::accept`](crate::upgrade::handshake::accept) makes one, and one of your own is held against the request. If it does not
+/// [`handshake::accept()`] makes one, and one of your own is held against the request. If it does not
 /// fit, the peer gets a 500 and the handler hears nothing.
 pub type UpgradeServer<A> = Upgrade<A, HttpResponse>;
 

@@ -1,7 +1,7 @@
 //! Requests and responses to bytes (RFC 9112 §3–§6).
 //!
 //! Field names are tokens and field values hold neither CR, LF nor NUL: the `http` crate's types see to that when they are made, and
-//! so does [`Method`](http::Method) and [`Uri`](http::Uri). The reason phrase is never the user's. So nothing can be injected here.
+//! so does [`Method`] and [`Uri`](http::Uri). The reason phrase is never the user's. So nothing can be injected here.
 
 use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,6 +1,6 @@
 //! The opening handshake (RFC 6455 §4), both ends of it.
 //!
-//! **The server** judges a request with [`accept`], or with [`Rules`] of its own about origins and subprotocols. Out comes the
+//! **The server** judges a request with [`accept()`], or with [`Rules`] of its own about origins and subprotocols. Out comes the
 //! 101, or a [`Refusal`] that knows the response it deserves. A user may as well write the 101 by hand;
 //! [`check_switching`] looks at it before the connection believes it.
 //!
@@ -18,7 +18,7 @@
 //! # assert_eq!(answer(&handshake::request(&target, *b"the sample nonce")).status, 101);
 //! ```
 //!
-//! **The client** reads a URL into a [`Target`], writes the [`request`] and judges the response with [`verify`]. What both
+//! **The client** reads a URL into a [`Target`], writes the [`request()`] and judges the response with [`verify()`]. What both
 //! settled on is [`Agreed`].
 //!
 //! ```
