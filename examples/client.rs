@@ -9,8 +9,8 @@
 //!
 //! It exits with 0 after a closing handshake that says nothing is wrong; with 1 and a line on standard error after anything else.
 
+use std::error::Error;
 use std::io::Write;
-use std::process::ExitCode;
 
 use actix::prelude::*;
 use actix_sockets::handshake::Target;
@@ -87,12 +87,9 @@ impl Handler<Received<Closed>> for Client {
     fn handle(&mut self, Received { message: closed, .. }: Received<Closed>, _: &mut Context<Self>) {
         let nothing_wrong = matches!(closed.code, CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS)
             || (3000..=4999).contains(&closed.code.0);
-        self.end(if closed.clean && nothing_wrong {
-            Ok(())
-        } else {
-            let how = if closed.clean { "closed" } else { "closed without a closing handshake" };
-            Err(format!("{how}: {} {}", closed.code.0, closed.reason).trim_end().to_owned())
-        });
+        let how = if closed.clean { "closed" } else { "closed without a closing handshake" };
+        let told = format!("{how}: {} {}", closed.code.0, closed.reason);
+        self.end(if closed.clean && nothing_wrong { Ok(()) } else { Err(told.trim_end().to_owned()) });
     }
 }
 
@@ -121,35 +118,31 @@ async fn say_lines(socket: Socket, binary: bool) -> Result<(), String> {
     }
 }
 
-async fn run(url: &str, binary: bool) -> Result<(), String> {
-    let target = Target::parse(url).map_err(|error| error.to_string())?;
+async fn run(url: &str, binary: bool) -> Result<(), Box<dyn Error>> {
+    let target = Target::parse(url)?;
     let (done, ended) = oneshot::channel();
     let client = Client { binary, trouble: None, done: Some(done) }.start();
     let upgrade = UpgradeClient::to(&target, client).hears::<Upgraded>().hears::<UpgradeFailed>().hears::<Closed>();
-    // What is unsent is a line at most, so there is no need to stop reading for it: if both ends did that, neither would go on.
-    let websocket = WebSocketSettings::new()
-        .frame_size_limit(LIMIT)
-        .message_size_limit(LIMIT)
-        .fragments_limit(1 << 20)
-        .unsent_limits(2 * LIMIT as usize, 2 * LIMIT as usize);
-    let connect = Connect::websocket(&target, upgrade).settings(Settings::new().websocket(websocket));
-    let sockets = Sockets::from_registry();
-    sockets.send(connect).await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    ended.await.unwrap_or(Err("the connection is lost".into()))
+    // What is unsent is a line at most, so reading need not stop for it: if both ends did that, neither would go on.
+    let unsent = 2 * LIMIT as usize;
+    let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
+    let settings = Settings::new().websocket(websocket.unsent_limits(unsent, unsent));
+    Sockets::from_registry().send(Connect::websocket(&target, upgrade).settings(settings)).await??;
+    Ok(ended.await.map_err(|_| "the connection is lost")??)
 }
 
 #[actix::main]
-async fn main() -> ExitCode {
+async fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let binary = args.iter().position(|arg| arg == "--binary").map(|at| args.remove(at)).is_some();
     let [url] = &args[..] else {
         eprintln!("usage: client [--binary] URL");
-        return ExitCode::from(2);
+        std::process::exit(2)
     };
     let ended = run(url, binary).await;
     if let Err(error) = &ended {
         eprintln!("client: {error}");
     }
-    // Not by returning: that would wait for the thread that waits for standard input.
+    // Not by returning, which would wait for the thread that waits for standard input.
     std::process::exit(i32::from(ended.is_err()))
 }
