@@ -79,18 +79,45 @@ impl Output {
         self.pieces.push_back(bytes);
     }
 
-    /// Lends a buffer for small pieces, to be had back with [`take_buffer`](Self::take_buffer). Ignored while there is one.
-    pub fn lend_buffer(&mut self, buffer: &mut BytesMut) {
-        if self.tail.capacity() == 0 {
-            std::mem::swap(&mut self.tail, buffer);
+    /// Appends all of `other`, which is empty then. Nothing is copied if there is nothing before it: the buffers change owners.
+    pub fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            std::mem::swap(&mut self.pieces, &mut other.pieces);
+            std::mem::swap(&mut self.queued, &mut other.queued);
+            std::mem::swap(&mut self.tail, &mut other.tail);
+            return;
+        }
+        while let Some(piece) = other.pieces.pop_front() {
+            self.push(piece);
+        }
+        self.put(&other.tail);
+        other.clear();
+    }
+
+    /// Whether there is a buffer for small pieces.
+    #[inline]
+    #[must_use]
+    pub fn has_buffer(&self) -> bool {
+        self.tail.capacity() > 0
+    }
+
+    /// Lends a buffer for small pieces, to be had back with [`take_buffer`](Self::take_buffer). Dropped if there is one.
+    pub fn lend_buffer(&mut self, buffer: BytesMut) {
+        if !self.has_buffer() {
+            self.tail = buffer;
         }
     }
 
-    /// Takes the buffer for small pieces back. What waits in it is kept, in memory of its own size.
-    pub fn take_buffer(&mut self) -> BytesMut {
-        let rest = if self.tail.is_empty() { BytesMut::new() } else { BytesMut::from(&self.tail[..]) };
+    /// Takes the buffer for small pieces back. What waits in it is kept in memory of its own size; if that is most of the buffer, the
+    /// buffer stays, so that what waits long is not copied again and again.
+    pub fn take_buffer(&mut self) -> Option<BytesMut> {
+        let waiting = self.tail.len();
+        if waiting > 0 && self.tail.capacity() <= 4 * waiting {
+            return None;
+        }
+        let rest = if waiting == 0 { BytesMut::new() } else { BytesMut::from(&self.tail[..]) };
         self.tail.clear();
-        std::mem::replace(&mut self.tail, rest)
+        Some(std::mem::replace(&mut self.tail, rest))
     }
 
     /// Fills `slices` with what comes next, and tells how many were filled.
@@ -190,14 +217,34 @@ mod tests {
     }
 
     #[test]
+    fn appended_output_comes_behind_and_positions_stay_true() {
+        for before in ["", "before "] {
+            let mut output = Output::new();
+            output.put(b"gone");
+            output.advance(4);
+            output.put(before.as_bytes());
+            let mut other = Output::new();
+            other.put(b"small ");
+            other.push(Bytes::from(vec![b'x'; COPY_BELOW]));
+            other.put(b" end");
+            output.append(&mut other);
+            assert!(other.is_empty());
+            let all = [before.as_bytes(), b"small ", &[b'x'; COPY_BELOW], b" end"].concat();
+            assert_eq!(output.end(), 4 + all.len() as u64);
+            assert_eq!(output.take(usize::MAX), all);
+            assert_eq!(output.written(), output.end());
+        }
+    }
+
+    #[test]
     fn a_lent_buffer_comes_back_and_what_waits_in_it_stays() {
         let mut output = Output::new();
-        let mut buffer = BytesMut::with_capacity(1 << 16);
-        output.lend_buffer(&mut buffer);
+        output.lend_buffer(BytesMut::with_capacity(1 << 16));
         output.put(b"sent, waiting");
         output.advance(6);
-        let mut back = output.take_buffer();
+        let mut back = output.take_buffer().expect("little waits in a large buffer");
         assert!(back.is_empty() && back.try_reclaim(1 << 15));
+        assert!(output.take_buffer().is_none(), "what waits is not copied again");
         assert_eq!(output.take(100), b"waiting");
     }
 }

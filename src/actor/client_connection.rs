@@ -16,15 +16,16 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::delivery::Delivery;
+use super::line::{Line, Peer, Signal, Signals};
 use super::messages::{ConnectError, Connected, Received, UpgradeError, UpgradeFailed, Upgraded};
 use super::queue::Queue;
 use super::roster::Seat;
 use super::settings::Settings;
-use super::socket::{Peer, Signal, Signals, SocketId};
+use super::socket::SocketId;
 use super::transport::{self, Transport};
 use super::upgrade::{Handled, Handling, UpgradeClient};
 use super::upstream::Route;
-use super::websocket::{Takeover, Timer, WebSocket, upgraded};
+use super::websocket::{Takeover, Timer, WebSocket};
 use crate::http::{self, ClientEvent, Closing, HttpError, HttpRequest, HttpResponse, RequestNumber};
 use crate::output::Output;
 use crate::upgrade::handshake::{self, HandshakeError, Target};
@@ -449,9 +450,10 @@ impl ClientConnection {
         let Handled { settings, chain, upstream, observers } = handling.open(Role::Client, &self.settings.websocket);
         let requester = Requester::new(self.line.clone());
         let message = Upgraded { request, remote: self.connected.remote, protocol: agreed.protocol, extensions: agreed.extensions };
-        let answered: super::websocket::FirstWords =
-            Box::new(move |_| Delivery::Response(Box::new(Received { message: response, sender: requester })));
-        let first = vec![answered, upgraded(message)];
+        let first = VecDeque::from([
+            Delivery::Response(Box::new(Received { message: response, sender: requester })),
+            Delivery::Upgraded(Box::new(message)),
+        ]);
         WebSocket::take_over(Takeover { transport, role: Role::Client, settings, chain, unsent, unread, upstream, observers, first });
     }
 }
@@ -494,6 +496,8 @@ fn refuse(handling: Handling, id: SocketId, response: Option<HttpResponse>, erro
     tracing::debug!(connection = %id, %error, "no upgrade");
     let Handled { upstream: Some(mut upstream), .. } = handling.open(Role::Client, &Settings::default().websocket) else { return };
     let message = UpgradeFailed { response, error };
+    // There is no websocket: this line has nobody at its other end.
+    upstream.attach(&Line::new(id, 0, None));
     let mut deliveries = VecDeque::from([Delivery::Failed(Box::new(Received { message, sender: id }))]);
     upstream.deliver(&mut deliveries);
 }

@@ -14,11 +14,12 @@ use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use bytes::BytesMut;
 
 use super::clock;
+use super::delivery::Delivery;
+use super::line::{Signal, Signals};
 use super::listener::Acceptor;
 use super::messages::{Connected, Received, Upgraded};
 use super::responder::{HttpCommand, HttpDelivery, HttpLine, Registrar, Responder};
 use super::settings::Settings;
-use super::socket::{Signal, Signals};
 use super::transport::{self, Transport};
 use super::upgrade::{Handled, Handling};
 use super::upstream::Upstream;
@@ -66,7 +67,7 @@ impl Connection {
             }
             Acceptor::Made(make) => {
                 let mut made = make();
-                made.attach(line.clone());
+                made.attach(&line);
                 upstream = Some(made);
             }
         }
@@ -144,7 +145,7 @@ impl Connection {
         let done = match command {
             HttpCommand::Register(open) => {
                 let mut upstream = open();
-                upstream.attach(self.line.clone());
+                upstream.attach(&self.line);
                 self.upstream = Some(upstream);
                 self.register_by = None;
                 Ok(())
@@ -220,7 +221,7 @@ fn take_over(switched: Switched, handling: Handling, transport: Transport, setti
     let Switched { head_bytes, unread, request, agreed, .. } = switched;
     let Handled { settings, chain, upstream, observers } = handling.open(Role::Server, &settings.websocket);
     let message = Upgraded { request, remote: transport.remote, protocol: agreed.protocol, extensions: agreed.extensions };
-    let first = vec![super::websocket::upgraded(message)];
+    let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
     WebSocket::take_over(Takeover {
         transport,
         role: Role::Server,
@@ -243,7 +244,8 @@ fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<
     use std::ops::ControlFlow::{Break, Continue};
     for _ in 0..READS {
         let discarding = parts.http.closing() == Closing::AfterFlush;
-        if !discarding && !(registered && parts.http.wants_read()) {
+        let wanted = discarding || registered && parts.http.wants_read();
+        if !wanted {
             return Continue(());
         }
         match parts.transport.poll_readable(cx) {

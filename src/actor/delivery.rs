@@ -1,26 +1,58 @@
 //! Everything that a websocket tells its frame handler, as one type, and which of the handler's methods hears what.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Recipient};
 
+use super::line::Line;
 use super::messages::{Closed, Drained, Received, RoundTripTime, Told, UpgradeFailed, Upgraded};
 use super::queue::vec_pool;
+use super::scope::Scope;
+use super::socket::{Socket, SocketId};
 use super::upstream::{Parcel, Route};
 use crate::http::HttpResponse;
+use crate::stage::{Event, Outcome};
 use crate::websocket::Frame;
 
-/// One message to a frame handler.
+/// One message to a frame handler, without its sender: that is made when the handler's turn comes.
 #[derive(Debug)]
 pub(crate) enum Delivery {
     Response(Box<Received<HttpResponse>>),
-    Upgraded(Box<Received<Upgraded>>),
     Failed(Box<Received<UpgradeFailed>>),
-    Frame(Received<Frame>),
-    RoundTripTime(Received<RoundTripTime>),
-    Drained(Received<Drained>),
-    Closed(Received<Closed>),
+    Upgraded(Box<Upgraded>),
+    Frame(Frame),
+    RoundTripTime(Duration),
+    Drained,
+    Closed(Outcome),
+    /// Of no concern to a handler.
+    Nothing,
+}
+
+impl Delivery {
+    /// What it is worth while the handler has it in hand.
+    #[inline]
+    pub(crate) fn worth(&self) -> usize {
+        match self {
+            Self::Frame(frame) => Line::worth(frame.data.len()),
+            Self::Upgraded(_) => Line::worth(0),
+            _ => 0,
+        }
+    }
+}
+
+impl From<Event> for Delivery {
+    #[inline]
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Frame(frame) => Self::Frame(frame),
+            Event::RoundTripTime(time) => Self::RoundTripTime(time),
+            Event::Closed(outcome) => Self::Closed(outcome),
+            Event::Failed(_) | Event::Ended => Self::Nothing,
+        }
+    }
 }
 
 vec_pool!(deliveries_of_arbiter, Delivery);
@@ -106,50 +138,92 @@ impl Notice for RoundTripTime {}
 impl Notice for Drained {}
 impl Notice for Closed {}
 
+/// The message of a [`Closed`].
+fn closed(id: SocketId, Outcome { code, reason, by, clean }: Outcome) -> Closed {
+    Closed { id, code, reason, by, clean }
+}
+
 impl Parcel for Delivery {
     type Routes<A: Actor> = FrameRoutes<A>;
+    type Link = Line;
+    type Scope<'a> = Scope<'a>;
 
     #[inline]
-    fn call<A: Actor>(self, routes: &FrameRoutes<A>, actor: &mut A, ctx: &mut A::Context) {
-        macro_rules! call {
-            ($route:ident, $received:expr) => {
-                if let Some(route) = &routes.$route {
-                    route.call(actor, $received, ctx)
-                }
-            };
-        }
-        match self {
-            Self::Frame(received) => call!(frame, received),
-            Self::Response(received) => call!(response, *received),
-            Self::Upgraded(received) => call!(upgraded, *received),
-            Self::Failed(received) => call!(failed, *received),
-            Self::RoundTripTime(received) => call!(round_trip_time, received),
-            Self::Drained(received) => call!(drained, received),
-            Self::Closed(received) => call!(closed, received),
-        }
+    fn scope(line: &Arc<Line>) -> Scope<'_> {
+        Scope::enter(line)
     }
 
-    fn mail<A: Actor>(self, routes: &FrameRoutes<A>, addr: &Addr<A>) {
-        macro_rules! mail {
-            ($route:ident, $received:expr) => {
-                if let Some(route) = &routes.$route {
-                    route.mail(addr, $received)
-                }
-            };
+    #[inline]
+    fn call<A: Actor>(self, scope: &Scope<'_>, routes: &FrameRoutes<A>, actor: &mut A, ctx: &mut A::Context) {
+        let sender = scope.socket(self.worth());
+        if let Self::Frame(message) = self {
+            // The most frequent by far.
+            if let Some(route) = &routes.frame {
+                route.call(actor, Received { message, sender }, ctx);
+            }
+            return;
         }
-        match self {
-            Self::Frame(received) => mail!(frame, received),
-            Self::Response(received) => mail!(response, *received),
-            Self::Upgraded(received) => mail!(upgraded, *received),
-            Self::Failed(received) => mail!(failed, *received),
-            Self::RoundTripTime(received) => mail!(round_trip_time, received),
-            Self::Drained(received) => mail!(drained, received),
-            Self::Closed(received) => mail!(closed, received),
-        }
+        self.hand(sender, routes, &mut Call { actor, ctx });
+    }
+
+    fn mail<A: Actor>(self, line: &Arc<Line>, routes: &FrameRoutes<A>, addr: &Addr<A>) {
+        let sender = Socket::new(line.clone(), self.worth());
+        self.hand(sender, routes, &mut Mail { addr });
     }
 
     fn pool_put(deliveries: VecDeque<Self>) {
         deliveries::put(deliveries);
+    }
+}
+
+/// One of the two ways to an actor.
+trait Way<A: Actor> {
+    fn go<M: Told>(&mut self, route: Option<&Route<A, M>>, received: Received<M>);
+}
+
+struct Call<'a, A: Actor> {
+    actor: &'a mut A,
+    ctx: &'a mut A::Context,
+}
+
+impl<A: Actor> Way<A> for Call<'_, A> {
+    fn go<M: Told>(&mut self, route: Option<&Route<A, M>>, received: Received<M>) {
+        if let Some(route) = route {
+            route.call(self.actor, received, self.ctx);
+        }
+    }
+}
+
+struct Mail<'a, A: Actor> {
+    addr: &'a Addr<A>,
+}
+
+impl<A: Actor> Way<A> for Mail<'_, A> {
+    fn go<M: Told>(&mut self, route: Option<&Route<A, M>>, received: Received<M>) {
+        if let Some(route) = route {
+            route.mail(self.addr, received);
+        }
+    }
+}
+
+impl Delivery {
+    /// Hands it over with its sender, if the handler asked for it.
+    fn hand<A: Actor>(self, sender: Socket, routes: &FrameRoutes<A>, way: &mut impl Way<A>) {
+        match self {
+            Self::Frame(message) => way.go(routes.frame.as_ref(), Received { message, sender }),
+            Self::Upgraded(message) => way.go(routes.upgraded.as_ref(), Received { message: *message, sender }),
+            Self::RoundTripTime(time) => {
+                way.go(routes.round_trip_time.as_ref(), Received { message: RoundTripTime(time), sender });
+            }
+            Self::Drained => way.go(routes.drained.as_ref(), Received { message: Drained, sender }),
+            Self::Closed(outcome) => {
+                let message = closed(sender.id(), outcome);
+                way.go(routes.closed.as_ref(), Received { message, sender });
+            }
+            Self::Response(received) => way.go(routes.response.as_ref(), *received),
+            Self::Failed(received) => way.go(routes.failed.as_ref(), *received),
+            Self::Nothing => {}
+        }
     }
 }
 
@@ -167,13 +241,14 @@ impl Observers {
     }
 
     /// Tells them what concerns them.
-    pub(crate) fn notice(&self, delivery: &Delivery) {
+    pub(crate) fn notice(&self, delivery: &Delivery, line: &Arc<Line>) {
+        let sender = || Socket::new(line.clone(), 0);
         match (delivery, self) {
-            (Delivery::RoundTripTime(Received { message, sender }), Self { round_trips: Some(to), .. }) => {
-                to.do_send(Received { message: *message, sender: sender.clone() });
+            (Delivery::RoundTripTime(time), Self { round_trips: Some(to), .. }) => {
+                to.do_send(Received { message: RoundTripTime(*time), sender: sender() });
             }
-            (Delivery::Closed(Received { message, sender }), Self { closed: Some(to), .. }) => {
-                to.do_send(Received { message: message.clone(), sender: sender.clone() });
+            (Delivery::Closed(outcome), Self { closed: Some(to), .. }) => {
+                to.do_send(Received { message: closed(line.id(), outcome.clone()), sender: sender() });
             }
             _ => {}
         }

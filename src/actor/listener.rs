@@ -17,11 +17,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::connection::Connection;
+use super::line::Signal;
 use super::messages::{BindError, Bound, Connected, Received, Unbind, Unbound};
 use super::responder::{HttpDelivery, HttpRoutes};
 use super::roster::{Roster, Seat};
 use super::settings::Settings;
-use super::socket::Signal;
 use super::transport::Transport;
 use super::upstream::{Place, Upstream};
 use crate::http::HttpRequest;
@@ -100,7 +100,7 @@ impl Bind {
         let make = Arc::new(make);
         let acceptor = Acceptor::Made(Arc::new(move || {
             let make = make.clone();
-            Place::<A, HttpDelivery>::made(move |_| make()).open(HttpRoutes::new())
+            Place::<A, HttpDelivery>::made(move || make()).open(HttpRoutes::new())
         }));
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self::with(acceptor, address, workers)

@@ -8,9 +8,10 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler};
 use bytes::Bytes;
 
+use super::line::{Peer, Signal, Signals};
 use super::messages::Received;
 use super::queue::Queue;
-use super::socket::{Peer, Signal, Signals, SocketId};
+use super::socket::SocketId;
 use super::upgrade::{Handling, UpgradeServer};
 use super::upstream::{IntoHandler, Parcel, Place, Route, Upstream};
 use crate::http::{HttpRequest, HttpResponse, RequestNumber};
@@ -97,13 +98,17 @@ where
 
 impl Parcel for HttpDelivery {
     type Routes<A: Actor> = HttpRoutes<A>;
+    type Link = HttpLine;
+    type Scope<'a> = ();
 
-    fn call<A: Actor>(self, routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut A::Context) {
+    fn scope(_: &Arc<HttpLine>) {}
+
+    fn call<A: Actor>(self, (): &(), routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut A::Context) {
         let Self::Request(received) = self;
         routes.request.call(actor, received, ctx);
     }
 
-    fn mail<A: Actor>(self, routes: &HttpRoutes<A>, addr: &Addr<A>) {
+    fn mail<A: Actor>(self, _: &Arc<HttpLine>, routes: &HttpRoutes<A>, addr: &Addr<A>) {
         let Self::Request(received) = self;
         routes.request.mail(addr, received);
     }
@@ -155,7 +160,7 @@ impl Register {
     where
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
-        Self { open: Box::new(move || Place::made(|_| make()).open(HttpRoutes::new())) }
+        Self { open: Box::new(move || Place::made(make).open(HttpRoutes::new())) }
     }
 }
 

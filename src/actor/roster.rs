@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 
-use super::socket::{Peer, Signal, SocketId};
+use super::line::{Peer, Signal};
+use super::socket::SocketId;
 
 /// The connections of one listener.
 #[derive(Default)]

@@ -1,17 +1,17 @@
-//! The sender of a websocket's messages, and what it shares with the [`WebSocket`](super::WebSocket) behind it.
+//! The sender of a websocket's messages.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::queue::{Queue, vec_pool};
+use super::line::Line;
+use super::scope::Scope;
 use crate::stage::{Close, Command};
 use crate::websocket::Frame;
 
@@ -56,19 +56,21 @@ impl fmt::Display for SocketId {
 /// }
 /// ```
 pub struct Socket {
-    line: Arc<Line>,
+    /// `None` only while it is dropped.
+    line: Option<Arc<Line>>,
     credit: usize,
 }
 
 impl Socket {
+    #[inline]
     pub(crate) fn new(line: Arc<Line>, credit: usize) -> Self {
-        Self { line, credit }
+        Self { line: Some(line), credit }
     }
 
     /// The connection's name.
     #[must_use]
     pub fn id(&self) -> SocketId {
-        self.line.id
+        self.line().id()
     }
 
     /// Sends a [`Frame`] or a [`Close`], and forgets it. In one actor's turn as many as wanted: they leave in one write.
@@ -77,7 +79,9 @@ impl Socket {
     /// is to close the websocket with 1008.
     #[inline]
     pub fn do_send(&self, message: impl Into<Outgoing>) {
-        let _ = self.line.push(message.into().0, None, true);
+        if let Some(command) = Scope::send(self.line(), message.into().0) {
+            let _ = self.line().push(command, None, true);
+        }
     }
 
     /// Sends a [`Frame`] or a [`Close`], and is answered when it has been written to the socket.
@@ -89,7 +93,7 @@ impl Socket {
     /// [`SendError::Closed`] when the connection ended first, [`SendError::Full`] when it met the hard limit.
     pub fn send(&self, message: impl Into<Outgoing>) -> Sending {
         let (ack, written) = oneshot::channel();
-        match self.line.push(message.into().0, Some(ack), true) {
+        match self.line().push(message.into().0, Some(ack), true) {
             Ok(()) => Sending(Ok(written)),
             Err(error) => Sending(Err(error)),
         }
@@ -101,24 +105,25 @@ impl Socket {
     ///
     /// [`SendError::Closed`] or [`SendError::Full`]; nothing was sent then.
     pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), SendError> {
-        self.line.push(message.into().0, None, false)
+        self.line().push(message.into().0, None, false)
     }
 
     /// Bytes that were sent and are not yet written to the socket.
     #[must_use]
     pub fn buffered_amount(&self) -> usize {
-        let line = self.line.queue.lock();
-        line.side.queued + line.side.output + self.line.below.as_ref().map_or(0, Self::buffered_amount)
+        let line = self.line();
+        line.unsent() + Scope::encoded(line) + line.below.as_ref().map_or(0, Self::buffered_amount)
     }
 
     /// Whether the websocket is still there to take something.
     #[must_use]
     pub fn connected(&self) -> bool {
-        !self.line.queue.lock().closed
+        !self.line().queue.lock().closed
     }
 
+    #[inline]
     pub(crate) fn line(&self) -> &Arc<Line> {
-        &self.line
+        self.line.as_ref().expect("it is taken in `drop` only")
     }
 }
 
@@ -132,8 +137,10 @@ impl Clone for Socket {
 impl Drop for Socket {
     #[inline]
     fn drop(&mut self) {
-        if self.credit > 0 {
-            self.line.give_back(self.credit);
+        if self.credit > 0
+            && let Some(line) = self.line.take()
+        {
+            Scope::give_back(line, self.credit);
         }
     }
 }
@@ -209,199 +216,5 @@ impl Future for Sending {
             Ok(written) => Pin::new(written).poll(cx).map_err(|_| SendError::Closed),
             Err(error) => Poll::Ready(Err(*error)),
         }
-    }
-}
-
-/// What must happen at a connection, from outside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signal {
-    /// The frame handler is dead.
-    HandlerGone = 1,
-    /// The listener winds down: finish, with 1001.
-    GoAway = 2,
-    /// The listener's patience is over.
-    Abort = 4,
-    /// A frame met the hard limit.
-    Overflow = 8,
-    /// Something was dropped while a handler panicked: see whether it is still there.
-    Check = 16,
-}
-
-/// A set of [`Signal`]s.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Signals(u8);
-
-impl Signals {
-    pub(crate) fn has(self, signal: Signal) -> bool {
-        self.0 & signal as u8 != 0
-    }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    pub(crate) fn add(&mut self, signal: Signal) {
-        self.0 |= signal as u8;
-    }
-}
-
-/// A connection that can be signalled.
-pub(crate) trait Peer: Send + Sync {
-    fn signal(&self, signal: Signal);
-}
-
-/// One thing on its way from a handler to its websocket.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) command: Command,
-    pub(crate) ack: Option<oneshot::Sender<()>>,
-}
-
-vec_pool!(entries, Entry);
-
-/// What senders share with their websocket.
-pub(crate) struct Line {
-    id: SocketId,
-    queue: Queue<Entry, Side>,
-    /// Bytes that the handler has in hand.
-    in_hand: AtomicUsize,
-    /// Wake the websocket once less than this is in hand.
-    wake_below: AtomicUsize,
-    hard: usize,
-    /// For a stage actor's line: the socket it writes to in its turn.
-    below: Option<Socket>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Side {
-    signals: Signals,
-    /// Bytes in the queue.
-    queued: usize,
-    /// Bytes encoded and not written.
-    output: usize,
-}
-
-/// What an item is worth besides its payload, in hand or in the queue.
-const OVERHEAD: usize = 64;
-
-impl Line {
-    pub(crate) fn new(id: SocketId, hard: usize, below: Option<Socket>) -> Arc<Self> {
-        let (in_hand, wake_below) = Default::default();
-        Arc::new(Self { id, queue: Queue::new(Side::default()), in_hand, wake_below, hard, below })
-    }
-
-    pub(crate) fn id(&self) -> SocketId {
-        self.id
-    }
-
-    #[inline]
-    pub(crate) fn push(&self, command: Command, ack: Option<oneshot::Sender<()>>, policy: bool) -> Result<(), SendError> {
-        let bytes = match &command {
-            Command::Frame(frame) => frame.data.len() + 14,
-            _ => 0,
-        };
-        let mut line = self.queue.lock();
-        if line.closed {
-            return Err(SendError::Closed);
-        }
-        // Closing is always possible; so are control frames, which are small.
-        if line.side.queued + line.side.output >= self.hard && matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
-            if policy && !line.side.signals.has(Signal::Overflow) {
-                line.side.signals.add(Signal::Overflow);
-                line.wake();
-            }
-            return Err(SendError::Full);
-        }
-        line.side.queued += bytes;
-        if line.items.capacity() == 0 {
-            line.items = entries::get();
-        }
-        line.items.push_back(Entry { command, ack });
-        line.wake();
-        Ok(())
-    }
-
-    /// What was pushed and signalled since the last time.
-    #[inline]
-    pub(crate) fn take(&self, waker: &Waker) -> (VecDeque<Entry>, Signals) {
-        let mut line = self.queue.lock();
-        line.side.output += std::mem::take(&mut line.side.queued);
-        (line.take(waker), std::mem::take(&mut line.side.signals))
-    }
-
-    /// A vector that was [taken](Self::take), empty again.
-    #[inline]
-    pub(crate) fn done_with(entries: VecDeque<Entry>) {
-        entries::put(entries);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.lock().items.is_empty()
-    }
-
-    /// How much of what was taken is still to be written. Gives what waits in all.
-    #[inline]
-    pub(crate) fn set_output(&self, bytes: usize) -> usize {
-        let mut line = self.queue.lock();
-        line.side.output = bytes;
-        line.side.output + line.side.queued
-    }
-
-    /// Nothing more is taken; what is in the queue is dropped, and with it the acks.
-    pub(crate) fn close(&self) {
-        let mut line = self.queue.lock();
-        line.closed = true;
-        line.side = Side::default();
-        let items = std::mem::take(&mut line.items);
-        drop(line);
-        drop(items);
-    }
-
-    /// What an item of this payload is worth while it is in hand.
-    #[inline]
-    pub(crate) fn worth(payload: usize) -> usize {
-        payload + OVERHEAD
-    }
-
-    #[inline]
-    pub(crate) fn hand_out(&self, worth: usize) {
-        self.in_hand.fetch_add(worth, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn in_hand(&self) -> usize {
-        self.in_hand.load(Ordering::SeqCst)
-    }
-
-    /// Asks for a wake once less than `limit` is in hand. Tells whether that is so already.
-    pub(crate) fn wake_below(&self, limit: usize) -> bool {
-        self.wake_below.store(limit, Ordering::SeqCst);
-        self.in_hand() < limit
-    }
-
-    #[inline]
-    fn give_back(&self, worth: usize) {
-        let left = self.in_hand.fetch_sub(worth, Ordering::SeqCst) - worth;
-        if left < self.wake_below.load(Ordering::SeqCst) {
-            self.wake_below.store(0, Ordering::SeqCst);
-            self.queue.lock().wake();
-        }
-        if std::thread::panicking() {
-            self.signal(Signal::Check);
-        }
-    }
-}
-
-impl Peer for Line {
-    fn signal(&self, signal: Signal) {
-        let mut line = self.queue.lock();
-        line.side.signals.add(signal);
-        line.wake();
-    }
-}
-
-impl fmt::Debug for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Line({})", self.id)
     }
 }

@@ -11,11 +11,12 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, ActorFuture, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
 
 use super::delivery::{Delivery, deliveries};
-use super::messages::{Closed, Received, RoundTripTime};
-use super::socket::{Entry, Line, Peer, Signal, Socket};
+use super::line::{Ack, Entry, Line, Peer, Signal};
+use super::socket::Socket;
 use super::upstream::Upstream;
 use super::websocket::Timer;
-use crate::stage::{Chain, Command, Event, Flow, Life, Outcome, Stage};
+use crate::output::Output;
+use crate::stage::{Chain, Command, Event, Flow, Life, Stage};
 use crate::websocket::CloseCode;
 
 /// Hosts a [`Stage`] as an actor: what the websocket below it tells comes through its mailbox, and its handler talks to it as to a
@@ -39,7 +40,7 @@ pub struct StageActor<S: Stage> {
     line: Option<Arc<Line>>,
     /// What it talks to.
     below: Option<Socket>,
-    above: Option<Box<dyn Upstream<Delivery>>>,
+    above: Option<Above>,
     /// What the frames that are in hand above are worth below.
     held: VecDeque<Socket>,
     last_read: Instant,
@@ -48,9 +49,12 @@ pub struct StageActor<S: Stage> {
     kind: std::marker::PhantomData<fn(S)>,
 }
 
+/// The way up from here.
+type Above = Box<dyn Upstream<Delivery>>;
+
 /// A stage, and the arbiter that it is to be hosted on.
 pub struct StageHost {
-    start: Box<dyn FnOnce(Option<Box<dyn Upstream<Delivery>>>) -> Box<dyn Upstream<Delivery>> + Send>,
+    start: Box<dyn FnOnce(Option<Above>) -> Above + Send>,
     name: String,
 }
 
@@ -61,7 +65,7 @@ impl fmt::Debug for StageHost {
 }
 
 impl StageHost {
-    pub(crate) fn start(self, above: Option<Box<dyn Upstream<Delivery>>>) -> Box<dyn Upstream<Delivery>> {
+    pub(crate) fn start(self, above: Option<Above>) -> Above {
         (self.start)(above)
     }
 }
@@ -77,20 +81,18 @@ impl<S: Stage> StageActor<S> {
     #[must_use]
     pub fn host(stage: S) -> StageHost {
         let name = format!("{stage:?}");
-        StageHost { start: Box::new(move |above| Box::new(Below(Self::new(stage, above).start()))), name }
+        StageHost { start: Box::new(move |above| Below::new(Self::new(stage, above).start())), name }
     }
 
     /// To be hosted on this arbiter.
     #[must_use]
     pub fn host_on(arbiter: ArbiterHandle, stage: S) -> StageHost {
         let name = format!("{stage:?}");
-        let start = move |above| -> Box<dyn Upstream<Delivery>> {
-            Box::new(Below(Self::start_in_arbiter(&arbiter, move |_| Self::new(stage, above))))
-        };
+        let start = move |above| -> Above { Below::new(Self::start_in_arbiter(&arbiter, move |_| Self::new(stage, above))) };
         StageHost { start: Box::new(start), name }
     }
 
-    fn new(stage: S, above: Option<Box<dyn Upstream<Delivery>>>) -> Self {
+    fn new(stage: S, above: Option<Above>) -> Self {
         Self {
             stage: Chain::of(stage),
             line: None,
@@ -108,93 +110,67 @@ impl<S: Stage> StageActor<S> {
         Life { last_read: self.last_read, suspended: false }
     }
 
-    /// What the websocket below tells.
-    fn hear(&mut self, told: VecDeque<Delivery>, now: Instant) {
+    /// The socket below is there.
+    fn open(&mut self, below: Socket) {
+        let line = Line::new(below.id(), usize::MAX, Some(below.clone()));
+        if let Some(above) = &mut self.above {
+            above.attach(&line);
+        }
+        (self.below, self.line) = (Some(below), Some(line));
+    }
+
+    /// What one turn of the websocket below has brought. It is in hand there until nothing is in hand above.
+    fn hear(&mut self, told: VecDeque<Delivery>, held: Socket, now: Instant) {
         self.last_read = now;
+        self.held.push_back(held);
         let mut up = deliveries::get();
         for delivery in told {
-            self.hear_one(delivery, now, &mut up);
+            let event = match delivery {
+                Delivery::Frame(frame) => Event::Frame(frame),
+                Delivery::RoundTripTime(time) => Event::RoundTripTime(time),
+                Delivery::Closed(outcome) => Event::Closed(outcome),
+                Delivery::Upgraded(upgraded) => {
+                    up.push_back(Delivery::Upgraded(upgraded));
+                    let mut flow = Flow::new(now, self.life());
+                    self.stage.started(&mut flow);
+                    self.perform(flow, None, &mut up);
+                    continue;
+                }
+                other => {
+                    up.push_back(other);
+                    continue;
+                }
+            };
+            let mut flow = Flow::new(now, self.life());
+            Stage::event(&mut self.stage, event, &mut flow);
+            self.perform(flow, None, &mut up);
         }
         self.deliver(up);
     }
 
-    fn hear_one(&mut self, delivery: Delivery, now: Instant, up: &mut VecDeque<Delivery>) {
-        let (event, sender) = match delivery {
-            Delivery::Frame(Received { message, sender }) => (Event::Frame(message), sender),
-            Delivery::RoundTripTime(Received { message, sender }) => (Event::RoundTripTime(message.0), sender),
-            Delivery::Closed(Received { message, sender }) => {
-                let Closed { code, reason, by, clean, .. } = message;
-                (Event::Closed(Outcome { code, reason, by, clean }), sender)
-            }
-            Delivery::Upgraded(mut received) => {
-                self.open(received.sender.clone(), now, up);
-                let below = std::mem::replace(&mut received.sender, self.socket(0));
-                self.held.push_back(below);
-                return up.push_back(Delivery::Upgraded(received));
-            }
-            Delivery::Drained(mut received) => {
-                received.sender = self.socket(0);
-                return up.push_back(Delivery::Drained(received));
-            }
-            other @ (Delivery::Response(_) | Delivery::Failed(_)) => return up.push_back(other),
-        };
-        let mut flow = Flow::new(now, self.life());
-        Stage::event(&mut self.stage, event, &mut flow);
-        self.perform(flow, up);
-        // In hand below until nothing is in hand above.
-        self.held.push_back(sender);
-    }
-
-    /// The socket below is there.
-    fn open(&mut self, below: Socket, now: Instant, up: &mut VecDeque<Delivery>) {
-        let line = Line::new(below.id(), usize::MAX, Some(below.clone()));
-        if let Some(above) = &mut self.above {
-            above.attach(line.clone());
-        }
-        (self.below, self.line) = (Some(below), Some(line));
-        let mut flow = Flow::new(now, self.life());
-        self.stage.started(&mut flow);
-        self.perform(flow, up);
-    }
-
-    fn socket(&self, payload: usize) -> Socket {
-        let line = self.line.as_ref().expect("`Upgraded` comes before all else");
-        let worth = Line::worth(payload);
-        line.hand_out(worth);
-        Socket::new(line.clone(), worth)
-    }
-
-    /// Does what the stage has said: events to the handler, commands to the socket below.
-    fn perform(&mut self, mut flow: Flow, up: &mut VecDeque<Delivery>) {
+    /// Does what the stage has said: events to the handler, commands to the socket below, the last of them with the ack.
+    fn perform(&mut self, mut flow: Flow, mut ack: Option<Ack>, up: &mut VecDeque<Delivery>) {
         let (events, commands) = flow.take();
         for event in events {
-            match event {
-                Event::Frame(frame) => {
-                    let sender = self.socket(frame.data.len());
-                    up.push_back(Delivery::Frame(Received { message: frame, sender }));
-                }
-                Event::RoundTripTime(time) => {
-                    up.push_back(Delivery::RoundTripTime(Received { message: RoundTripTime(time), sender: self.socket(0) }));
-                }
-                Event::Closed(Outcome { code, reason, by, clean }) if !std::mem::replace(&mut self.told, true) => {
-                    let sender = self.socket(0);
-                    let closed = Closed { id: sender.id(), code, reason, by, clean };
-                    up.push_back(Delivery::Closed(Received { message: closed, sender }));
-                }
-                Event::Closed(_) | Event::Failed(_) | Event::Ended => {}
+            let closed = matches!(event, Event::Closed(_));
+            if !(closed && std::mem::replace(&mut self.told, true)) {
+                up.push_back(event.into());
             }
         }
-        if let Some(below) = &self.below {
-            for command in commands {
-                let _ = below.line().push(command, None, true);
-            }
+        let Some(below) = &self.below else { return };
+        let mut left = commands.len();
+        for command in commands {
+            left -= 1;
+            let ack = if left == 0 { ack.take() } else { None };
+            let _ = below.line().push(command, ack, true);
         }
     }
 
     fn deliver(&mut self, mut up: VecDeque<Delivery>) {
-        if !up.is_empty()
-            && let Some(above) = &mut self.above
+        if let (Some(above), Some(line)) = (&mut self.above, &self.line)
+            && !up.is_empty()
         {
+            line.hand_out(up.iter().map(Delivery::worth).sum());
             above.deliver(&mut up);
         }
         deliveries::put(up);
@@ -206,7 +182,7 @@ impl<S: Stage> StageActor<S> {
         let now = Instant::now();
         // In this order: what was said before the last credit came back is among what is taken then.
         let answered = line.wake_below(1);
-        let (entries, signals) = line.take(cx.waker());
+        let (entries, signals) = line.take(cx.waker(), &mut Output::new());
         let mut up = deliveries::get();
         if signals.has(Signal::HandlerGone) {
             below.line().signal(Signal::HandlerGone);
@@ -217,13 +193,13 @@ impl<S: Stage> StageActor<S> {
         for Entry { command, ack } in entries {
             let mut flow = Flow::new(now, self.life());
             Stage::command(&mut self.stage, command, &mut flow);
-            self.forward(flow, ack, &below, &mut up);
+            self.perform(flow, ack, &mut up);
         }
-        line.set_output(0);
+        line.set_output(0, true);
         if self.timer.rings(now) {
             let mut flow = Flow::new(now, self.life());
             self.stage.timeout(&mut flow);
-            self.perform(flow, &mut up);
+            self.perform(flow, None, &mut up);
         }
         self.deliver(up);
         if answered && line.is_empty() {
@@ -234,20 +210,6 @@ impl<S: Stage> StageActor<S> {
         }
         self.timer.arm(self.stage.deadline(), now, cx);
         Poll::Pending
-    }
-
-    /// As [`perform`](Self::perform), with the ack on the last command that goes down.
-    fn forward(&mut self, mut flow: Flow, mut ack: Option<tokio::sync::oneshot::Sender<()>>, below: &Socket, up: &mut VecDeque<Delivery>) {
-        let (events, commands) = flow.take();
-        let mut last = commands.len();
-        for command in commands {
-            last -= 1;
-            let ack = if last == 0 { ack.take() } else { None };
-            let _ = below.line().push(command, ack, true);
-        }
-        let mut rest = Flow::new(flow.now(), flow.life());
-        events.into_iter().for_each(|event| rest.up(event));
-        self.perform(rest, up);
     }
 
     /// A stage that panics ends its websocket, and nothing else.
@@ -292,19 +254,29 @@ impl<S: Stage> Drop for StageActor<S> {
     }
 }
 
-/// What one turn of the websocket below has brought.
-struct Batch(VecDeque<Delivery>);
+/// What the websocket below tells.
+enum FromBelow {
+    /// It is there.
+    Open(Socket),
+    /// What one turn has brought, and what stands for it being in hand.
+    Batch(VecDeque<Delivery>, Socket),
+}
 
-impl Message for Batch {
+impl Message for FromBelow {
     type Result = ();
 }
 
-impl<S: Stage> Handler<Batch> for StageActor<S> {
+impl<S: Stage> Handler<FromBelow> for StageActor<S> {
     type Result = ();
 
-    fn handle(&mut self, Batch(told): Batch, _: &mut Context<Self>) {
-        let now = Instant::now();
-        self.guarded(|stage| stage.hear(told, now));
+    fn handle(&mut self, told: FromBelow, _: &mut Context<Self>) {
+        match told {
+            FromBelow::Open(below) => self.open(below),
+            FromBelow::Batch(told, held) => {
+                let now = Instant::now();
+                self.guarded(|stage| stage.hear(told, held, now));
+            }
+        }
     }
 }
 
@@ -325,20 +297,34 @@ impl<S: Stage> ActorFuture<StageActor<S>> for Driver {
 }
 
 /// The way up to a hosted stage.
-struct Below<S: Stage>(Addr<StageActor<S>>);
+struct Below<S: Stage> {
+    stage: Addr<StageActor<S>>,
+    line: Option<Arc<Line>>,
+}
+
+impl<S: Stage> Below<S> {
+    fn new(stage: Addr<StageActor<S>>) -> Box<Self> {
+        Box::new(Self { stage, line: None })
+    }
+}
 
 impl<S: Stage> Upstream<Delivery> for Below<S> {
     fn deliver(&mut self, parcels: &mut VecDeque<Delivery>) {
-        self.0.do_send(Batch(std::mem::take(parcels)));
+        let Some(line) = &self.line else { return parcels.clear() };
+        let worth = parcels.iter().map(Delivery::worth).sum();
+        self.stage.do_send(FromBelow::Batch(std::mem::take(parcels), Socket::new(line.clone(), worth)));
     }
 
     fn connected(&self) -> bool {
-        self.0.connected()
+        self.stage.connected()
     }
 
     fn must_be_asked(&self) -> bool {
         true
     }
 
-    fn attach(&mut self, _: Arc<dyn Peer>) {}
+    fn attach(&mut self, line: &Arc<Line>) {
+        self.line = Some(line.clone());
+        self.stage.do_send(FromBelow::Open(Socket::new(line.clone(), 0)));
+    }
 }

@@ -24,6 +24,10 @@ pub(crate) const READ: usize = 64 << 10;
 const ROOM: usize = 16 << 10;
 /// Spent read buffers that are kept until what was decoded from them is dropped.
 const RESTING: usize = 8;
+/// Write buffers that are kept, and how large they may be; how large they are at first.
+const WRITERS: usize = 64;
+const WRITE: usize = 128 << 10;
+const FIRST: usize = 8 << 10;
 /// Pieces in one vectored write.
 const SLICES: usize = 32;
 
@@ -101,12 +105,12 @@ impl Transport {
 struct Buffers {
     read: BytesMut,
     resting: Vec<BytesMut>,
-    write: BytesMut,
+    write: Vec<BytesMut>,
 }
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> =
-        RefCell::new(Buffers { read: BytesMut::new(), resting: Vec::new(), write: BytesMut::new() });
+        RefCell::new(Buffers { read: BytesMut::new(), resting: Vec::new(), write: Vec::new() });
 }
 
 /// Takes the arbiter's read buffer: empty, with room. To be [given back](give_read_buffer).
@@ -136,24 +140,26 @@ pub(crate) fn give_read_buffer(mut buffer: BytesMut) {
     BUFFERS.with_borrow_mut(|buffers| buffers.read = buffer);
 }
 
-/// Lends the arbiter's write buffer to `output`, unless it has one of its own.
+/// Lends one of the arbiter's write buffers to `output`, unless it has a buffer.
 #[inline]
 pub(crate) fn lend_write_buffer(output: &mut Output) {
-    BUFFERS.with_borrow_mut(|buffers| {
-        if buffers.write.capacity() < ROOM && !buffers.write.try_reclaim(READ) {
-            buffers.write = BytesMut::with_capacity(READ);
-        }
-        output.lend_buffer(&mut buffers.write);
-    });
+    if output.has_buffer() {
+        return;
+    }
+    let kept = BUFFERS.with_borrow_mut(|buffers| buffers.write.pop());
+    output.lend_buffer(kept.unwrap_or_else(|| BytesMut::with_capacity(FIRST)));
 }
 
-/// Takes the write buffer back, or what has grown in its place: the larger one stays.
+/// Takes the write buffer back. What waits in it stays with the connection, in memory of its own size.
 #[inline]
 pub(crate) fn take_write_buffer(output: &mut Output) {
-    let buffer = output.take_buffer();
-    BUFFERS.with_borrow_mut(|buffers| {
-        if buffer.capacity() > buffers.write.capacity() && buffer.capacity() <= 16 * READ {
-            buffers.write = buffer;
-        }
-    });
+    let Some(mut buffer) = output.take_buffer() else { return };
+    // A buffer of which slices are out, or that a partial write has moved along, is whole again or it is not kept.
+    if buffer.capacity() >= FIRST || buffer.try_reclaim(FIRST) {
+        BUFFERS.with_borrow_mut(|buffers| {
+            if buffer.capacity() <= WRITE && buffers.write.len() < WRITERS {
+                buffers.write.push(buffer);
+            }
+        });
+    }
 }

@@ -80,7 +80,7 @@ where
     where
         A: Actor<Context = Context<A>>,
     {
-        Self::with(opening, Some(Place::made(|_| make()))).hearing::<Frame>()
+        Self::with(opening, Some(Place::made(make))).hearing::<Frame>()
     }
 }
 

@@ -15,17 +15,22 @@ use std::task::{Context as TaskContext, Poll};
 use actix::dev::{MessageResponse, ToEnvelope};
 use actix::{Actor, ActorFuture, Addr, AsyncContext, Context, Handler};
 
+use super::line::{Peer, Signal};
 use super::messages::{Received, Told};
 use super::queue::Queue;
-use super::socket::{Peer, Signal};
 
 /// Everything that one kind of connection tells, as one type.
 pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
     /// Which of an actor's handlers hears what.
     type Routes<A: Actor>: Send + Sync + 'static;
+    /// What the connection shares with those who talk to it: the senders are made of it.
+    type Link: Peer + 'static;
+    /// What holds while an actor handles many parcels of one connection.
+    type Scope<'a>;
 
-    fn call<A: Actor>(self, routes: &Self::Routes<A>, actor: &mut A, ctx: &mut A::Context);
-    fn mail<A: Actor>(self, routes: &Self::Routes<A>, addr: &Addr<A>);
+    fn scope(link: &Arc<Self::Link>) -> Self::Scope<'_>;
+    fn call<A: Actor>(self, scope: &Self::Scope<'_>, routes: &Self::Routes<A>, actor: &mut A, ctx: &mut A::Context);
+    fn mail<A: Actor>(self, link: &Arc<Self::Link>, routes: &Self::Routes<A>, addr: &Addr<A>);
 
     /// Keeps the memory of an empty queue, where the arbiter has a pool of them.
     fn pool_put(deque: VecDeque<Self>) {
@@ -64,7 +69,7 @@ impl<A: Actor, M: Told, S: Send + 'static> Route<A, M, S> {
 }
 
 /// The way up, whatever the actor's type.
-pub(crate) trait Upstream<P>: Send {
+pub(crate) trait Upstream<P: Parcel>: Send {
     /// Hands all parcels over, in order.
     fn deliver(&mut self, parcels: &mut VecDeque<P>);
 
@@ -74,8 +79,8 @@ pub(crate) trait Upstream<P>: Send {
     /// Whether [`connected`](Self::connected) must be asked now and then.
     fn must_be_asked(&self) -> bool;
 
-    /// Who is to know when the actor dies.
-    fn attach(&mut self, peer: Arc<dyn Peer>);
+    /// What the senders of the parcels are to be made of. It is signalled when the actor dies. Said once, before the first parcel.
+    fn attach(&mut self, link: &Arc<P::Link>);
 }
 
 /// Where an actor that is to hear a connection is found.
@@ -85,20 +90,21 @@ pub(crate) enum Place<A: Actor, P: Parcel> {
     /// In its context, where a feeder waits.
     Fed(FeedEnd<A, P>),
     /// Nowhere yet: it is made on the connection's arbiter.
-    Made(Box<dyn FnOnce(&mut A::Context) -> A + Send>, Start<A, P>),
+    Made(Make<A>, fn(Make<A>, Arc<Feed<A, P>>)),
 }
 
-type Start<A, P> = fn(Box<dyn FnOnce(&mut <A as Actor>::Context) -> A + Send>, Arc<Feed<A, P>>);
+/// Makes an actor.
+type Make<A> = Box<dyn FnOnce() -> A + Send>;
 
 impl<A: Actor, P: Parcel> Place<A, P> {
-    pub(crate) fn made(make: impl FnOnce(&mut Context<A>) -> A + Send + 'static) -> Self
+    pub(crate) fn made(make: impl FnOnce() -> A + Send + 'static) -> Self
     where
         A: Actor<Context = Context<A>>,
     {
         Self::Made(Box::new(make), |make, feed| {
             A::create(move |ctx| {
                 ctx.spawn(Feeder::new(feed));
-                make(ctx)
+                make()
             });
         })
     }
@@ -106,7 +112,7 @@ impl<A: Actor, P: Parcel> Place<A, P> {
     /// Opens the way up. To be called on the connection's arbiter: an actor that is made is made there.
     pub(crate) fn open(self, routes: P::Routes<A>) -> Box<dyn Upstream<P>> {
         match self {
-            Self::Mail(addr) => Box::new(Mail { addr, routes }),
+            Self::Mail(addr) => Box::new(Mail { addr, routes, link: None }),
             Self::Fed(end) => {
                 let _ = end.0.routes.set(routes);
                 Box::new(end)
@@ -169,11 +175,13 @@ impl<A: Actor<Context = Context<A>>> into_handler::Sealed<A> for &mut Context<A>
 struct Mail<A: Actor, P: Parcel> {
     addr: Addr<A>,
     routes: P::Routes<A>,
+    link: Option<Arc<P::Link>>,
 }
 
 impl<A: Actor, P: Parcel> Upstream<P> for Mail<A, P> {
     fn deliver(&mut self, parcels: &mut VecDeque<P>) {
-        parcels.drain(..).for_each(|parcel| parcel.mail(&self.routes, &self.addr));
+        let Some(link) = &self.link else { return parcels.clear() };
+        parcels.drain(..).for_each(|parcel| parcel.mail(link, &self.routes, &self.addr));
     }
 
     fn connected(&self) -> bool {
@@ -184,13 +192,16 @@ impl<A: Actor, P: Parcel> Upstream<P> for Mail<A, P> {
         true
     }
 
-    fn attach(&mut self, _: Arc<dyn Peer>) {}
+    fn attach(&mut self, link: &Arc<P::Link>) {
+        self.link = Some(link.clone());
+    }
 }
 
 /// What a connection and the feeder of its handler share.
 pub(crate) struct Feed<A: Actor, P: Parcel> {
     queue: Queue<P, FeedState>,
     routes: OnceLock<P::Routes<A>>,
+    link: OnceLock<Arc<P::Link>>,
 }
 
 #[derive(Default)]
@@ -199,7 +210,6 @@ struct FeedState {
     ended: bool,
     /// The feeder is gone.
     gone: bool,
-    peer: Option<Arc<dyn Peer>>,
 }
 
 /// The connection's end of a feed.
@@ -207,7 +217,7 @@ pub(crate) struct FeedEnd<A: Actor, P: Parcel>(Arc<Feed<A, P>>);
 
 impl<A: Actor, P: Parcel> FeedEnd<A, P> {
     fn new() -> Self {
-        Self(Arc::new(Feed { queue: Queue::new(FeedState::default()), routes: OnceLock::new() }))
+        Self(Arc::new(Feed { queue: Queue::new(FeedState::default()), routes: OnceLock::new(), link: OnceLock::new() }))
     }
 }
 
@@ -235,13 +245,10 @@ impl<A: Actor, P: Parcel> Upstream<P> for FeedEnd<A, P> {
         false
     }
 
-    fn attach(&mut self, peer: Arc<dyn Peer>) {
-        let mut feed = self.0.queue.lock();
-        if feed.side.gone {
-            drop(feed);
-            peer.signal(Signal::HandlerGone);
-        } else {
-            feed.side.peer = Some(peer);
+    fn attach(&mut self, link: &Arc<P::Link>) {
+        let _ = self.0.link.set(link.clone());
+        if !self.connected() {
+            link.signal(Signal::HandlerGone);
         }
     }
 }
@@ -250,7 +257,6 @@ impl<A: Actor, P: Parcel> Drop for FeedEnd<A, P> {
     fn drop(&mut self) {
         let mut feed = self.0.queue.lock();
         feed.side.ended = true;
-        feed.side.peer = None;
         feed.wake();
     }
 }
@@ -290,14 +296,16 @@ where
                 self.left = taken;
             }
             let this = &mut *self;
-            let routes = this.feed.routes.get().expect("routes are set before the first parcel");
+            let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
+            let scope = P::scope(link);
             while let Some(parcel) = this.left.pop_front() {
-                parcel.call(routes, actor, ctx);
+                parcel.call(&scope, routes, actor, ctx);
                 if ctx.waiting() {
                     // Polled again when the waiting is over; never again when the actor has stopped.
                     return Poll::Pending;
                 }
             }
+            drop(scope);
             P::pool_put(std::mem::take(&mut this.left));
         }
     }
@@ -310,13 +318,11 @@ impl<A: Actor, P: Parcel> Drop for Feeder<A, P> {
             return;
         }
         feed.side.gone = true;
-        let (items, peer) = (std::mem::take(&mut feed.items), feed.side.peer.take());
+        let items = std::mem::take(&mut feed.items);
         drop(feed);
-        // The senders of what will not be handled give their credit back.
         drop(items);
-        self.left.clear();
-        if let Some(peer) = peer {
-            peer.signal(Signal::HandlerGone);
+        if let Some(link) = self.feed.link.get() {
+            link.signal(Signal::HandlerGone);
         }
     }
 }

@@ -17,12 +17,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep_until};
 
 use super::delivery::{Delivery, Observers, deliveries};
-use super::messages::{Closed, Drained, Received, RoundTripTime, Upgraded};
+use super::line::{Line, Signal, Signals};
 use super::settings::WebSocketSettings;
-use super::socket::{Line, Signal, Signals, Socket};
 use super::transport::{self, Transport};
 use super::upstream::Upstream;
-use crate::stage::{By, Chain, Close, Command, Event, Outcome, Phase, Pipeline};
+use crate::stage::{By, Chain, Close, Command, Interest, Outcome, Phase, Pipeline};
 use crate::websocket::{CloseCode, Frame, Role};
 
 /// Reads in one turn: then others on this arbiter have theirs.
@@ -34,7 +33,7 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// The actor behind a [`Socket`]. It is started by an upgrade, and ends with its connection.
 pub struct WebSocket {
-    pipeline: Pipeline,
+    pipeline: Pipeline<Delivery>,
     transport: Transport,
     line: Arc<Line>,
     upstream: Option<Box<dyn Upstream<Delivery>>>,
@@ -48,8 +47,6 @@ pub struct WebSocket {
     acks: VecDeque<(u64, oneshot::Sender<()>)>,
     /// More than the soft limit waited at the end of the last turn: [`Drained`] is owed.
     flooded: bool,
-    /// [`Closed`] has been told.
-    told: bool,
     timer: Timer,
     /// When to look after the handler.
     look: Option<Instant>,
@@ -100,15 +97,8 @@ pub(crate) struct Takeover {
     pub(crate) unread: BytesMut,
     pub(crate) upstream: Option<Box<dyn Upstream<Delivery>>>,
     pub(crate) observers: Observers,
-    pub(crate) first: Vec<FirstWords>,
-}
-
-/// What the handler hears before all else, once there is a socket to come with it.
-pub(crate) type FirstWords = Box<dyn FnOnce(Socket) -> Delivery + Send>;
-
-/// [`Upgraded`], as the first that a handler hears.
-pub(crate) fn upgraded(message: Upgraded) -> FirstWords {
-    Box::new(|sender| Delivery::Upgraded(Box::new(Received { message, sender })))
+    /// What the handler hears before all else.
+    pub(crate) first: VecDeque<Delivery>,
 }
 
 impl WebSocket {
@@ -129,7 +119,7 @@ impl WebSocket {
         transport.seat().take(&line);
         let mut look = None;
         if let Some(upstream) = &mut upstream {
-            upstream.attach(line.clone());
+            upstream.attach(&line);
             look = upstream.must_be_asked().then(|| now + LOOK);
         }
         let mut websocket = Self {
@@ -144,36 +134,23 @@ impl WebSocket {
             partial: unread,
             acks: VecDeque::new(),
             flooded: false,
-            told: false,
             timer: Timer::default(),
             look,
         };
         Self::create(move |ctx| {
             ctx.set_mailbox_capacity(0);
             ctx.spawn(Driver);
-            let mut deliveries = deliveries::get();
-            for words in first {
-                let socket = websocket.hand_out(0);
-                deliveries.push_back(words(socket));
-            }
+            websocket.line.set_direct(websocket.is_direct());
+            websocket.deliver(first);
             // What came behind the handshake is the first that is read.
             if !websocket.partial.is_empty() {
                 let mut unread = std::mem::take(&mut websocket.partial);
                 websocket.receive(&mut unread, now);
                 websocket.keep(&unread);
             }
-            websocket.collect(&mut deliveries);
-            websocket.deliver(deliveries);
+            websocket.tell();
             websocket
         });
-    }
-
-    /// A socket that stands for a message of that many bytes.
-    #[inline]
-    fn hand_out(&self, payload: usize) -> Socket {
-        let worth = Line::worth(payload);
-        self.line.hand_out(worth);
-        Socket::new(self.line.clone(), worth)
     }
 
     /// One turn. Ready when all is over.
@@ -181,7 +158,7 @@ impl WebSocket {
         let now = Instant::now();
         // In this order: what was said before the last credit came back is among what is taken then.
         let answered = self.line.in_hand() == 0;
-        let (entries, signals) = self.line.take(cx.waker());
+        let (entries, signals) = self.line.take(cx.waker(), self.pipeline.output());
         if !signals.is_empty() {
             self.heed(signals, now);
         }
@@ -193,18 +170,14 @@ impl WebSocket {
             self.guarded(now, |pipeline| pipeline.handle_timeout(now));
             self.look_after(now);
         }
-        let mut deliveries = deliveries::get();
-        let waits = self.read(&mut deliveries, now, cx);
-        self.collect(&mut deliveries);
-        self.deliver(deliveries);
+        let waits = self.read(now, cx);
+        self.tell();
         self.settle(now);
         if self.write(now, cx).is_break() {
             self.pipeline.lost(now);
         }
-        let mut late = deliveries::get();
-        self.collect(&mut late);
-        self.drained(&mut late);
-        self.deliver(late);
+        self.tell();
+        self.drained();
         match self.pipeline.phase() {
             Phase::Open => {}
             Phase::Finishing if self.pipeline.output().is_empty() => self.transport.finish(cx),
@@ -218,6 +191,11 @@ impl WebSocket {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Whether data frames may be encoded where they are sent.
+    fn is_direct(&self) -> bool {
+        self.role == Role::Server && !self.pipeline.has_closed() && !self.pipeline.wants(Interest::DATA_OUT)
     }
 
     /// Signals from outside.
@@ -243,7 +221,7 @@ impl WebSocket {
 
     /// What handlers have said, down the stages.
     #[inline]
-    fn say(&mut self, mut entries: VecDeque<super::socket::Entry>, now: Instant) {
+    fn say(&mut self, mut entries: VecDeque<super::line::Entry>, now: Instant) {
         if entries.is_empty() {
             return;
         }
@@ -268,7 +246,7 @@ impl WebSocket {
 
     /// Reads while there is something, unless the handler has too much in hand or the peer does not take what is written. Tells whether
     /// the socket will wake the task when there is more.
-    fn read(&mut self, deliveries: &mut VecDeque<Delivery>, now: Instant, cx: &mut TaskContext<'_>) -> bool {
+    fn read(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> bool {
         for _ in 0..READS {
             if !self.may_read(now) {
                 return false;
@@ -281,7 +259,7 @@ impl WebSocket {
             match self.read_once(now, cx) {
                 Poll::Pending => return true,
                 Poll::Ready(Ok(0)) => self.guarded(now, |pipeline| pipeline.receive_eof(now)),
-                Poll::Ready(Ok(_)) => self.collect(deliveries),
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
                     self.pipeline.lost(now);
@@ -294,10 +272,9 @@ impl WebSocket {
 
     fn read_once(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
         let missing = self.pipeline.missing(self.partial.len());
-        if missing >= LARGE && !self.partial.is_empty() {
-            // As much memory as has been read already, at most: what a peer announces costs it nothing.
-            self.partial.reserve(missing.min(self.partial.len().max(transport::READ)));
+        if !self.partial.is_empty() && missing.max(self.partial.len()) >= LARGE {
             let mut partial = std::mem::take(&mut self.partial);
+            partial.reserve(ahead(missing, partial.len()));
             let read = self.transport.poll_read(cx, &mut partial);
             if let Poll::Ready(Ok(1..)) = read {
                 self.receive(&mut partial, now);
@@ -331,10 +308,12 @@ impl WebSocket {
     fn keep(&mut self, rest: &[u8]) {
         if rest.is_empty() {
             self.partial = BytesMut::new();
-        } else {
-            self.partial.clear();
-            self.partial.extend_from_slice(rest);
+            return;
         }
+        let missing = self.pipeline.missing(rest.len());
+        self.partial.clear();
+        self.partial.reserve(rest.len() + ahead(missing, rest.len()));
+        self.partial.extend_from_slice(rest);
     }
 
     fn may_read(&mut self, now: Instant) -> bool {
@@ -358,43 +337,22 @@ impl WebSocket {
         }
     }
 
-    /// Takes the pipeline's events, each with its sender.
+    /// Hands the pipeline's events to the handler.
     #[inline]
-    fn collect(&mut self, deliveries: &mut VecDeque<Delivery>) {
-        while let Some(event) = self.pipeline.poll_event() {
-            match event {
-                Event::Frame(frame) if self.upstream.is_some() => {
-                    let sender = self.hand_out(frame.data.len());
-                    deliveries.push_back(Delivery::Frame(Received { message: frame, sender }));
-                }
-                Event::RoundTripTime(time) => {
-                    let sender = Socket::new(self.line.clone(), 0);
-                    deliveries.push_back(Delivery::RoundTripTime(Received { message: RoundTripTime(time), sender }));
-                }
-                Event::Closed(outcome) => deliveries.extend(self.closed(outcome)),
-                Event::Frame(_) | Event::Failed(_) | Event::Ended => {}
-            }
+    fn tell(&mut self) {
+        if self.pipeline.has_events() {
+            let mut events = deliveries::get();
+            self.pipeline.swap_events(&mut events);
+            self.deliver(events);
         }
     }
 
-    fn closed(&mut self, outcome: Outcome) -> Option<Delivery> {
-        if std::mem::replace(&mut self.told, true) {
-            return None;
-        }
-        let Outcome { code, reason, by, clean } = outcome;
-        let closed = Closed { id: self.line.id(), code, reason, by, clean };
-        tracing::debug!(socket = %closed.id, code = closed.code.0, reason = %closed.reason, ?by, clean, "websocket closed");
-        Some(Delivery::Closed(Received { message: closed, sender: Socket::new(self.line.clone(), 0) }))
-    }
-
-    #[inline]
     fn deliver(&mut self, mut deliveries: VecDeque<Delivery>) {
         if !self.observers.is_empty() {
-            deliveries.iter().for_each(|delivery| self.observers.notice(delivery));
+            deliveries.iter().for_each(|delivery| self.observers.notice(delivery, &self.line));
         }
-        if !deliveries.is_empty()
-            && let Some(upstream) = &mut self.upstream
-        {
+        if let Some(upstream) = &mut self.upstream {
+            self.line.hand_out(deliveries.iter().map(Delivery::worth).sum());
             upstream.deliver(&mut deliveries);
         }
         deliveries::put(deliveries);
@@ -424,19 +382,18 @@ impl WebSocket {
 
     /// Tells the senders how much is unsent, and the handler when there is room again.
     #[inline]
-    fn drained(&mut self, deliveries: &mut VecDeque<Delivery>) {
-        let unsent = self.line.set_output(self.pipeline.output().len());
+    fn drained(&mut self) {
+        let unsent = self.line.set_output(self.pipeline.output().len(), !self.pipeline.has_closed());
         if unsent > self.soft {
             self.flooded = true;
         } else if std::mem::take(&mut self.flooded) {
-            let sender = Socket::new(self.line.clone(), 0);
-            deliveries.push_back(Delivery::Drained(Received { message: Drained, sender }));
+            self.deliver(VecDeque::from([Delivery::Drained]));
         }
     }
 
     /// A stage that panics ends its websocket, and nothing else.
     #[inline]
-    fn guarded(&mut self, now: Instant, work: impl FnOnce(&mut Pipeline)) {
+    fn guarded(&mut self, now: Instant, work: impl FnOnce(&mut Pipeline<Delivery>)) {
         let pipeline = &mut self.pipeline;
         if catch_unwind(AssertUnwindSafe(|| work(pipeline))).is_err() {
             tracing::error!(socket = %self.line.id(), "a stage panicked: the websocket is closed with 1011");
@@ -464,15 +421,13 @@ impl WebSocket {
 impl Drop for WebSocket {
     fn drop(&mut self) {
         self.line.close();
-        if self.told {
+        self.tell();
+        if self.pipeline.has_ended() {
             return;
         }
         let reason = "the arbiter stopped";
-        if let Some(closed) = self.closed(Outcome { code: CloseCode::GOING_AWAY, reason: reason.into(), by: By::Us, clean: false }) {
-            let mut deliveries = deliveries::get();
-            deliveries.push_back(closed);
-            self.deliver(deliveries);
-        }
+        let outcome = Outcome { code: CloseCode::GOING_AWAY, reason: reason.into(), by: By::Us, clean: false };
+        self.deliver(VecDeque::from([Delivery::Closed(outcome)]));
         if self.pipeline.phase() == Phase::Open && self.role == Role::Server {
             let mut words = BytesMut::new();
             let close = Close::new(CloseCode::GOING_AWAY, reason).frame();
@@ -481,6 +436,12 @@ impl Drop for WebSocket {
             }
         }
     }
+}
+
+/// How much memory to reserve for what is missing of a frame: as much as is there already, or one read, at most. What a peer announces and
+/// does not send costs it nothing, and us little.
+fn ahead(missing: usize, have: usize) -> usize {
+    missing.min(have.max(transport::READ)).max(1)
 }
 
 impl Actor for WebSocket {

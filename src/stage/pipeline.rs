@@ -36,10 +36,15 @@ pub enum Phase {
 /// **A verdict waits its turn.** A protocol error and the peer's Close take effect behind the frames before them: nothing more is
 /// decoded, and what must be sent for them is sent once [`settle`](Self::settle) says that the earlier frames are answered, or after
 /// 250 ms.
+///
+/// `T` is what events are queued as: whoever owns the pipeline may have them in a form of their own.
 #[derive(Debug)]
-pub struct Pipeline {
+pub struct Pipeline<T = Event> {
     chain: Chain,
-    base: Base,
+    base: Base<T>,
+    /// No stage wants to see whole messages coming up, or data frames going down: they take the short way.
+    direct_in: bool,
+    direct_out: bool,
     life: Life,
     /// What was read last and waits for what came before it, and until when.
     verdict: Option<(Event, Instant)>,
@@ -58,20 +63,26 @@ pub struct Pipeline {
 }
 
 /// What lies below the lowest stage and above the topmost.
-struct Base {
+struct Base<T> {
     codec: Codec,
     masks: Masks,
     output: Output,
-    events: VecDeque<Event>,
+    events: VecDeque<T>,
+    /// [`Event::Closed`] has been told: nothing comes behind it.
+    told: bool,
     /// A Close frame was written: no frame may follow it (RFC 6455 §5.5.1).
     closed: bool,
     phase: Phase,
 }
 
-impl Ends for Base {
+impl<T: From<Event>> Ends for Base<T> {
     #[inline]
     fn top(&mut self, event: Event) {
-        self.events.push_back(event);
+        if self.told {
+            return;
+        }
+        self.told = matches!(event, Event::Closed(_));
+        self.events.push_back(event.into());
     }
 
     #[inline]
@@ -87,7 +98,8 @@ impl Ends for Base {
     }
 }
 
-impl Base {
+impl<T> Base<T> {
+    #[inline]
     fn write(&mut self, frame: Frame) {
         if self.closed {
             return;
@@ -100,19 +112,21 @@ impl Base {
     }
 }
 
-impl fmt::Debug for Base {
+impl<T> fmt::Debug for Base<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Base").field("phase", &self.phase).field("closed", &self.closed).field("output", &self.output.len()).finish()
     }
 }
 
-impl Pipeline {
+impl<T: From<Event>> Pipeline<T> {
     /// An open websocket. `codec` knows which end we are and what is too big; `chain` reads from the handler down and should end with
     /// [`Closing`](super::Closing).
     #[must_use]
     pub fn new(codec: Codec, masks: Masks, chain: Chain, now: Instant) -> Self {
-        let base = Base { codec, masks, output: Output::new(), events: VecDeque::new(), closed: false, phase: Phase::Open };
+        let base = Base { codec, masks, output: Output::new(), events: VecDeque::new(), told: false, closed: false, phase: Phase::Open };
         let mut pipeline = Self {
+            direct_in: !chain.wants(Interest::MESSAGES_IN),
+            direct_out: !chain.wants(Interest::DATA_OUT),
             chain,
             base,
             life: Life { last_read: now, suspended: false },
@@ -164,6 +178,9 @@ impl Pipeline {
         while !self.deaf && self.base.phase == Phase::Open {
             match self.base.codec.decode(bytes) {
                 Ok(Some(close)) if close.opcode == OpCode::Close => self.judge(Event::Frame(close), now),
+                Ok(Some(frame)) if self.direct_in && frame.is_whole() && frame.opcode.is_data() => {
+                    self.base.events.push_back(Event::Frame(frame).into());
+                }
                 Ok(Some(frame)) => self.chain.event(Event::Frame(frame), now, self.life, &mut self.base),
                 Ok(None) => {
                     let waits = !bytes.is_empty() || !self.base.codec.is_idle();
@@ -202,6 +219,13 @@ impl Pipeline {
     /// The handler says something.
     #[inline]
     pub fn command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Frame(frame) if self.direct_out && frame.opcode.is_data() => self.base.write(frame),
+            command => self.chained(command, now),
+        }
+    }
+
+    fn chained(&mut self, command: Command, now: Instant) {
         self.chain.command(command, now, self.life, &mut self.base);
         if self.base.phase != Phase::Open {
             self.arm(now);
@@ -251,8 +275,28 @@ impl Pipeline {
 
     /// The next event for the handler.
     #[inline]
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<T> {
         self.base.events.pop_front()
+    }
+
+    /// All events for the handler at once, in a queue that was empty: that one is used for the next.
+    #[inline]
+    pub fn swap_events(&mut self, empty: &mut VecDeque<T>) {
+        debug_assert!(empty.is_empty(), "events would be told twice");
+        std::mem::swap(&mut self.base.events, empty);
+    }
+
+    /// Whether there are events for the handler.
+    #[inline]
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.base.events.is_empty()
+    }
+
+    /// Whether [`Event::Closed`] is among the events told so far.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.base.told
     }
 
     /// What is to be written.

@@ -1,0 +1,279 @@
+//! What the senders of a websocket share with it: a queue of what they say, how much is unsent, and how much a handler has in hand.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Waker;
+use std::thread::{self, ThreadId};
+
+use tokio::sync::oneshot;
+
+use super::queue::{Queue, vec_pool};
+use super::socket::{SendError, Socket, SocketId};
+use crate::output::Output;
+use crate::stage::Command;
+
+/// What must happen at a connection, from outside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// The frame handler is dead.
+    HandlerGone = 1,
+    /// The listener winds down: finish, with 1001.
+    GoAway = 2,
+    /// The listener's patience is over.
+    Abort = 4,
+    /// A frame met the hard limit.
+    Overflow = 8,
+    /// Something was dropped while a handler panicked: see whether it is still there.
+    Check = 16,
+}
+
+/// A set of [`Signal`]s.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Signals(u8);
+
+impl Signals {
+    pub(crate) fn has(self, signal: Signal) -> bool {
+        self.0 & signal as u8 != 0
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn add(&mut self, signal: Signal) {
+        self.0 |= signal as u8;
+    }
+}
+
+/// A connection that can be signalled.
+pub(crate) trait Peer: Send + Sync {
+    fn signal(&self, signal: Signal);
+}
+
+/// Who waits for something to have been written.
+pub(crate) type Ack = oneshot::Sender<()>;
+
+/// One thing on its way from a handler to its websocket.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) command: Command,
+    pub(crate) ack: Option<Ack>,
+}
+
+vec_pool!(entries, Entry);
+
+/// What senders share with their websocket.
+pub(crate) struct Line {
+    id: SocketId,
+    pub(super) queue: Queue<Entry, Side>,
+    /// Bytes that the handler has in hand.
+    in_hand: AtomicUsize,
+    /// Wake the websocket once less than this is in hand.
+    wake_below: AtomicUsize,
+    hard: usize,
+    /// For a stage actor's line: the socket it writes to in its turn.
+    pub(super) below: Option<Socket>,
+    /// The thread of the websocket's arbiter.
+    home: ThreadId,
+    /// Somebody has pushed while a scope was open: see [`Scope`](super::scope::Scope).
+    disturbed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Side {
+    pub(super) signals: Signals,
+    /// Data frames that were encoded where they were sent: they come before the items of the queue.
+    encoded: Output,
+    /// No stage looks at data frames that are sent, no Close frame has been: they may be encoded where they are sent.
+    direct: bool,
+    /// A scope is open.
+    scoped: bool,
+    /// Bytes in the queue.
+    queued: usize,
+    /// Bytes encoded and not written.
+    output: usize,
+}
+
+impl Side {
+    pub(super) fn unsent(&self) -> usize {
+        self.queued + self.output + self.encoded.len()
+    }
+}
+
+/// What an item is worth besides its payload, in hand or in the queue.
+const OVERHEAD: usize = 64;
+
+impl Line {
+    pub(crate) fn new(id: SocketId, hard: usize, below: Option<Socket>) -> Arc<Self> {
+        let (in_hand, wake_below, disturbed) = Default::default();
+        let home = thread::current().id();
+        Arc::new(Self { id, queue: Queue::new(Side::default()), in_hand, wake_below, hard, below, home, disturbed })
+    }
+
+    pub(crate) fn id(&self) -> SocketId {
+        self.id
+    }
+
+    #[inline]
+    pub(crate) fn push(&self, command: Command, ack: Option<Ack>, policy: bool) -> Result<(), SendError> {
+        let bytes = match &command {
+            Command::Frame(frame) => frame.data.len() + 14,
+            _ => 0,
+        };
+        let mut line = self.queue.lock();
+        if line.closed {
+            return Err(SendError::Closed);
+        }
+        // Closing is always possible; so are control frames, which are small.
+        if line.side.unsent() >= self.hard && matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
+            if policy && !line.side.signals.has(Signal::Overflow) {
+                line.side.signals.add(Signal::Overflow);
+                line.wake();
+            }
+            return Err(SendError::Full);
+        }
+        line.side.queued += bytes;
+        if line.items.capacity() == 0 {
+            line.items = entries::get();
+        }
+        line.items.push_back(Entry { command, ack });
+        if line.side.scoped {
+            self.disturbed.store(true, Ordering::Release);
+        }
+        line.wake();
+        Ok(())
+    }
+
+    /// Begins a scope on this thread: gives how many bytes may be encoded in it, if any.
+    pub(super) fn open_scope(&self) -> Option<usize> {
+        if self.home != thread::current().id() {
+            return None;
+        }
+        let mut line = self.queue.lock();
+        let room = self.hard.saturating_sub(line.side.unsent());
+        if !line.side.direct || line.closed || !line.items.is_empty() || line.side.scoped || room == 0 {
+            return None;
+        }
+        line.side.scoped = true;
+        self.disturbed.store(false, Ordering::Relaxed);
+        Some(room)
+    }
+
+    /// Takes what was encoded in a scope, and ends it.
+    pub(super) fn close_scope(&self, encoded: &mut Output) {
+        let mut line = self.queue.lock();
+        line.side.scoped = false;
+        if encoded.is_empty() || line.closed {
+            return encoded.clear();
+        }
+        line.side.encoded.append(encoded);
+        line.wake();
+    }
+
+    /// Whether somebody has pushed since the scope was opened.
+    #[inline]
+    pub(super) fn is_disturbed(&self) -> bool {
+        self.disturbed.load(Ordering::Acquire)
+    }
+
+    /// Bytes that were sent and are not written.
+    pub(super) fn unsent(&self) -> usize {
+        self.queue.lock().side.unsent()
+    }
+
+    /// Whether data frames may be encoded where they are sent.
+    pub(crate) fn set_direct(&self, direct: bool) {
+        self.queue.lock().side.direct = direct;
+    }
+
+    /// What was pushed and signalled since the last time. What was encoded already goes to the output, before the rest.
+    #[inline]
+    pub(crate) fn take(&self, waker: &Waker, output: &mut Output) -> (VecDeque<Entry>, Signals) {
+        let mut line = self.queue.lock();
+        line.side.output += std::mem::take(&mut line.side.queued);
+        if !line.side.encoded.is_empty() {
+            line.side.output += line.side.encoded.len();
+            output.append(&mut line.side.encoded);
+        }
+        (line.take(waker), std::mem::take(&mut line.side.signals))
+    }
+
+    /// A vector that was [taken](Self::take), empty again.
+    #[inline]
+    pub(crate) fn done_with(entries: VecDeque<Entry>) {
+        entries::put(entries);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.lock().items.is_empty()
+    }
+
+    /// How much of what was taken is still to be written, and whether frames are still sent at all. Gives what waits in all.
+    #[inline]
+    pub(crate) fn set_output(&self, bytes: usize, open: bool) -> usize {
+        let mut line = self.queue.lock();
+        line.side.output = bytes;
+        line.side.direct &= open;
+        line.side.unsent()
+    }
+
+    /// Nothing more is taken; what is in the queue is dropped, and with it the acks.
+    pub(crate) fn close(&self) {
+        let mut line = self.queue.lock();
+        line.closed = true;
+        line.side = Side::default();
+        let items = std::mem::take(&mut line.items);
+        drop(line);
+        drop(items);
+    }
+
+    /// What an item of this payload is worth while it is in hand.
+    #[inline]
+    pub(crate) fn worth(payload: usize) -> usize {
+        payload + OVERHEAD
+    }
+
+    #[inline]
+    pub(crate) fn hand_out(&self, worth: usize) {
+        self.in_hand.fetch_add(worth, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn in_hand(&self) -> usize {
+        self.in_hand.load(Ordering::SeqCst)
+    }
+
+    /// Asks for a wake once less than `limit` is in hand. Tells whether that is so already.
+    pub(crate) fn wake_below(&self, limit: usize) -> bool {
+        self.wake_below.store(limit, Ordering::SeqCst);
+        self.in_hand() < limit
+    }
+
+    #[inline]
+    pub(super) fn give_back(&self, worth: usize) {
+        let left = self.in_hand.fetch_sub(worth, Ordering::SeqCst) - worth;
+        if left < self.wake_below.load(Ordering::SeqCst) {
+            self.wake_below.store(0, Ordering::SeqCst);
+            self.queue.lock().wake();
+        }
+        if std::thread::panicking() {
+            self.signal(Signal::Check);
+        }
+    }
+}
+
+impl Peer for Line {
+    fn signal(&self, signal: Signal) {
+        let mut line = self.queue.lock();
+        line.side.signals.add(signal);
+        line.wake();
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Line({})", self.id)
+    }
+}
