@@ -120,6 +120,22 @@ class WithEcho(Echoes, ClientTest):
         self.assertEqual([line.decode() for line in client.hears_rest(20)], lines)
         self.succeeds(client)
 
+    def test_text_that_is_not_utf_8_is_named_and_ends_it(self) -> None:
+        client = self.client(self.url)
+        client.feed(b"good\n\xff\xfe\n")
+        self.assertEqual(client.hears_line(), b"good")
+        self.assertIn("UTF-8", self.fails(client, within=2))  # standard input is still open
+
+    def test_two_that_write_large_messages_do_not_wait_for_each_other(self) -> None:
+        """More is under way in both directions than all buffers hold."""
+        client = self.client(self.url)
+        lines = [bytes([letter]) * (8 * MIB) for letter in b"abcdef"]
+        feeding = threading.Thread(target=lambda: (client.feed(b"\n".join(lines)), client.end_input()), daemon=True)
+        feeding.start()
+        for line in lines:
+            self.assertTrue(client.hears_line(20) == line)
+        feeding.join(5)
+        self.succeeds(client)
 
 
 class WithPython(Echoes, ClosesFirst, ClientTest):
@@ -323,6 +339,41 @@ class WithAWire(ClientTest):
         server = WireServer(script)
         client = self.client(server.url)
         self.assertEqual(client.hears_line(), b"hello")
+        server.done()
+        self.fails(client, within=1)
+
+    def test_input_waits_for_a_server_that_does_not_read(self) -> None:
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def script(wire: Wire, head: Head) -> None:
+            wire.says(switching_protocols(head.fields["sec-websocket-key"]))
+            go_on.wait(30)
+            wire.abort()
+
+        server = WireServer(script)
+        client = self.client(server.url)
+        fed = 0
+
+        def feed() -> None:
+            nonlocal fed
+            try:
+                while True:
+                    client.feed((b"x" * 1023 + b"\n") * 256)
+                    fed += 256 << 10
+            except OSError:  # it has exited
+                pass
+
+        threading.Thread(target=feed, daemon=True).start()
+        before = -1
+        while fed > before:
+            before = fed
+            time.sleep(1)
+        status = Path(f"/proc/{client.pid}/status").read_text()
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10
+        self.assertLess(peak, 32 * MIB, f"resident, with {fed} bytes fed")
+        self.assertIsNone(client.process.poll(), "it waits")
+        go_on.set()
         server.done()
         self.fails(client, within=1)
 
