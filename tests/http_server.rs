@@ -670,6 +670,25 @@ fn persistence() {
     assert!(peer.server.poll_event().is_none() && peer.server.closing() == Closing::AfterFlush && !peer.server.wants_read());
 }
 
+/// RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option in the Connection header field".
+#[test]
+fn upgrade_is_named_in_connection() {
+    for (line, theirs, heard) in [
+        ("HTTP/1.1", "Upgrade", "connection: upgrade\r\n\r\n"),
+        ("HTTP/1.1", "close", "connection: close, upgrade\r\n\r\n"),
+        ("HTTP/1.0", "", "connection: keep-alive, upgrade\r\n\r\n"),
+    ] {
+        let mut peer = Peer::new(Settings::new());
+        let (number, _) = peer.says(format!("GET / {line}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")).request();
+        let response = HttpResponse::new(StatusCode::UPGRADE_REQUIRED)
+            .with_header(http::header::UPGRADE, HeaderValue::from_static("websocket"))
+            .with_header(http::header::CONNECTION, HeaderValue::from_static(theirs));
+        peer.answers(number, response).expect("in hand");
+        let said = peer.hears();
+        assert!(said.ends_with(heard), "{said}");
+    }
+}
+
 /// RFC 9110 §10.1.1.
 #[test]
 fn content_that_is_waited_for_is_asked_for_in_its_turn() {

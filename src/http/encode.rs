@@ -109,7 +109,7 @@ pub(super) fn response_head(
         match *name {
             header::CONTENT_LENGTH if announced == Announced::Theirs && super::content::content_length(value.as_bytes()).is_ok() => {}
             header::CONNECTION if persistence == Persistence::Switch => {}
-            // The user's `close` has been heard already, see `asks_to_close`.
+            // Ours to say. The user's `close` has been heard already, see `asks_to_close`.
             header::CONNECTION => continue,
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::DATE | header::SERVER => {
                 ignored(name);
@@ -120,13 +120,17 @@ pub(super) fn response_head(
         field(out, name, value);
     }
     content_fields(out, announced);
-    match persistence {
-        Persistence::Implied => {}
-        Persistence::KeepAlive => out.extend_from_slice(b"connection: keep-alive\r\n"),
-        Persistence::Close => out.extend_from_slice(b"connection: close\r\n"),
-        Persistence::Switch if response.headers.contains_key(header::CONNECTION) => {}
-        Persistence::Switch => out.extend_from_slice(b"connection: upgrade\r\n"),
-    }
+    // RFC 9110 §7.8: who sends `Upgrade`, as a 426 does, says so in `Connection`.
+    let upgrade = response.headers.contains_key(header::UPGRADE);
+    out.extend_from_slice(match persistence {
+        Persistence::Switch if response.headers.contains_key(header::CONNECTION) => b"",
+        Persistence::Implied if !upgrade => b"",
+        Persistence::Implied | Persistence::Switch => b"connection: upgrade\r\n",
+        Persistence::KeepAlive if upgrade => b"connection: keep-alive, upgrade\r\n",
+        Persistence::KeepAlive => b"connection: keep-alive\r\n",
+        Persistence::Close if upgrade => b"connection: close, upgrade\r\n",
+        Persistence::Close => b"connection: close\r\n",
+    });
     out.extend_from_slice(b"\r\n");
 }
 

@@ -120,6 +120,11 @@ class WithEcho(Echoes, ClientTest):
         self.assertEqual([line.decode() for line in client.hears_rest(20)], lines)
         self.succeeds(client)
 
+    def test_text_that_is_not_utf_8_is_named_and_ends_it(self) -> None:
+        client = self.client(self.url)
+        client.feed(b"good\n\xff\xfe\n")
+        self.assertEqual(client.hears_line(), b"good")
+        self.assertIn("UTF-8", self.fails(client, within=2))  # standard input is still open
 
 
 class WithPython(Echoes, ClosesFirst, ClientTest):
@@ -325,6 +330,61 @@ class WithAWire(ClientTest):
         self.assertEqual(client.hears_line(), b"hello")
         server.done()
         self.fails(client, within=1)
+
+    def test_input_waits_for_a_server_that_does_not_read(self) -> None:
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def script(wire: Wire, head: Head) -> None:
+            wire.says(switching_protocols(head.fields["sec-websocket-key"]))
+            go_on.wait(30)
+            wire.abort()
+
+        server = WireServer(script)
+        client = self.client(server.url)
+        fed = 0
+
+        def feed() -> None:
+            nonlocal fed
+            try:
+                while True:
+                    client.feed((b"x" * 1023 + b"\n") * 256)
+                    fed += 256 << 10
+            except OSError:  # it has exited
+                pass
+
+        threading.Thread(target=feed, daemon=True).start()
+        before = -1
+        while fed > before:
+            before = fed
+            time.sleep(1)
+        status = Path(f"/proc/{client.pid}/status").read_text()
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10
+        self.assertLess(peak, 32 * MIB, f"resident, with {fed} bytes fed")
+        self.assertIsNone(client.process.poll(), "it waits")
+        go_on.set()
+        server.done()
+        self.fails(client, within=1)
+
+    def test_it_reads_while_it_cannot_write(self) -> None:
+        """A server that takes no message before its own is out, each more than all buffers on the way hold."""
+
+        def script(wire: Wire, head: Head) -> None:
+            wire.says(switching_protocols(head.fields["sec-websocket-key"]))
+            first = wire.hears_bytes(2)  # the message is on its way
+            wire.says(Frame(TEXT, b"y" * (32 * MIB)).unmasked())
+            wire.unread = first + wire.unread
+            self.assertEqual(len(wire.hears_frame().payload), 32 * MIB)
+            self.assertEqual(wire.hears_close(), 1000)
+            wire.says(close(1000).unmasked())
+
+        server = WireServer(script)
+        client = self.client(server.url)
+        client.feed(b"x" * (32 * MIB))
+        client.end_input()
+        self.assertTrue(client.hears_line(20) == b"y" * (32 * MIB))
+        self.succeeds(client)
+        server.done()
 
     def test_nobody_listens(self) -> None:
         server = WireServer(lambda wire, head: None)

@@ -6,10 +6,12 @@
 COMMAND is an echo server that prints `listening on ws://IP:PORT`. Every connection sends batches of text messages, each
 of which carries the connection's number and its own; a batch is one size, and the sizes alternate between the forms of
 a frame's header. What comes back is compared with the bytes that have to come: one lost, doubled, reordered or changed
-message is an unequal byte, and then the message is named.
+message is an unequal byte, and then the message is named. Pings between them are answered.
 
 Memory: the kernel keeps the peak of the server's resident memory. Its value at half of the messages is the first half's
-peak; it may be at most 5 % higher at the end.
+peak; at the end it may be 5 % and 128 KiB a connection higher. That is what a connection's buffers may hold at a moment
+at which we are slow to read, as all are once, sooner or later; with the default numbers, it is less than 3 bytes for each
+message of that half, and no allocation that is not freed is as small as that.
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from program import Program
-from wire import TEXT, Frame, Wire, opening_handshake
+from wire import CLOSE, PING, PONG, TEXT, Frame, Wire, opening_handshake
 
 SIZES = (32, 125, 126, 64, 700)
 BATCH = 200
 #: Batches that a connection may have under way. Two keep the server busy while one is compared.
 WINDOW = 2
+#: What the peak of the memory may grow by in the last half: a part of it, and KiB for each connection.
+GROWTH = 0.05, 128
 SILENCE = 20.0  # seconds without a byte from the server, after which it is taken for dead
 
 
@@ -64,6 +68,8 @@ class Connection:
         self.made = 0  # messages put into a batch
         self.heard = 0  # messages that came back as they were sent
         self.unsent = b""
+        self.pongs = b""
+        self.unread = b""  # the beginning of a ping
         self.expected: deque[tuple[bytes, int]] = deque()  # the bytes of a batch and the number of its messages
         self.position = 0  # in the first of `expected`
         wire = Wire.to(port)
@@ -80,6 +86,8 @@ class Connection:
     def send(self) -> None:
         """Sends until the socket or the window is full."""
         while True:
+            if not self.unsent:
+                self.unsent, self.pongs = self.pongs, b""
             if not self.unsent:
                 if len(self.expected) >= WINDOW or self.made == self.messages:
                     return
@@ -102,13 +110,13 @@ class Connection:
         if not data:
             raise Lost(f"connection {self.number}: the server ended it after message {self.heard}")
         complete = 0
+        data, self.unread = self.unread + data, b""
         while data:
-            if not self.expected:
-                raise Lost(f"connection {self.number}: more comes back than was sent: {data[:80]!r}")
-            expected, count = self.expected[0]
+            expected, count = self.expected[0] if self.expected else (b"", 1)
             part = expected[self.position : self.position + len(data)]
-            if not data.startswith(part):
-                raise Lost(self.difference(data, expected, len(expected) // count))
+            if not part or not data.startswith(part):
+                data = self.without_ping(data, len(os.path.commonprefix([data, part])), len(expected) // count)
+                continue
             self.position += len(part)
             data = data[len(part) :]
             if self.position == len(expected):
@@ -117,6 +125,20 @@ class Connection:
                 complete += count
         self.heard += complete
         return complete
+
+    def without_ping(self, data: bytes, same: int, frame: int) -> bytes:
+        """`data` without the ping behind its first `same` bytes, which are as they have to be; `frame` is the size of a message."""
+        before, ping = data[:same], data[same:]
+        if ping[0] != 0x80 | PING or (frame and (self.position + same) % frame):
+            if not self.expected:
+                raise Lost(f"connection {self.number}: more comes back than was sent: {data[:80]!r}")
+            raise Lost(self.difference(data, self.expected[0][0], frame))
+        size = 2 + ping[1] if len(ping) > 1 else 2
+        if len(ping) < size:
+            self.unread = ping
+            return before
+        self.pongs += Frame(PONG, ping[2:size]).masked_with()
+        return before + ping[size:]
 
     def difference(self, data: bytes, expected: bytes, frame: int) -> str:
         """Names the message that is not the one that has to come; `frame` is the size of each of `expected`."""
@@ -134,8 +156,11 @@ class Connection:
         """The closing handshake, behind which nothing may come."""
         self.socket.setblocking(True)
         wire = Wire(self.socket)
-        wire.says(Frame(8, b"\x03\xe8").masked_with())
-        assert wire.hears_close() == 1000
+        wire.says(self.pongs, Frame(CLOSE, b"\x03\xe8").masked_with())
+        wire.unread = self.unread
+        while (heard := wire.hears_frame()).opcode == PING:
+            pass
+        assert heard == Frame(CLOSE, b"\x03\xe8"), heard
         wire.hears_end()
         wire.close()
 
@@ -203,9 +228,10 @@ def soak(server: Program, port: int, connections: int, messages: int) -> None:
     print(f"{seconds:.1f} s, {heard / seconds:,.0f} messages a second")
     for name, half in zip(("first", "last"), halves):
         print(f"resident memory, {name} half: {max(half, default=0)} KiB at most in {len(half)} samples")
-    print(f"peak: {first_half} KiB at half, {whole} KiB at the end ({whole / first_half - 1:+.1%}; 5 % are allowed)")
-    if whole > first_half * 1.05:
-        raise Lost("memory grew by more than 5 % in the last half")
+    allowed = int(first_half * GROWTH[0]) + connections * GROWTH[1]
+    print(f"peak: {first_half} KiB at half, {whole} KiB at the end: {whole - first_half} KiB more, {allowed} are allowed")
+    if whole - first_half > allowed:
+        raise Lost(f"memory grew by more than {allowed} KiB in the last half")
 
 
 def main() -> int:

@@ -1,0 +1,148 @@
+//! A websocket client for the terminal and for scripts: lines in, messages out, and back.
+//!
+//! ```text
+//! client [--binary] URL
+//! ```
+//!
+//! Each line of standard input goes out as a text message, each text message that comes is printed as a line; with `--binary` they are
+//! binary messages. At the end of input the connection is closed, and what still comes is printed.
+//!
+//! It exits with 0 after a closing handshake that says nothing is wrong; with 1 and a line on standard error after anything else.
+
+use std::error::Error;
+use std::io::Write;
+
+use actix::prelude::*;
+use actix_sockets::handshake::Target;
+use actix_sockets::websocket::{CloseCode, Frame, OpCode};
+use actix_sockets::{
+    Close, Closed, Connect, Received, SendError, Settings, Socket, Sockets, UpgradeClient, UpgradeFailed, Upgraded, WebSocketSettings,
+};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, stdin};
+use tokio::sync::oneshot;
+
+/// The longest message, and the longest line.
+const LIMIT: u64 = 64 << 20;
+/// While more than this is unsent, no more of the input is read.
+const UNSENT: usize = 64 << 10;
+
+/// Says what is typed, and prints what is heard.
+struct Client {
+    binary: bool,
+    /// What is wrong with our own input or output.
+    trouble: Option<String>,
+    /// How it ended, for `main`.
+    done: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+impl Client {
+    fn end(&mut self, how: Result<(), String>) {
+        if let Some(done) = self.done.take() {
+            let _ = done.send(self.trouble.take().map_or(how, Err));
+        }
+    }
+}
+
+impl Actor for Client {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<Upgraded>> for Client {
+    type Result = ();
+
+    fn handle(&mut self, Received { sender, .. }: Received<Upgraded>, ctx: &mut Context<Self>) {
+        let socket = sender.clone();
+        ctx.spawn(say_lines(socket.clone(), self.binary).into_actor(self).map(move |said, client, _| {
+            client.trouble = said.err();
+            socket.do_send(Close::default());
+        }));
+    }
+}
+
+impl Handler<Received<UpgradeFailed>> for Client {
+    type Result = ();
+
+    fn handle(&mut self, Received { message: failed, .. }: Received<UpgradeFailed>, _: &mut Context<Self>) {
+        self.end(Err(format!("no websocket: {}", failed.error)));
+    }
+}
+
+impl Handler<Received<Frame>> for Client {
+    type Result = ();
+
+    fn handle(&mut self, Received { message: frame, .. }: Received<Frame>, _: &mut Context<Self>) {
+        if frame.opcode == OpCode::Text || self.binary && frame.opcode == OpCode::Binary {
+            let mut output = std::io::stdout().lock();
+            let printed = output.write_all(&frame.data).and_then(|()| output.write_all(b"\n")).and_then(|()| output.flush());
+            if let Err(error) = printed {
+                self.end(Err(format!("standard output: {error}")));
+            }
+        }
+    }
+}
+
+impl Handler<Received<Closed>> for Client {
+    type Result = ();
+
+    fn handle(&mut self, Received { message: closed, .. }: Received<Closed>, _: &mut Context<Self>) {
+        let nothing_wrong = matches!(closed.code, CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS)
+            || (3000..=4999).contains(&closed.code.0);
+        let how = if closed.clean { "closed" } else { "closed without a closing handshake" };
+        let told = format!("{how}: {} {}", closed.code.0, closed.reason);
+        self.end(if closed.clean && nothing_wrong { Ok(()) } else { Err(told.trim_end().to_owned()) });
+    }
+}
+
+/// Sends each line of standard input, as fast as the server takes them. Ends with the input, or with the websocket.
+async fn say_lines(socket: Socket, binary: bool) -> Result<(), String> {
+    let mut input = BufReader::new(stdin());
+    loop {
+        let mut line = Vec::new();
+        let read = (&mut input).take(LIMIT + 1).read_until(b'\n', &mut line).await.map_err(|error| format!("standard input: {error}"))?;
+        if line.pop_if(|last| *last == b'\n').is_none() {
+            match read as u64 {
+                0 => return Ok(()),
+                1..=LIMIT => {}
+                _ => return Err(format!("standard input: a line of more than {} MiB", LIMIT >> 20)),
+            }
+        }
+        let frame = if binary {
+            Frame::binary(line)
+        } else {
+            Frame::text(String::from_utf8(line).map_err(|_| "standard input: a line is not UTF-8: try --binary")?)
+        };
+        let sending = socket.send(frame);
+        if socket.buffered_amount() > UNSENT && sending.await == Err(SendError::Closed) {
+            return Ok(());
+        }
+    }
+}
+
+async fn run(url: &str, binary: bool) -> Result<(), Box<dyn Error>> {
+    let target = Target::parse(url)?;
+    let (done, ended) = oneshot::channel();
+    let client = Client { binary, trouble: None, done: Some(done) }.start();
+    let upgrade = UpgradeClient::to(&target, client).hears::<Upgraded>().hears::<UpgradeFailed>().hears::<Closed>();
+    // What is unsent is a line at most, so reading need not stop for it: if both ends did that, neither would go on.
+    let unsent = 2 * LIMIT as usize;
+    let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
+    let settings = Settings::new().websocket(websocket.unsent_limits(unsent, unsent));
+    Sockets::from_registry().send(Connect::websocket(&target, upgrade).settings(settings)).await??;
+    Ok(ended.await.map_err(|_| "the connection is lost")??)
+}
+
+#[actix::main]
+async fn main() {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let binary = args.iter().position(|arg| arg == "--binary").map(|at| args.remove(at)).is_some();
+    let [url] = &args[..] else {
+        eprintln!("usage: client [--binary] URL");
+        std::process::exit(2)
+    };
+    let ended = run(url, binary).await;
+    if let Err(error) = &ended {
+        eprintln!("client: {error}");
+    }
+    // Not by returning, which would wait for the thread that waits for standard input.
+    std::process::exit(i32::from(ended.is_err()))
+}
