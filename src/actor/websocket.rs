@@ -31,7 +31,7 @@ const LARGE: usize = 16 << 10;
 /// How often a handler that was given by its address is looked after.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// The actor behind a [`Socket`]. It is started by an upgrade, and ends with its connection.
+/// The actor behind a [`Socket`](super::Socket). It is started by an upgrade, and ends with its connection.
 pub struct WebSocket {
     pipeline: Pipeline<Delivery>,
     transport: Transport,
@@ -45,7 +45,7 @@ pub struct WebSocket {
     partial: BytesMut,
     /// Who waits for the output to have been written up to a position.
     acks: VecDeque<(u64, oneshot::Sender<()>)>,
-    /// More than the soft limit waited at the end of the last turn: [`Drained`] is owed.
+    /// More than the soft limit waited at the end of the last turn: [`Drained`](super::Drained) is owed.
     flooded: bool,
     timer: Timer,
     /// When to look after the handler.
@@ -418,7 +418,7 @@ impl WebSocket {
     }
 }
 
-/// The last words: whatever ends the actor, the handler hears [`Closed`], once, and acked sends are answered.
+/// The last words: whatever ends the actor, the handler hears [`Closed`](super::Closed), once, and acked sends are answered.
 impl Drop for WebSocket {
     fn drop(&mut self) {
         self.line.close();
@@ -470,7 +470,7 @@ impl ActorFuture<WebSocket> for Driver {
     }
 }
 
-/// As [`Socket::do_send`], for those who only have an address.
+/// As [`Socket::do_send`](super::Socket::do_send), for those who only have an address.
 impl Handler<Frame> for WebSocket {
     type Result = ();
 
@@ -483,7 +483,7 @@ impl Message for Frame {
     type Result = ();
 }
 
-/// As [`Socket::do_send`], for those who only have an address.
+/// As [`Socket::do_send`](super::Socket::do_send), for those who only have an address.
 impl Handler<Close> for WebSocket {
     type Result = ();
 
