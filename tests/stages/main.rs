@@ -3,6 +3,8 @@
 //! [`probe`] holds one stage between two probes and writes down what it says, up and down. [`wire`] holds a whole pipeline between a
 //! handler and a peer that writes and reads raw bytes. Both have a clock of their own, so that an hour of pings is a loop.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod probe;
 mod wire;
 

@@ -1,0 +1,49 @@
+//! Who may know whom: what `docs/architecture.md` says of the folders of `src/` is so.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::fs;
+use std::path::Path;
+
+/// The code of every file below `folder`, without comments and without its tests.
+fn code(folder: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        if folder.is_file() {
+            let text = fs::read_to_string(&folder).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            files.push((folder.display().to_string(), lines.join("\n")));
+        } else {
+            folders.extend(fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    assert!(!files.is_empty());
+    files
+}
+
+fn never(folder: &str, words: &[&str]) {
+    for (file, code) in code(folder) {
+        for word in words {
+            assert!(!code.contains(word), "{file} names {word}");
+        }
+    }
+}
+
+/// Pure inside: no actor, no runtime, no clock, no chance.
+#[test]
+fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
+    for folder in ["src/http", "src/upgrade", "src/websocket", "src/stage", "src/output.rs"] {
+        never(folder, &["actix", "tokio::", "Instant::now", "SystemTime::now", "rand::", "std::net", "std::thread"]);
+    }
+}
+
+#[test]
+fn nothing_points_back() {
+    never("src/output.rs", &["crate::"]);
+    never("src/http", &["crate::actor", "crate::stage", "crate::upgrade", "crate::websocket"]);
+    never("src/websocket", &["crate::actor", "crate::stage", "crate::upgrade", "crate::http"]);
+    never("src/upgrade", &["crate::actor", "crate::stage", "crate::websocket"]);
+    never("src/stage", &["crate::actor", "crate::upgrade", "crate::http"]);
+}
