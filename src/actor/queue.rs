@@ -82,10 +82,10 @@ macro_rules! vec_pool {
             /// Keeps the vector's memory.
             pub(super) fn put(mut vec: VecDeque<$item>) {
                 vec.clear();
-                if (1..=4096).contains(&vec.capacity()) {
+                if (1..=1024).contains(&vec.capacity()) {
                     let _ = POOL.try_with(|pool| {
                         let mut pool = pool.borrow_mut();
-                        if pool.len() < 64 {
+                        if pool.len() < 16 {
                             pool.push(vec);
                         }
                     });

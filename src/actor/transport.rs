@@ -25,8 +25,8 @@ const ROOM: usize = 16 << 10;
 /// Spent read buffers that are kept until what was decoded from them is dropped.
 const RESTING: usize = 8;
 /// Write buffers that are kept, and how large they may be; how large they are at first.
-const WRITERS: usize = 64;
-const WRITE: usize = 128 << 10;
+const WRITERS: usize = 16;
+const WRITE: usize = 64 << 10;
 const FIRST: usize = 8 << 10;
 /// Pieces in one vectored write.
 const SLICES: usize = 32;

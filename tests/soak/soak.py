@@ -9,9 +9,7 @@ a frame's header. What comes back is compared with the bytes that have to come: 
 message is an unequal byte, and then the message is named. Pings between them are answered.
 
 Memory: the kernel keeps the peak of the server's resident memory. Its value at half of the messages is the first half's
-peak; at the end it may be 5 % and 128 KiB a connection higher. That is what a connection's buffers may hold at a moment
-at which we are slow to read, as all are once, sooner or later; with the default numbers, it is less than 3 bytes for each
-message of that half, and no allocation that is not freed is as small as that.
+peak; at the end it may be 5 % higher.
 """
 
 from __future__ import annotations
@@ -34,8 +32,8 @@ SIZES = (32, 125, 126, 64, 700)
 BATCH = 200
 #: Batches that a connection may have under way. Two keep the server busy while one is compared.
 WINDOW = 2
-#: What the peak of the memory may grow by in the last half: a part of it, and KiB for each connection.
-GROWTH = 0.05, 128
+#: What the peak of the memory may grow by in the last half, as a part of it.
+GROWTH = 0.05
 SILENCE = 20.0  # seconds without a byte from the server, after which it is taken for dead
 
 
@@ -228,7 +226,7 @@ def soak(server: Program, port: int, connections: int, messages: int) -> None:
     print(f"{seconds:.1f} s, {heard / seconds:,.0f} messages a second")
     for name, half in zip(("first", "last"), halves):
         print(f"resident memory, {name} half: {max(half, default=0)} KiB at most in {len(half)} samples")
-    allowed = int(first_half * GROWTH[0]) + connections * GROWTH[1]
+    allowed = int(first_half * GROWTH)
     print(f"peak: {first_half} KiB at half, {whole} KiB at the end: {whole - first_half} KiB more, {allowed} are allowed")
     if whole - first_half > allowed:
         raise Lost(f"memory grew by more than {allowed} KiB in the last half")
