@@ -13,7 +13,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 
 _alive: set["Program"] = set()
@@ -44,6 +45,15 @@ class Program:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Within this the process does nothing, and what it is sent waits."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def feed(self, data: str | bytes) -> None:
         """Writes to its standard input, which stays open."""
