@@ -19,9 +19,10 @@ pub struct AutoPing {
     within: Duration,
     memory: usize,
     body: Box<dyn FnMut() -> Bytes + Send>,
-    /// When the next ping is due, and by when something must have been read since the last one.
+    /// When the next ping is due.
     next: Option<Instant>,
-    expected: Option<Instant>,
+    /// Since when, and by when, something must have been read: the oldest ping that has not been asked about.
+    expected: Option<(Instant, Instant)>,
     /// Pings in flight, oldest first.
     in_flight: VecDeque<(Bytes, Instant)>,
 }
@@ -103,20 +104,21 @@ impl Stage for AutoPing {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.next, self.expected].into_iter().flatten().min()
+        [self.next, self.expected.map(|(_, by)| by)].into_iter().flatten().min()
     }
 
     fn timeout(&mut self, flow: &mut Flow) {
         let now = flow.now();
-        if let Some(expected) = self.expected
-            && expected <= now
+        if let Some((since, by)) = self.expected
+            && by <= now
         {
             let life = flow.life();
-            let silent = now.saturating_duration_since(life.last_read);
             self.expected = None;
             if life.suspended {
-                self.expected = now.checked_add(self.within);
-            } else if silent >= self.within {
+                self.expected = now.checked_add(self.within).map(|by| (since, by));
+            } else if life.last_read < since {
+                // Not measured from now: a clock that rings late would take an answer that came at once for silence.
+                let silent = now.saturating_duration_since(life.last_read);
                 self.next = None;
                 return flow
                     .down(Command::Fail(CloseCode::INTERNAL_ERROR, format!("no sign of life for {silent:.0?} after a ping").into()));
@@ -128,7 +130,7 @@ impl Stage for AutoPing {
             self.remember(data.clone(), now);
             flow.down(Command::Frame(Frame::ping(data)));
             self.next = now.checked_add(self.every);
-            self.expected = self.expected.or(now.checked_add(self.within));
+            self.expected = self.expected.or(now.checked_add(self.within).map(|by| (now, by)));
         }
     }
 
@@ -140,5 +142,37 @@ impl Stage for AutoPing {
 impl fmt::Debug for AutoPing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AutoPing({:?})", self.every)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::Life;
+
+    fn at(now: Instant, last_read: Instant) -> Flow {
+        Flow::new(now, Life { last_read, suspended: false })
+    }
+
+    /// A peer that answers at once and then is silent is alive: the clock may ring any time after the deadline.
+    #[test]
+    fn an_answer_is_life_however_late_the_clock_rings() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut stage = AutoPing::every(second);
+        stage.started(&mut at(start, start));
+        let mut ping = start;
+        for _ in 0..3 {
+            ping += second + Duration::from_millis(20);
+            stage.timeout(&mut at(ping, ping - second));
+            let mut flow = at(ping + second + Duration::from_millis(19), ping + Duration::from_millis(1));
+            stage.timeout(&mut flow);
+            let (_, said) = flow.take();
+            assert!(!said.iter().any(|command| matches!(command, Command::Fail(..))), "{said:?}");
+            ping = flow.now();
+        }
+        // And silence is death.
+        let mut flow = at(ping + second, ping - Duration::from_millis(1));
+        stage.timeout(&mut flow);
+        assert!(matches!(flow.take().1[..], [Command::Fail(CloseCode::INTERNAL_ERROR, _)]));
     }
 }
