@@ -1,13 +1,15 @@
 //! Everything that a websocket tells its frame handler, as one type, and which of the handler's methods hears what.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Recipient};
 
 use super::messages::{Closed, Drained, Received, RoundTripTime, Told, UpgradeFailed, Upgraded};
 use super::queue::vec_pool;
-use super::upstream::{Parcel, Route};
+use super::socket::Peer;
+use super::upstream::{Parcel, Route, Upstream};
 use crate::http::HttpResponse;
 use crate::websocket::Frame;
 
@@ -176,6 +178,36 @@ impl Observers {
                 to.do_send(Received { message: message.clone(), sender: sender.clone() });
             }
             _ => {}
+        }
+    }
+}
+
+/// The way up to a handler, and to those who want to know what stages in actors of their own have to tell.
+pub(crate) struct Observed {
+    pub(crate) observers: Observers,
+    pub(crate) above: Option<Box<dyn Upstream<Delivery>>>,
+}
+
+impl Upstream<Delivery> for Observed {
+    fn deliver(&mut self, parcels: &mut VecDeque<Delivery>) {
+        parcels.iter().for_each(|delivery| self.observers.notice(delivery));
+        match &mut self.above {
+            Some(above) => above.deliver(parcels),
+            None => parcels.clear(),
+        }
+    }
+
+    fn connected(&self) -> bool {
+        self.above.as_ref().is_none_or(|above| above.connected())
+    }
+
+    fn must_be_asked(&self) -> bool {
+        self.above.as_ref().is_some_and(|above| above.must_be_asked())
+    }
+
+    fn attach(&mut self, peer: Arc<dyn Peer>) {
+        if let Some(above) = &mut self.above {
+            above.attach(peer);
         }
     }
 }
