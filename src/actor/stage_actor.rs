@@ -204,8 +204,6 @@ impl<S: Stage> StageActor<S> {
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let (Some(line), Some(below)) = (self.line.clone(), self.below.clone()) else { return Poll::Pending };
         let now = Instant::now();
-        // In this order: what was said before the last credit came back is among what is taken then.
-        let answered = line.wake_below(1);
         let (entries, signals) = line.take(cx.waker());
         let mut up = deliveries::get();
         if signals.has(Signal::HandlerGone) {
@@ -226,7 +224,9 @@ impl<S: Stage> StageActor<S> {
             self.perform(flow, &mut up);
         }
         self.deliver(up);
-        if answered && line.is_empty() {
+        // Asked after the take, which is when a wake counts again; and in this order: what was said before the last credit came back is in
+        // the line then.
+        if line.wake_below(1) && line.is_empty() {
             self.held.clear();
         }
         if self.told && self.held.is_empty() {
