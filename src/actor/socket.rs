@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::oneshot;
 
 use super::queue::{Queue, vec_pool};
-use crate::stage::{Close, Command};
+use crate::stage::{Close, Command, Life};
 use crate::websocket::Frame;
 
 /// The name of a connection: unique in this process, the same before and after an upgrade.
@@ -279,6 +279,8 @@ pub(crate) struct Side {
     queued: usize,
     /// Bytes encoded and not written.
     output: usize,
+    /// The peer's signs of life, at the end of the websocket's last turn.
+    life: Option<Life>,
 }
 
 /// What an item is worth besides its payload, in hand or in the queue.
@@ -345,6 +347,25 @@ impl Line {
         let mut line = self.queue.lock();
         line.side.output = bytes;
         line.side.output + line.side.queued
+    }
+
+    /// At the end of a websocket's turn: how much of what was taken is still to be written, and how the peer is. Gives the most that has
+    /// waited since the last time, as a sender may have seen it, and what waits now.
+    #[inline]
+    pub(crate) fn report(&self, bytes: usize, life: Life) -> (usize, usize) {
+        let mut line = self.queue.lock();
+        line.side.life = Some(life);
+        let most = line.side.output + line.side.queued;
+        line.side.output = bytes;
+        (most.max(bytes), line.side.output + line.side.queued)
+    }
+
+    /// The peer's signs of life, as the websocket below all stage actors knows them.
+    pub(crate) fn life(&self) -> Option<Life> {
+        match &self.below {
+            Some(below) => below.line.life(),
+            None => self.queue.lock().side.life,
+        }
     }
 
     /// Nothing more is taken; what is in the queue is dropped, and with it the acks.

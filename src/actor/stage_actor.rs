@@ -42,7 +42,6 @@ pub struct StageActor<S: Stage> {
     above: Option<Box<dyn Upstream<Delivery>>>,
     /// What the frames that are in hand above are worth below.
     held: VecDeque<Socket>,
-    last_read: Instant,
     timer: Timer,
     told: bool,
     kind: std::marker::PhantomData<fn(S)>,
@@ -97,20 +96,20 @@ impl<S: Stage> StageActor<S> {
             below: None,
             above,
             held: VecDeque::new(),
-            last_read: Instant::now(),
             timer: Timer::default(),
             told: false,
             kind: std::marker::PhantomData,
         }
     }
 
-    fn life(&self) -> Life {
-        Life { last_read: self.last_read, suspended: false }
+    /// The peer's signs of life: the websocket's, which also knows of bytes that are not a frame yet, and of reading that is suspended.
+    fn life(&self, now: Instant) -> Life {
+        let known = self.below.as_ref().and_then(|below| below.line().life());
+        known.unwrap_or(Life { last_read: now, suspended: false })
     }
 
     /// What the websocket below tells.
     fn hear(&mut self, told: VecDeque<Delivery>, now: Instant) {
-        self.last_read = now;
         let mut up = deliveries::get();
         for delivery in told {
             self.hear_one(delivery, now, &mut up);
@@ -138,7 +137,7 @@ impl<S: Stage> StageActor<S> {
             }
             other @ (Delivery::Response(_) | Delivery::Failed(_)) => return up.push_back(other),
         };
-        let mut flow = Flow::new(now, self.life());
+        let mut flow = Flow::new(now, self.life(now));
         Stage::event(&mut self.stage, event, &mut flow);
         self.perform(flow, up);
         // In hand below until nothing is in hand above.
@@ -152,7 +151,7 @@ impl<S: Stage> StageActor<S> {
             above.attach(line.clone());
         }
         (self.below, self.line) = (Some(below), Some(line));
-        let mut flow = Flow::new(now, self.life());
+        let mut flow = Flow::new(now, self.life(now));
         self.stage.started(&mut flow);
         self.perform(flow, up);
     }
@@ -213,13 +212,13 @@ impl<S: Stage> StageActor<S> {
             below.line().signal(Signal::Check);
         }
         for Entry { command, ack } in entries {
-            let mut flow = Flow::new(now, self.life());
+            let mut flow = Flow::new(now, self.life(now));
             Stage::command(&mut self.stage, command, &mut flow);
             self.forward(flow, ack, &below, &mut up);
         }
         line.set_output(0);
         if self.timer.rings(now) {
-            let mut flow = Flow::new(now, self.life());
+            let mut flow = Flow::new(now, self.life(now));
             self.stage.timeout(&mut flow);
             self.perform(flow, &mut up);
         }

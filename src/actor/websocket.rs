@@ -425,10 +425,11 @@ impl WebSocket {
     /// Tells the senders how much is unsent, and the handler when there is room again.
     #[inline]
     fn drained(&mut self, deliveries: &mut VecDeque<Delivery>) {
-        let unsent = self.line.set_output(self.pipeline.output().len());
-        if unsent > self.soft {
-            self.flooded = true;
-        } else if std::mem::take(&mut self.flooded) {
+        let life = self.pipeline.life();
+        let (most, unsent) = self.line.report(self.pipeline.output().len(), life);
+        // Also if all of it left within this turn: whoever saw it and waits for room must hear that there is some.
+        self.flooded |= most > self.soft;
+        if unsent <= self.soft && std::mem::take(&mut self.flooded) {
             let sender = Socket::new(self.line.clone(), 0);
             deliveries.push_back(Delivery::Drained(Received { message: Drained, sender }));
         }

@@ -280,6 +280,13 @@ impl Pipeline {
         self.life.suspended = suspended;
     }
 
+    /// The peer's signs of life.
+    #[inline]
+    #[must_use]
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
     /// Whether reading makes sense: not while a verdict waits, and not when all is over.
     #[must_use]
     pub fn wants_read(&self) -> bool {
