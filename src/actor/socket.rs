@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::oneshot;
 
-use super::queue::{Queue, vec_pool};
+use super::queue::{Inner, Queue, vec_pool};
 use crate::stage::{Close, Command, Life};
 use crate::websocket::Frame;
 
@@ -279,6 +279,8 @@ pub(crate) struct Side {
     queued: usize,
     /// Bytes encoded and not written.
     output: usize,
+    /// The most that senders above stage actors may have seen.
+    seen: usize,
     /// The peer's signs of life, at the end of the websocket's last turn.
     life: Option<Life>,
 }
@@ -296,31 +298,50 @@ impl Line {
         self.id
     }
 
+    /// The line of a stage actor above this one: the same connection, the same limit.
+    pub(crate) fn above(below: &Socket) -> Arc<Self> {
+        Self::new(below.id(), below.line.hard, Some(below.clone()))
+    }
+
     #[inline]
     pub(crate) fn push(&self, command: Command, ack: Option<oneshot::Sender<()>>, policy: bool) -> Result<(), SendError> {
-        let bytes = match &command {
-            Command::Frame(frame) => frame.data.len() + 14,
-            _ => 0,
-        };
+        // What waits between this line and the wire, if stage actors lie there.
+        let below = self.below.as_ref().map_or(0, Socket::buffered_amount);
         let mut line = self.queue.lock();
         if line.closed {
             return Err(SendError::Closed);
         }
         // Closing is always possible; so are control frames, which are small.
-        if line.side.queued + line.side.output >= self.hard && matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
+        if line.side.queued + line.side.output + below >= self.hard && matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
             if policy && !line.side.signals.has(Signal::Overflow) {
                 line.side.signals.add(Signal::Overflow);
                 line.wake();
             }
             return Err(SendError::Full);
         }
-        line.side.queued += bytes;
+        Self::append(&mut line, command, ack);
+        Ok(())
+    }
+
+    /// As [`push`](Self::push), for what has met the limit on the line above already.
+    pub(crate) fn forward(&self, command: Command, ack: Option<oneshot::Sender<()>>) {
+        let mut line = self.queue.lock();
+        if !line.closed {
+            Self::append(&mut line, command, ack);
+        }
+    }
+
+    #[inline]
+    fn append(line: &mut Inner<Entry, Side>, command: Command, ack: Option<oneshot::Sender<()>>) {
+        line.side.queued += match &command {
+            Command::Frame(frame) => frame.data.len() + 14,
+            _ => 0,
+        };
         if line.items.capacity() == 0 {
             line.items = entries::get();
         }
         line.items.push_back(Entry { command, ack });
         line.wake();
-        Ok(())
     }
 
     /// What was pushed and signalled since the last time.
@@ -341,12 +362,21 @@ impl Line {
         self.queue.lock().items.is_empty()
     }
 
-    /// How much of what was taken is still to be written. Gives what waits in all.
-    #[inline]
-    pub(crate) fn set_output(&self, bytes: usize) -> usize {
-        let mut line = self.queue.lock();
-        line.side.output = bytes;
-        line.side.output + line.side.queued
+    /// What a stage actor has taken goes to the line below now, and counts there.
+    pub(crate) fn hand_down(&self) {
+        let Some(below) = &self.below else { return };
+        let seen = std::mem::take(&mut self.queue.lock().side.output) + below.buffered_amount();
+        below.line.saw(seen);
+    }
+
+    fn saw(&self, bytes: usize) {
+        match &self.below {
+            Some(below) => below.line.saw(bytes),
+            None => {
+                let mut line = self.queue.lock();
+                line.side.seen = line.side.seen.max(bytes);
+            }
+        }
     }
 
     /// At the end of a websocket's turn: how much of what was taken is still to be written, and how the peer is. Gives the most that has
@@ -355,7 +385,7 @@ impl Line {
     pub(crate) fn report(&self, bytes: usize, life: Life) -> (usize, usize) {
         let mut line = self.queue.lock();
         line.side.life = Some(life);
-        let most = line.side.output + line.side.queued;
+        let most = (line.side.output + line.side.queued).max(std::mem::take(&mut line.side.seen));
         line.side.output = bytes;
         (most.max(bytes), line.side.output + line.side.queued)
     }

@@ -146,7 +146,7 @@ impl<S: Stage> StageActor<S> {
 
     /// The socket below is there.
     fn open(&mut self, below: Socket, now: Instant, up: &mut VecDeque<Delivery>) {
-        let line = Line::new(below.id(), usize::MAX, Some(below.clone()));
+        let line = Line::above(&below);
         if let Some(above) = &mut self.above {
             above.attach(line.clone());
         }
@@ -204,19 +204,21 @@ impl<S: Stage> StageActor<S> {
         let (Some(line), Some(below)) = (self.line.clone(), self.below.clone()) else { return Poll::Pending };
         let now = Instant::now();
         let (entries, signals) = line.take(cx.waker());
+        line.hand_down();
         let mut up = deliveries::get();
         if signals.has(Signal::HandlerGone) {
             below.line().signal(Signal::HandlerGone);
         }
-        if signals.has(Signal::Check) {
-            below.line().signal(Signal::Check);
+        for signal in [Signal::Check, Signal::Overflow] {
+            if signals.has(signal) {
+                below.line().signal(signal);
+            }
         }
         for Entry { command, ack } in entries {
             let mut flow = Flow::new(now, self.life(now));
             Stage::command(&mut self.stage, command, &mut flow);
             self.forward(flow, ack, &below, &mut up);
         }
-        line.set_output(0);
         if self.timer.rings(now) {
             let mut flow = Flow::new(now, self.life(now));
             self.stage.timeout(&mut flow);
@@ -242,7 +244,7 @@ impl<S: Stage> StageActor<S> {
         for command in commands {
             last -= 1;
             let ack = if last == 0 { ack.take() } else { None };
-            let _ = below.line().push(command, ack, true);
+            below.line().forward(command, ack);
         }
         let mut rest = Flow::new(flow.now(), flow.life());
         events.into_iter().for_each(|event| rest.up(event));
