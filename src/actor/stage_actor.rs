@@ -14,7 +14,7 @@ use super::delivery::{Delivery, deliveries};
 use super::messages::{Closed, Received, RoundTripTime};
 use super::socket::{Entry, Line, Peer, Signal, Socket};
 use super::upstream::Upstream;
-use super::websocket::Timer;
+use super::websocket::{LOOK, Timer};
 use crate::stage::{Chain, Command, Event, Flow, Life, Outcome, Stage};
 use crate::websocket::CloseCode;
 
@@ -43,6 +43,8 @@ pub struct StageActor<S: Stage> {
     /// What the frames that are in hand above are worth below.
     held: VecDeque<Socket>,
     timer: Timer,
+    /// When to look after the handler, if it was given by its address.
+    look: Option<Instant>,
     told: bool,
     kind: std::marker::PhantomData<fn(S)>,
 }
@@ -97,6 +99,7 @@ impl<S: Stage> StageActor<S> {
             above,
             held: VecDeque::new(),
             timer: Timer::default(),
+            look: None,
             told: false,
             kind: std::marker::PhantomData,
         }
@@ -149,6 +152,7 @@ impl<S: Stage> StageActor<S> {
         let line = Line::above(&below);
         if let Some(above) = &mut self.above {
             above.attach(line.clone());
+            self.look = above.must_be_asked().then(|| now + LOOK);
         }
         (self.below, self.line) = (Some(below), Some(line));
         let mut flow = Flow::new(now, self.life(now));
@@ -209,6 +213,14 @@ impl<S: Stage> StageActor<S> {
         if signals.has(Signal::HandlerGone) {
             below.line().signal(Signal::HandlerGone);
         }
+        let check = signals.has(Signal::Check);
+        if self.look.is_some_and(|look| check || look <= now) {
+            self.look = Some(now + LOOK);
+            if self.above.as_ref().is_some_and(|above| !above.connected()) {
+                self.look = None;
+                below.line().signal(Signal::HandlerGone);
+            }
+        }
         for signal in [Signal::Check, Signal::Overflow] {
             if signals.has(signal) {
                 below.line().signal(signal);
@@ -233,7 +245,8 @@ impl<S: Stage> StageActor<S> {
         if self.told && self.held.is_empty() {
             return Poll::Ready(());
         }
-        self.timer.arm(self.stage.deadline(), now, cx);
+        let deadline = [self.stage.deadline(), self.look].into_iter().flatten().min();
+        self.timer.arm(deadline, now, cx);
         Poll::Pending
     }
 

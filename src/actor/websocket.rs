@@ -30,7 +30,7 @@ const READS: usize = 4;
 /// From this many missing bytes on, a frame is read straight into memory of its own.
 const LARGE: usize = 16 << 10;
 /// How often a handler that was given by its address is looked after.
-const LOOK: Duration = Duration::from_secs(5);
+pub(crate) const LOOK: Duration = Duration::from_secs(5);
 
 /// The actor behind a [`Socket`]. It is started by an upgrade, and ends with its connection.
 pub struct WebSocket {
