@@ -285,6 +285,15 @@ pub(crate) struct Side {
     life: Option<Life>,
 }
 
+/// What a command counts for while it waits: its payload and the longest header.
+#[inline]
+fn length(command: &Command) -> usize {
+    match command {
+        Command::Frame(frame) => frame.data.len() + 14,
+        _ => 0,
+    }
+}
+
 /// What an item is worth besides its payload, in hand or in the queue.
 const OVERHEAD: usize = 64;
 
@@ -333,10 +342,7 @@ impl Line {
 
     #[inline]
     fn append(line: &mut Inner<Entry, Side>, command: Command, ack: Option<oneshot::Sender<()>>) {
-        line.side.queued += match &command {
-            Command::Frame(frame) => frame.data.len() + 14,
-            _ => 0,
-        };
+        line.side.queued += length(&command);
         if line.items.capacity() == 0 {
             line.items = entries::get();
         }
@@ -362,11 +368,18 @@ impl Line {
         self.queue.lock().items.is_empty()
     }
 
-    /// What a stage actor has taken goes to the line below now, and counts there.
-    pub(crate) fn hand_down(&self) {
-        let Some(below) = &self.below else { return };
-        let seen = std::mem::take(&mut self.queue.lock().side.output) + below.buffered_amount();
-        below.line.saw(seen);
+    /// Tells the websocket how much senders on this line may have seen waiting: it may owe them a `Drained`.
+    pub(crate) fn tell_seen(&self) {
+        if let Some(below) = &self.below {
+            let seen = self.queue.lock().side.output + below.buffered_amount();
+            below.line.saw(seen);
+        }
+    }
+
+    /// This command, which a stage actor has taken, goes to the line below now, and counts there.
+    pub(crate) fn hand_down(&self, command: &Command) {
+        let mut line = self.queue.lock();
+        line.side.output = line.side.output.saturating_sub(length(command));
     }
 
     fn saw(&self, bytes: usize) {

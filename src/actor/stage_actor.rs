@@ -208,7 +208,7 @@ impl<S: Stage> StageActor<S> {
         let (Some(line), Some(below)) = (self.line.clone(), self.below.clone()) else { return Poll::Pending };
         let now = Instant::now();
         let (entries, signals) = line.take(cx.waker());
-        line.hand_down();
+        line.tell_seen();
         let mut up = deliveries::get();
         if signals.has(Signal::HandlerGone) {
             below.line().signal(Signal::HandlerGone);
@@ -227,6 +227,7 @@ impl<S: Stage> StageActor<S> {
             }
         }
         for Entry { command, ack } in entries {
+            line.hand_down(&command);
             let mut flow = Flow::new(now, self.life(now));
             Stage::command(&mut self.stage, command, &mut flow);
             self.forward(flow, ack, &below, &mut up);

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -42,10 +42,6 @@ impl Kind {
     /// All that have a handler.
     pub(crate) const HANDLED: [Self; 6] = [Self::Fed, Self::Made, Self::Shared, Self::Hosted, Self::Elsewhere, Self::SharedHosted];
 
-    pub(crate) fn is_hosted(self) -> bool {
-        matches!(self, Self::Hosted | Self::Elsewhere | Self::SharedHosted)
-    }
-
     /// Only the address of the handler is known.
     pub(crate) fn is_by_mail(self) -> bool {
         matches!(self, Self::Shared | Self::SharedHosted)
@@ -60,6 +56,19 @@ pub(crate) fn with_each_handler(test: impl Fn(Plan)) {
             test(Plan::new(kind, transport));
         }
     }
+}
+
+/// The same, all at once: for tests that mostly wait.
+pub(crate) fn with_each_handler_at_once(test: impl Fn(Plan) + Sync) {
+    std::thread::scope(|scope| {
+        for transport in Transport::ALL {
+            for kind in Kind::HANDLED {
+                let test = &test;
+                let thread = std::thread::Builder::new().name(format!("{transport:?} {kind:?}"));
+                thread.spawn_scoped(scope, move || test(Plan::new(kind, transport))).unwrap();
+            }
+        }
+    });
 }
 
 /// The same, and without any handler.
@@ -92,7 +101,7 @@ pub(crate) enum Heard {
     /// The actor's `stopped`.
     Stopped,
     /// What an observer was told.
-    Observed(Box<Heard>),
+    Observed(Box<Self>),
 }
 
 type Ctx = Context<Probe>;
@@ -108,7 +117,6 @@ pub(crate) struct Plan {
     ping: Option<Duration>,
     workers: usize,
     observed: bool,
-    fragments: bool,
     on_frame: Do<Frame>,
     on_upgraded: Do<Upgraded>,
     on_drained: Do<Drained>,
@@ -127,7 +135,6 @@ impl Plan {
             ping: None,
             workers: 1,
             observed: false,
-            fragments: false,
             on_frame: Arc::new(|Received { message, sender }, _| {
                 if message.opcode.is_data() {
                     sender.do_send(Frame::new(message.opcode, message.data));
@@ -167,11 +174,6 @@ impl Plan {
         self
     }
 
-    pub(crate) fn fragments(mut self) -> Self {
-        self.fragments = true;
-        self
-    }
-
     pub(crate) fn on_frame(mut self, act: impl Fn(Received<Frame>, &mut Ctx) + Send + Sync + 'static) -> Self {
         self.on_frame = Arc::new(act);
         self
@@ -207,7 +209,8 @@ impl Plan {
             async move {
                 // Kept, so that it lives as long as the system.
                 let arbiter = Arbiter::new();
-                let probe = Probe { plan: self, told, elsewhere: arbiter.handle() };
+                let observer = Observer(told.clone()).start();
+                let probe = Probe { plan: self, told, elsewhere: arbiter.handle(), observer };
                 let bind = match kind {
                     Kind::Shared | Kind::SharedHosted => Bind::new(probe.start(), "127.0.0.1:0"),
                     _ => Bind::factory(move || probe.clone(), "127.0.0.1:0").workers(workers),
@@ -228,7 +231,8 @@ impl Plan {
             let settings = self.settings.clone().websocket(self.websocket.clone());
             let kind = self.kind;
             let arbiter = Arbiter::new();
-            let probe = Probe { plan: self, told, elsewhere: arbiter.handle() };
+            let observer = Observer(told.clone()).start();
+            let probe = Probe { plan: self, told, elsewhere: arbiter.handle(), observer };
             std::mem::forget(arbiter);
             match kind {
                 Kind::Fed => {
@@ -298,14 +302,10 @@ impl Plan {
                 if let Some(stage) = &self.stage {
                     upgrade = upgrade.also(stage());
                 }
-                if self.fragments {
-                    upgrade = upgrade.fragments();
-                }
             }
         }
         if self.observed {
-            let observer = Observer(probe.told.clone()).start();
-            upgrade = upgrade.round_trips_to(observer.clone()).on_closed(observer);
+            upgrade = upgrade.round_trips_to(probe.observer.clone()).on_closed(probe.observer.clone());
         }
         upgrade
     }
@@ -317,6 +317,7 @@ pub(crate) struct Probe {
     plan: Plan,
     told: Sender<Heard>,
     elsewhere: ArbiterHandle,
+    observer: Addr<Observer>,
 }
 
 impl Probe {
@@ -332,11 +333,11 @@ impl Probe {
         };
         match self.plan.kind {
             Kind::Inline => {
-                let mut upgrade = UpgradeServer::inline(response, Echo).on_closed(Observer(self.told.clone()).start());
-                if let Some(stage) = &self.plan.stage {
-                    upgrade = upgrade.also(stage());
-                }
-                sender.do_send(upgrade);
+                let upgrade = match &self.plan.stage {
+                    Some(stage) => UpgradeServer::inline(response, stage()).also(Echo),
+                    None => UpgradeServer::inline(response, Echo),
+                };
+                sender.do_send(upgrade.on_closed(self.observer.clone()));
             }
             Kind::Fed | Kind::Hosted | Kind::Elsewhere => sender.do_send(self.plan.equip(UpgradeServer::new(response, ctx), self)),
             Kind::Shared | Kind::SharedHosted => sender.do_send(self.plan.equip(UpgradeServer::new(response, ctx.address()), self)),
@@ -518,14 +519,6 @@ impl Site {
         self.heard.recv_timeout(PATIENCE).expect("the handler hears something in time")
     }
 
-    pub(crate) fn next_within(&self, patience: Duration) -> Option<Heard> {
-        match self.heard.recv_timeout(patience) {
-            Ok(heard) => Some(heard),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => panic!("all handlers are gone"),
-        }
-    }
-
     /// The next that `pick` takes; others are passed over.
     #[track_caller]
     pub(crate) fn until<T>(&self, mut pick: impl FnMut(Heard) -> Option<T>) -> T {
@@ -547,10 +540,15 @@ impl Site {
 
     #[track_caller]
     pub(crate) fn hears_text(&self, text: &str) {
-        match self.next() {
-            Heard::Frame(frame) => assert_eq!(frame.as_text(), Some(text), "{frame:?}"),
+        self.until(|heard| match heard {
+            Heard::Frame(frame) => {
+                assert_eq!(frame.as_text(), Some(text), "{frame:?}");
+                Some(())
+            }
+            // The actor that handled the request, if another one handles the frames.
+            Heard::Stopped => None,
             other => panic!("{other:?} in place of {text:?}"),
-        }
+        });
     }
 
     /// Of the end, past frames and whatever else comes before it.
