@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -126,7 +127,11 @@ impl Pipeline {
             linger: Duration::from_secs(5),
             linger_until: None,
         };
-        pipeline.chain.start(now, pipeline.life, &mut pipeline.base);
+        let Self { chain, life, base, .. } = &mut pipeline;
+        if catch_unwind(AssertUnwindSafe(|| chain.start(now, *life, base))).is_err() {
+            tracing::error!("a stage panicked when it was started: the websocket is closed with 1011");
+            pipeline.panicked(now);
+        }
         pipeline
     }
 
@@ -151,10 +156,13 @@ impl Pipeline {
         self
     }
 
-    /// Takes over what an earlier protocol has not yet written.
+    /// Takes over what an earlier protocol has not yet written: it goes before what the stages have said when they were started.
     pub fn take_over(&mut self, unsent: Output) {
-        debug_assert!(self.base.output.is_empty(), "taken over before anything is written");
-        self.base.output = unsent;
+        let mut said = std::mem::replace(&mut self.base.output, unsent);
+        if !said.is_empty() {
+            let length = said.len();
+            self.base.output.push(said.take(length).into());
+        }
     }
 
     /// Bytes were read: decodes all whole frames in `bytes`. What is left in it is the beginning of a frame, to be kept and handed in

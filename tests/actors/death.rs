@@ -76,6 +76,7 @@ fn d11_a_handler_that_panics() {
 /// Where it fails.
 #[derive(Clone, Copy, Debug)]
 enum Fails {
+    Started,
     Event,
     Command,
     Timeout,
@@ -86,6 +87,12 @@ enum Fails {
 struct Fragile(Fails, Option<Instant>);
 
 impl Stage for Fragile {
+    fn started(&mut self, _: &mut Flow) {
+        if let Fails::Started = self.0 {
+            panic!("in started");
+        }
+    }
+
     fn event(&mut self, event: Event, flow: &mut Flow) {
         if let (Fails::Event, Event::Frame(_)) = (self.0, &event) {
             panic!("in event");
@@ -220,5 +227,18 @@ fn a_handler_that_was_made_for_a_connection_ends_with_it() {
             peer.hears(text("again")).says(close(1000, "")).hears(close(1000, ""));
             site.closed();
         }
+    });
+}
+
+/// As soon as the websocket is open.
+#[test]
+fn t32_a_stage_that_panics_when_it_is_started_is_1011() {
+    with_each_echo(|plan| {
+        let site = plan.stage(|| Fragile(Fails::Started, None)).up();
+        let mut peer = site.peer();
+        peer.hears_close(1011);
+        peer.hears_fin();
+        drop(peer);
+        assert_eq!(site.closed().code, CloseCode::INTERNAL_ERROR);
     });
 }

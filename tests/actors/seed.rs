@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use actix_sockets::Frame;
+use actix_sockets::stage::{Command, Flow, Stage};
 
 use crate::peer::{close, continuation, ping, pong, raw, text};
 use crate::site::{Heard, Kind, with, with_each_echo, with_each_handler};
@@ -164,6 +165,23 @@ fn seed_server_speaks_first() {
         let mut peer = site.connection();
         peer.says_bytes(crate::peer::HANDSHAKE).hears_101();
         peer.hears(text("Hello"));
+    });
+}
+
+/// A stage may, too: behind the 101, before all else.
+#[test]
+fn a_stage_speaks_first() {
+    #[derive(Debug)]
+    struct Greeter;
+    impl Stage for Greeter {
+        fn started(&mut self, flow: &mut Flow) {
+            flow.down(Command::Frame(Frame::text("Hello")));
+        }
+    }
+    with_each_echo(|plan| {
+        let site = plan.stage(|| Greeter).up();
+        let mut peer = site.peer();
+        peer.hears(text("Hello")).says(text("hello world")).hears(text("hello world"));
     });
 }
 
