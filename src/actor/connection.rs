@@ -41,8 +41,8 @@ pub struct Connection {
     upstream: Option<Box<dyn Upstream<HttpDelivery>>>,
     /// Until when a handler must have been registered.
     register_by: Option<Instant>,
-    /// An upgrade that waits for its turn behind earlier responses.
-    upgrade: Option<(RequestNumber, HttpResponse, Box<Handling>)>,
+    /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
+    upgrades: Vec<(RequestNumber, HttpResponse, Box<Handling>)>,
     timer: Timer,
 }
 
@@ -76,7 +76,7 @@ impl Connection {
             ctx.set_mailbox_capacity(0);
             ctx.spawn(Driver);
             let parts = Some(Parts { http, transport });
-            Self { parts, line, settings, upstream, register_by, upgrade: None, timer: Timer::default() }
+            Self { parts, line, settings, upstream, register_by, upgrades: Vec::new(), timer: Timer::default() }
         });
     }
 
@@ -160,7 +160,7 @@ impl Connection {
             }
             HttpCommand::Unfinished => return true,
             HttpCommand::Upgrade(number, response, handling) => {
-                self.upgrade = Some((number, response, handling));
+                self.upgrades.push((number, response, handling));
                 Ok(())
             }
         };
@@ -193,27 +193,29 @@ impl Connection {
 
     /// Performs the upgrade that waits, if its turn has come: the 101 is written, and stream, unread and unsent bytes move to a
     /// [`WebSocket`] actor, all in this turn. Gives the parts back if HTTP goes on.
-    fn upgraded(&mut self, parts: Parts, now: Instant) -> Option<Parts> {
-        let Some((number, response, handling)) = self.upgrade.take() else { return Some(parts) };
-        let Parts { http, transport } = parts;
-        let http = match switch(http, number, response.clone(), &clock::http_date(), now) {
-            Ok(switched) => {
-                take_over(switched, *handling, transport, &self.settings);
-                return None;
-            }
-            Err((http, NotSwitched::NotYet)) => {
-                self.upgrade = Some((number, response, handling));
-                http
-            }
-            Err((mut http, error)) => {
-                tracing::error!(connection = %self.line.id, %error, "an upgrade message that does not fit its request: answered with a 500");
-                if let Err(error) = http.respond(number, internal_error(), &clock::http_date(), now) {
-                    tracing::debug!(connection = %self.line.id, %error, "nor can it be answered otherwise");
+    fn upgraded(&mut self, mut parts: Parts, now: Instant) -> Option<Parts> {
+        for (number, response, handling) in std::mem::take(&mut self.upgrades) {
+            let Parts { http, transport } = parts;
+            let http = match switch(http, number, response.clone(), &clock::http_date(), now) {
+                Ok(switched) => {
+                    take_over(switched, *handling, transport, &self.settings);
+                    return None;
                 }
-                http
-            }
-        };
-        Some(Parts { http, transport })
+                Err((http, NotSwitched::NotYet)) => {
+                    self.upgrades.push((number, response, handling));
+                    http
+                }
+                Err((mut http, error)) => {
+                    tracing::error!(connection = %self.line.id, %error, "an upgrade message that does not fit its request: answered with a 500");
+                    if let Err(error) = http.respond(number, internal_error(), &clock::http_date(), now) {
+                        tracing::debug!(connection = %self.line.id, %error, "nor can it be answered otherwise");
+                    }
+                    http
+                }
+            };
+            parts = Parts { http, transport };
+        }
+        Some(parts)
     }
 }
 

@@ -12,7 +12,7 @@ use super::messages::{Closed, Drained, Received, RoundTripTime, Told, UpgradeFai
 use super::queue::vec_pool;
 use super::scope::Scope;
 use super::socket::{Socket, SocketId};
-use super::upstream::{Parcel, Route};
+use super::upstream::{Parcel, Route, Upstream};
 use crate::http::HttpResponse;
 use crate::stage::{Event, Outcome};
 use crate::websocket::Frame;
@@ -251,6 +251,52 @@ impl Observers {
                 to.do_send(Received { message: closed(line.id(), outcome.clone()), sender: sender() });
             }
             _ => {}
+        }
+    }
+}
+
+/// The way up to a handler, and to those who want to know what stages in actors of their own have to tell.
+pub(crate) struct Observed {
+    observers: Observers,
+    above: Option<Box<dyn Upstream<Delivery>>>,
+    line: Option<Arc<Line>>,
+}
+
+impl Observed {
+    pub(crate) fn new(observers: Observers, above: Option<Box<dyn Upstream<Delivery>>>) -> Self {
+        Self { observers, above, line: None }
+    }
+}
+
+impl Upstream<Delivery> for Observed {
+    fn deliver(&mut self, parcels: &mut VecDeque<Delivery>) {
+        if let Some(line) = &self.line {
+            parcels.iter().for_each(|delivery| self.observers.notice(delivery, line));
+        }
+        match (&mut self.above, &self.line) {
+            (Some(above), _) => above.deliver(parcels),
+            (None, line) => {
+                // Nobody has it in hand.
+                let worth: usize = parcels.drain(..).map(|delivery| delivery.worth()).sum();
+                if let (1.., Some(line)) = (worth, line) {
+                    line.give_back(worth);
+                }
+            }
+        }
+    }
+
+    fn connected(&self) -> bool {
+        self.above.as_ref().is_none_or(|above| above.connected())
+    }
+
+    fn must_be_asked(&self) -> bool {
+        self.above.as_ref().is_some_and(|above| above.must_be_asked())
+    }
+
+    fn attach(&mut self, line: &Arc<Line>) {
+        self.line = Some(line.clone());
+        if let Some(above) = &mut self.above {
+            above.attach(line);
         }
     }
 }

@@ -9,10 +9,10 @@ use std::thread::{self, ThreadId};
 
 use tokio::sync::oneshot;
 
-use super::queue::{Queue, vec_pool};
+use super::queue::{Inner, Queue, vec_pool};
 use super::socket::{SendError, Socket, SocketId};
 use crate::output::Output;
-use crate::stage::Command;
+use crate::stage::{Command, Life};
 
 /// What must happen at a connection, from outside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,19 @@ pub(crate) struct Side {
     queued: usize,
     /// Bytes encoded and not written.
     output: usize,
+    /// The most that senders above stage actors may have seen.
+    seen: usize,
+    /// The peer's signs of life, at the end of the websocket's last turn.
+    life: Option<Life>,
+}
+
+/// What a command counts for while it waits: its payload and the longest header.
+#[inline]
+fn length(command: &Command) -> usize {
+    match command {
+        Command::Frame(frame) => frame.data.len() + 14,
+        _ => 0,
+    }
 }
 
 impl Side {
@@ -116,25 +129,42 @@ impl Line {
         self.id
     }
 
+    /// The line of a stage actor above this one: the same connection, the same limit.
+    pub(crate) fn above(below: &Socket) -> Arc<Self> {
+        Self::new(below.id(), below.line().hard, Some(below.clone()))
+    }
+
     #[inline]
     pub(crate) fn push(&self, command: Command, ack: Option<Ack>, policy: bool) -> Result<(), SendError> {
-        let bytes = match &command {
-            Command::Frame(frame) => frame.data.len() + 14,
-            _ => 0,
-        };
+        // What waits between this line and the wire, if stage actors lie there.
+        let below = self.below.as_ref().map_or(0, Socket::buffered_amount);
         let mut line = self.queue.lock();
         if line.closed {
             return Err(SendError::Closed);
         }
         // Closing is always possible; so are control frames, which are small.
-        if line.side.unsent() >= self.hard && matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
+        if line.side.unsent() + below >= self.hard && matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
             if policy && !line.side.signals.has(Signal::Overflow) {
                 line.side.signals.add(Signal::Overflow);
                 line.wake();
             }
             return Err(SendError::Full);
         }
-        line.side.queued += bytes;
+        self.append(&mut line, command, ack);
+        Ok(())
+    }
+
+    /// As [`push`](Self::push), for what has met the limit on the line above already.
+    pub(crate) fn forward(&self, command: Command, ack: Option<Ack>) {
+        let mut line = self.queue.lock();
+        if !line.closed {
+            self.append(&mut line, command, ack);
+        }
+    }
+
+    #[inline]
+    fn append(&self, line: &mut Inner<Entry, Side>, command: Command, ack: Option<Ack>) {
+        line.side.queued += length(&command);
         if line.items.capacity() == 0 {
             line.items = entries::get();
         }
@@ -143,7 +173,6 @@ impl Line {
             self.disturbed.store(true, Ordering::Release);
         }
         line.wake();
-        Ok(())
     }
 
     /// Begins a scope on this thread: gives how many bytes may be encoded in it, if any.
@@ -210,13 +239,48 @@ impl Line {
         self.queue.lock().items.is_empty()
     }
 
-    /// How much of what was taken is still to be written, and whether frames are still sent at all. Gives what waits in all.
-    #[inline]
-    pub(crate) fn set_output(&self, bytes: usize, open: bool) -> usize {
+    /// Tells the websocket how much senders on this line may have seen waiting: it may owe them a `Drained`.
+    pub(crate) fn tell_seen(&self) {
+        if let Some(below) = &self.below {
+            let seen = self.queue.lock().side.output + below.buffered_amount();
+            below.line().saw(seen);
+        }
+    }
+
+    /// This command, which a stage actor has taken, goes to the line below now, and counts there.
+    pub(crate) fn hand_down(&self, command: &Command) {
         let mut line = self.queue.lock();
-        line.side.output = bytes;
+        line.side.output = line.side.output.saturating_sub(length(command));
+    }
+
+    fn saw(&self, bytes: usize) {
+        match &self.below {
+            Some(below) => below.line().saw(bytes),
+            None => {
+                let mut line = self.queue.lock();
+                line.side.seen = line.side.seen.max(bytes);
+            }
+        }
+    }
+
+    /// At the end of a websocket's turn: how much of what was taken is still to be written, whether frames are sent at all any more, and how
+    /// the peer is. Gives the most that has waited since the last time, as a sender may have seen it, and what waits now.
+    #[inline]
+    pub(crate) fn report(&self, bytes: usize, open: bool, life: Life) -> (usize, usize) {
+        let mut line = self.queue.lock();
+        line.side.life = Some(life);
         line.side.direct &= open;
-        line.side.unsent()
+        let most = line.side.unsent().max(std::mem::take(&mut line.side.seen));
+        line.side.output = bytes;
+        (most.max(bytes), line.side.unsent())
+    }
+
+    /// The peer's signs of life, as the websocket below all stage actors knows them.
+    pub(crate) fn life(&self) -> Option<Life> {
+        match &self.below {
+            Some(below) => below.line().life(),
+            None => self.queue.lock().side.life,
+        }
     }
 
     /// Nothing more is taken; what is in the queue is dropped, and with it the acks.

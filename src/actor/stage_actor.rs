@@ -14,7 +14,7 @@ use super::delivery::{Delivery, deliveries};
 use super::line::{Ack, Entry, Line, Peer, Signal};
 use super::socket::Socket;
 use super::upstream::Upstream;
-use super::websocket::Timer;
+use super::websocket::{LOOK, Timer};
 use crate::output::Output;
 use crate::stage::{Chain, Command, Event, Flow, Life, Stage};
 use crate::websocket::CloseCode;
@@ -43,8 +43,9 @@ pub struct StageActor<S: Stage> {
     above: Option<Above>,
     /// What the frames that are in hand above are worth below.
     held: VecDeque<Socket>,
-    last_read: Instant,
     timer: Timer,
+    /// When to look after the handler, if it was given by its address.
+    look: Option<Instant>,
     told: bool,
     kind: std::marker::PhantomData<fn(S)>,
 }
@@ -99,29 +100,31 @@ impl<S: Stage> StageActor<S> {
             below: None,
             above,
             held: VecDeque::new(),
-            last_read: Instant::now(),
             timer: Timer::default(),
+            look: None,
             told: false,
             kind: std::marker::PhantomData,
         }
     }
 
-    fn life(&self) -> Life {
-        Life { last_read: self.last_read, suspended: false }
+    /// The peer's signs of life: the websocket's, which also knows of bytes that are not a frame yet, and of reading that is suspended.
+    fn life(&self, now: Instant) -> Life {
+        let known = self.below.as_ref().and_then(|below| below.line().life());
+        known.unwrap_or(Life { last_read: now, suspended: false })
     }
 
     /// The socket below is there.
-    fn open(&mut self, below: Socket) {
-        let line = Line::new(below.id(), usize::MAX, Some(below.clone()));
+    fn open(&mut self, below: Socket, now: Instant) {
+        let line = Line::above(&below);
         if let Some(above) = &mut self.above {
             above.attach(&line);
+            self.look = above.must_be_asked().then(|| now + LOOK);
         }
         (self.below, self.line) = (Some(below), Some(line));
     }
 
     /// What one turn of the websocket below has brought. It is in hand there until nothing is in hand above.
     fn hear(&mut self, told: VecDeque<Delivery>, held: Socket, now: Instant) {
-        self.last_read = now;
         self.held.push_back(held);
         let mut up = deliveries::get();
         for delivery in told {
@@ -131,7 +134,7 @@ impl<S: Stage> StageActor<S> {
                 Delivery::Closed(outcome) => Event::Closed(outcome),
                 Delivery::Upgraded(upgraded) => {
                     up.push_back(Delivery::Upgraded(upgraded));
-                    let mut flow = Flow::new(now, self.life());
+                    let mut flow = Flow::new(now, self.life(now));
                     self.stage.started(&mut flow);
                     self.perform(flow, None, &mut up);
                     continue;
@@ -141,7 +144,7 @@ impl<S: Stage> StageActor<S> {
                     continue;
                 }
             };
-            let mut flow = Flow::new(now, self.life());
+            let mut flow = Flow::new(now, self.life(now));
             Stage::event(&mut self.stage, event, &mut flow);
             self.perform(flow, None, &mut up);
         }
@@ -162,7 +165,7 @@ impl<S: Stage> StageActor<S> {
         for command in commands {
             left -= 1;
             let ack = if left == 0 { ack.take() } else { None };
-            let _ = below.line().push(command, ack, true);
+            below.line().forward(command, ack);
         }
     }
 
@@ -180,35 +183,47 @@ impl<S: Stage> StageActor<S> {
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let (Some(line), Some(below)) = (self.line.clone(), self.below.clone()) else { return Poll::Pending };
         let now = Instant::now();
-        // In this order: what was said before the last credit came back is among what is taken then.
-        let answered = line.wake_below(1);
         let (entries, signals) = line.take(cx.waker(), &mut Output::new());
+        line.tell_seen();
         let mut up = deliveries::get();
         if signals.has(Signal::HandlerGone) {
             below.line().signal(Signal::HandlerGone);
         }
-        if signals.has(Signal::Check) {
-            below.line().signal(Signal::Check);
+        let check = signals.has(Signal::Check);
+        if self.look.is_some_and(|look| check || look <= now) {
+            self.look = Some(now + LOOK);
+            if self.above.as_ref().is_some_and(|above| !above.connected()) {
+                self.look = None;
+                below.line().signal(Signal::HandlerGone);
+            }
+        }
+        for signal in [Signal::Check, Signal::Overflow] {
+            if signals.has(signal) {
+                below.line().signal(signal);
+            }
         }
         for Entry { command, ack } in entries {
-            let mut flow = Flow::new(now, self.life());
+            line.hand_down(&command);
+            let mut flow = Flow::new(now, self.life(now));
             Stage::command(&mut self.stage, command, &mut flow);
             self.perform(flow, ack, &mut up);
         }
-        line.set_output(0, true);
         if self.timer.rings(now) {
-            let mut flow = Flow::new(now, self.life());
+            let mut flow = Flow::new(now, self.life(now));
             self.stage.timeout(&mut flow);
             self.perform(flow, None, &mut up);
         }
         self.deliver(up);
-        if answered && line.is_empty() {
+        // Asked after the take, which is when a wake counts again; and in this order: what was said before the last credit came back is in
+        // the line then.
+        if line.wake_below(1) && line.is_empty() {
             self.held.clear();
         }
         if self.told && self.held.is_empty() {
             return Poll::Ready(());
         }
-        self.timer.arm(self.stage.deadline(), now, cx);
+        let deadline = [self.stage.deadline(), self.look].into_iter().flatten().min();
+        self.timer.arm(deadline, now, cx);
         Poll::Pending
     }
 
@@ -271,7 +286,7 @@ impl<S: Stage> Handler<FromBelow> for StageActor<S> {
 
     fn handle(&mut self, told: FromBelow, _: &mut Context<Self>) {
         match told {
-            FromBelow::Open(below) => self.open(below),
+            FromBelow::Open(below) => self.open(below, Instant::now()),
             FromBelow::Batch(told, held) => {
                 let now = Instant::now();
                 self.guarded(|stage| stage.hear(told, held, now));

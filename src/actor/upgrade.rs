@@ -5,7 +5,7 @@ use std::fmt;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Context, Handler, Recipient};
 
-use super::delivery::{Delivery, FrameRoutes, Notice, Observers};
+use super::delivery::{Delivery, FrameRoutes, Notice, Observed, Observers};
 use super::messages::{Closed, Received, RoundTripTime};
 use super::settings::WebSocketSettings;
 use super::stage_actor::StageHost;
@@ -220,7 +220,7 @@ pub(crate) struct Handling {
 impl Handling {
     /// Opens the way to the handler: on the connection's arbiter.
     pub(crate) fn open(self, role: Role, defaults: &WebSocketSettings) -> Handled {
-        let How { settings, stages, also, hosted, fragments, observers, limits, values } = self.how;
+        let How { settings, stages, also, hosted, fragments, mut observers, limits, values } = self.how;
         let mut settings = settings.unwrap_or_else(|| defaults.clone());
         for (limit, value) in limits.into_iter().zip(values) {
             settings = limit(settings, value);
@@ -232,6 +232,12 @@ impl Handling {
         }
         chain = chain.and(Closing::new(role, settings.closing));
         let mut upstream = self.open.map(|open| open());
+        if !hosted.is_empty()
+            && let round_trips @ Some(_) = observers.round_trips.take()
+        {
+            // The hosted stages may be those that ping: who wants to know stands above them.
+            upstream = Some(Box::new(Observed::new(Observers { round_trips, closed: None }, upstream)));
+        }
         for host in hosted {
             upstream = Some(host.start(upstream));
         }

@@ -29,7 +29,7 @@ const READS: usize = 4;
 /// From this many missing bytes on, a frame is read straight into memory of its own.
 const LARGE: usize = 16 << 10;
 /// How often a handler that was given by its address is looked after.
-const LOOK: Duration = Duration::from_secs(5);
+pub(crate) const LOOK: Duration = Duration::from_secs(5);
 
 /// The actor behind a [`Socket`](super::Socket). It is started by an upgrade, and ends with its connection.
 pub struct WebSocket {
@@ -384,10 +384,11 @@ impl WebSocket {
     /// Tells the senders how much is unsent, and the handler when there is room again.
     #[inline]
     fn drained(&mut self) {
-        let unsent = self.line.set_output(self.pipeline.output().len(), !self.pipeline.has_closed());
-        if unsent > self.soft {
-            self.flooded = true;
-        } else if std::mem::take(&mut self.flooded) {
+        let (waiting, open) = (self.pipeline.output().len(), !self.pipeline.has_closed());
+        let (most, unsent) = self.line.report(waiting, open, self.pipeline.life());
+        // Also if all of it left within this turn: whoever saw it and waits for room must hear that there is some.
+        self.flooded |= most > self.soft;
+        if unsent <= self.soft && std::mem::take(&mut self.flooded) {
             self.deliver(VecDeque::from([Delivery::Drained]));
         }
     }

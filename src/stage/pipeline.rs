@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -141,7 +142,11 @@ impl<T: From<Event>> Pipeline<T> {
             finishing: None,
             linger: Duration::from_secs(5),
         };
-        pipeline.chain.start(now, pipeline.life, &mut pipeline.base);
+        let Self { chain, life, base, .. } = &mut pipeline;
+        if catch_unwind(AssertUnwindSafe(|| chain.start(now, *life, base))).is_err() {
+            tracing::error!("a stage panicked when it was started: the websocket is closed with 1011");
+            pipeline.panicked(now);
+        }
         pipeline.arm(now);
         pipeline
     }
@@ -167,10 +172,10 @@ impl<T: From<Event>> Pipeline<T> {
         self
     }
 
-    /// Takes over what an earlier protocol has not yet written.
+    /// Takes over what an earlier protocol has not yet written: it goes before what the stages have said when they were started.
     pub fn take_over(&mut self, unsent: Output) {
-        debug_assert!(self.base.output.is_empty(), "taken over before anything is written");
-        self.base.output = unsent;
+        let mut said = std::mem::replace(&mut self.base.output, unsent);
+        self.base.output.append(&mut said);
     }
 
     /// Bytes were read: decodes all whole frames in `bytes`. What is left in it is the beginning of a frame, to be kept and handed in
@@ -330,6 +335,13 @@ impl<T: From<Event>> Pipeline<T> {
             self.incomplete = self.incomplete.map(|_| now);
         }
         self.life.suspended = suspended;
+    }
+
+    /// The peer's signs of life.
+    #[inline]
+    #[must_use]
+    pub fn life(&self) -> Life {
+        self.life
     }
 
     /// Whether reading makes sense: not while a verdict waits, and not when all is over.
