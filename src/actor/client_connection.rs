@@ -496,8 +496,8 @@ fn refuse(handling: Handling, id: SocketId, response: Option<HttpResponse>, erro
     tracing::debug!(connection = %id, %error, "no upgrade");
     let Handled { upstream: Some(mut upstream), .. } = handling.open(Role::Client, &Settings::default().websocket) else { return };
     let message = UpgradeFailed { response, error };
-    // There is no websocket: this line has nobody at its other end.
-    upstream.attach(&Line::new(id, 0, None));
+    // There is no websocket at the other end.
+    upstream.attach(&Line::dead(id));
     let mut deliveries = VecDeque::from([Delivery::Failed(Box::new(Received { message, sender: id }))]);
     upstream.deliver(&mut deliveries);
 }

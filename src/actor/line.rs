@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::queue::{Inner, Queue, vec_pool};
 use super::socket::{SendError, Socket, SocketId};
+use super::transport::WriteHalf;
 use crate::output::Output;
 use crate::stage::{Command, Life};
 
@@ -77,6 +78,8 @@ pub(crate) struct Line {
     pub(super) below: Option<Socket>,
     /// The thread of the websocket's arbiter.
     home: ThreadId,
+    /// Where a scope may write, if there is a transport at the other end.
+    write: Option<Arc<WriteHalf>>,
     /// Somebody has pushed while a scope was open: see [`Scope`](super::scope::Scope).
     disturbed: AtomicBool,
 }
@@ -119,19 +122,31 @@ impl Side {
 const OVERHEAD: usize = 64;
 
 impl Line {
-    pub(crate) fn new(id: SocketId, hard: usize, below: Option<Socket>) -> Arc<Self> {
-        let (in_hand, wake_below, disturbed) = Default::default();
-        let home = thread::current().id();
-        Arc::new(Self { id, queue: Queue::new(Side::default()), in_hand, wake_below, hard, below, home, disturbed })
-    }
-
-    pub(crate) fn id(&self) -> SocketId {
-        self.id
+    /// The line of a websocket with this limit of unsent bytes.
+    pub(crate) fn new(id: SocketId, hard: usize, write: Arc<WriteHalf>) -> Arc<Self> {
+        Self::with(id, hard, None, Some(write))
     }
 
     /// The line of a stage actor above this one: the same connection, the same limit.
     pub(crate) fn above(below: &Socket) -> Arc<Self> {
-        Self::new(below.id(), below.line().hard, Some(below.clone()))
+        Self::with(below.id(), below.line().hard, Some(below.clone()), None)
+    }
+
+    /// A line with nobody at its other end.
+    pub(crate) fn dead(id: SocketId) -> Arc<Self> {
+        let line = Self::with(id, 0, None, None);
+        line.close();
+        line
+    }
+
+    fn with(id: SocketId, hard: usize, below: Option<Socket>, write: Option<Arc<WriteHalf>>) -> Arc<Self> {
+        let (in_hand, wake_below, disturbed) = Default::default();
+        let home = thread::current().id();
+        Arc::new(Self { id, queue: Queue::new(Side::default()), in_hand, wake_below, hard, below, home, write, disturbed })
+    }
+
+    pub(crate) fn id(&self) -> SocketId {
+        self.id
     }
 
     #[inline]
@@ -190,12 +205,22 @@ impl Line {
         Some(room)
     }
 
-    /// Takes what was encoded in a scope, and ends it.
+    /// Takes what was encoded in a scope, and ends it. If nothing else waits it is written at once: the websocket need not be woken for it.
     pub(super) fn close_scope(&self, encoded: &mut Output) {
         let mut line = self.queue.lock();
         line.side.scoped = false;
         if encoded.is_empty() || line.closed {
             return encoded.clear();
+        }
+        let first = line.side.output == 0 && line.side.encoded.is_empty();
+        if let (true, true, Some(write)) = (first, encoded.is_contiguous(), &self.write) {
+            // The websocket cannot take a turn meanwhile: it lives on this thread.
+            drop(line);
+            encoded.advance(write.try_write(encoded.front()));
+            if encoded.is_empty() {
+                return;
+            }
+            line = self.queue.lock();
         }
         line.side.encoded.append(encoded);
         line.wake();

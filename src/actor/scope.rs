@@ -14,9 +14,10 @@ use crate::websocket::{Codec, Role};
 /// for all of them:
 ///
 /// * The senders that are dropped, as most are, give their credit back together at the end, and hand the shared pointer on to the next.
-/// * Data frames sent to the same websocket are encoded at once, without taking its lock, and join its output at the end. Only where the
-///   websocket lives on this thread, so that it could not take its turn before the end anyway; and only until anything else is sent to it,
-///   by the actor itself or from another thread, so that what was sent after something stays behind it.
+/// * Data frames sent to the same websocket are encoded at once, without taking its lock, and written at the end, or join its output if
+///   that has not left yet. Only where the websocket lives on this thread, so that it could not take its turn before the end anyway; and
+///   only until anything else is sent to it, by the actor itself or from another thread, so that what was sent after something stays
+///   behind it.
 pub(crate) struct Scope<'a> {
     line: &'a Arc<Line>,
     outer: Current,
@@ -80,6 +81,7 @@ impl<'a> Scope<'a> {
             // Whatever it is, it comes behind what was encoded, and so does all that follows.
             current.room = None;
             line.close_scope(&mut current.encoded);
+            transport::take_write_buffer(&mut current.encoded);
         });
         command
     }
@@ -113,6 +115,7 @@ impl Drop for Scope<'_> {
         let mut current = CURRENT.replace(std::mem::take(&mut self.outer));
         if current.room.is_some() {
             self.line.close_scope(&mut current.encoded);
+            transport::take_write_buffer(&mut current.encoded);
         }
         if current.returned > 0 {
             self.line.give_back(current.returned);

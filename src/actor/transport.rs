@@ -8,11 +8,13 @@ use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::io::poll_read_buf;
 
 use super::roster::Seat;
@@ -34,47 +36,71 @@ const SLICES: usize = 32;
 /// A TCP stream, and its seat at the listener that accepted it.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    stream: TcpStream,
+    read: OwnedReadHalf,
+    write: Arc<WriteHalf>,
     seat: Seat,
     pub(crate) remote: SocketAddr,
     pub(crate) local: SocketAddr,
     finished: bool,
 }
 
+/// The writing half of a stream. Written by whoever owns the [`Transport`], unless nothing waits to be written: then also by a
+/// [`Scope`](super::scope::Scope), at the end of the handler's turn. Empty once the transport is gone.
+#[derive(Debug)]
+pub(crate) struct WriteHalf(Mutex<Option<OwnedWriteHalf>>);
+
+impl WriteHalf {
+    fn lock(&self) -> MutexGuard<'_, Option<OwnedWriteHalf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what the socket takes at once, and tells how much that was. An error is for the owner to find.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> usize {
+        self.lock().as_ref().and_then(|stream| stream.try_write(bytes).ok()).unwrap_or(0)
+    }
+}
+
 impl Transport {
     pub(crate) fn new(stream: TcpStream, seat: Seat) -> io::Result<Self> {
         let (remote, local) = (stream.peer_addr()?, stream.local_addr()?);
-        Ok(Self { stream, seat, remote, local, finished: false })
+        let (read, write) = stream.into_split();
+        let write = Arc::new(WriteHalf(Mutex::new(Some(write))));
+        Ok(Self { read, write, seat, remote, local, finished: false })
     }
 
     pub(crate) fn seat(&self) -> &Seat {
         &self.seat
     }
 
+    pub(crate) fn write_half(&self) -> &Arc<WriteHalf> {
+        &self.write
+    }
+
     /// Whether there may be something to read. Cheap: nothing is asked of the operating system.
     #[inline]
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_read_ready(cx)
+        self.read.as_ref().poll_read_ready(cx)
     }
 
     /// Reads into the room that `buffer` has. 0 is the peer's FIN.
     #[inline]
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
-        poll_read_buf(Pin::new(&mut self.stream), cx, buffer)
+        poll_read_buf(Pin::new(&mut self.read), cx, buffer)
     }
 
     /// Writes as much as the socket takes. Ready when nothing is left, or with the error that ends the connection; `progress` tells
     /// whether anything was taken.
     #[inline]
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, output: &mut Output, progress: &mut bool) -> Poll<io::Result<()>> {
+        let mut write = self.write.lock();
+        let Some(stream) = write.as_mut() else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         while !output.is_empty() {
-            let stream = Pin::new(&mut self.stream);
             let written = if output.is_contiguous() {
-                ready!(stream.poll_write(cx, output.front()))?
+                ready!(Pin::new(&mut *stream).poll_write(cx, output.front()))?
             } else {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let filled = output.slices(&mut slices);
-                ready!(stream.poll_write_vectored(cx, &slices[..filled]))?
+                ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..filled]))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -87,17 +113,25 @@ impl Transport {
 
     /// Sends FIN, once.
     pub(crate) fn finish(&mut self, cx: &mut Context<'_>) {
-        if !self.finished {
-            self.finished = true;
-            let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+        if !std::mem::replace(&mut self.finished, true)
+            && let Some(stream) = self.write.lock().as_mut()
+        {
+            let _ = Pin::new(stream).poll_shutdown(cx);
         }
     }
 
     /// Writes these bytes if the socket takes them at once: the last words of a connection whose arbiter stops.
     pub(crate) fn last_words(&mut self, output: &mut Output, words: &[u8]) {
         if output.is_empty() && !self.finished {
-            let _ = self.stream.try_write(words);
+            self.write.try_write(words);
         }
+    }
+}
+
+impl Drop for Transport {
+    /// The stream is closed now, whoever still knows of its writing half.
+    fn drop(&mut self) {
+        drop(self.write.lock().take());
     }
 }
 

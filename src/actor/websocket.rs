@@ -106,7 +106,7 @@ impl WebSocket {
     pub(crate) fn take_over(takeover: Takeover) {
         let Takeover { transport, role, settings, chain, unsent, unread, mut upstream, observers, first } = takeover;
         let now = Instant::now();
-        let line = Line::new(transport.seat().id(), settings.hard, None);
+        let line = Line::new(transport.seat().id(), settings.hard, transport.write_half().clone());
         let keys: crate::stage::Masks = match role {
             Role::Server => Box::new(|| [0; 4]),
             Role::Client => Box::new(rand::random),
@@ -140,6 +140,8 @@ impl WebSocket {
         Self::create(move |ctx| {
             ctx.set_mailbox_capacity(0);
             ctx.spawn(Driver);
+            // Before anybody can speak: what waits already is to be written first.
+            websocket.line.report(websocket.pipeline.output().len(), true, websocket.pipeline.life());
             websocket.line.set_direct(websocket.is_direct());
             websocket.deliver(first);
             // What came behind the handshake is the first that is read.
