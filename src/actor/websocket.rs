@@ -39,6 +39,8 @@ pub struct WebSocket {
     upstream: Option<Box<dyn Upstream<Delivery>>>,
     observers: Observers,
     role: Role,
+    /// A stage looks at whole messages: it may answer them while they are read.
+    answers: bool,
     soft: usize,
     window: usize,
     /// The beginning of a frame that is not all there.
@@ -123,13 +125,14 @@ impl WebSocket {
             look = upstream.must_be_asked().then(|| now + LOOK);
         }
         let mut websocket = Self {
-            pipeline,
             transport,
             line,
             upstream,
             observers,
             role,
+            answers: pipeline.wants(Interest::MESSAGES_IN),
             soft: settings.soft,
+            pipeline,
             window: settings.window,
             partial: unread,
             acks: VecDeque::new(),
@@ -302,7 +305,9 @@ impl WebSocket {
 
     #[inline]
     fn receive(&mut self, bytes: &mut BytesMut, now: Instant) {
-        transport::lend_write_buffer(self.pipeline.output());
+        if self.answers {
+            transport::lend_write_buffer(self.pipeline.output());
+        }
         self.guarded(now, |pipeline| pipeline.receive(bytes, now));
     }
 

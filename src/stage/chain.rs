@@ -1,5 +1,6 @@
 //! Stages above one another: the plumbing between them.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::Instant;
 
@@ -13,6 +14,8 @@ pub struct Chain {
     stages: Vec<Box<dyn Stage>>,
     /// What each of them wants to see.
     interests: Vec<Interest>,
+    /// The soonest deadline, until a stage is called again: most messages pass by without that.
+    soonest: Cell<Option<Option<Instant>>>,
 }
 
 /// What lies at the two ends of a chain.
@@ -45,6 +48,7 @@ impl Chain {
     }
 
     fn push(&mut self, stage: Box<dyn Stage>) {
+        self.soonest.set(None);
         self.interests.push(stage.interest());
         self.stages.push(stage);
     }
@@ -83,7 +87,14 @@ impl Chain {
 
     /// The soonest deadline of all.
     pub(super) fn soonest(&self) -> Option<Instant> {
-        self.stages.iter().filter_map(|stage| stage.deadline()).min()
+        match self.soonest.get() {
+            Some(known) => known,
+            None => {
+                let soonest = self.stages.iter().filter_map(|stage| stage.deadline()).min();
+                self.soonest.set(Some(soonest));
+                soonest
+            }
+        }
     }
 
     pub(super) fn expire(&mut self, now: Instant, life: Life, ends: &mut impl Ends) {
@@ -124,6 +135,7 @@ impl Chain {
 
     /// Does what stage `at` has said, in its order.
     fn perform(&mut self, at: usize, mut flow: Flow, ends: &mut impl Ends) {
+        self.soonest.set(None);
         let (now, life) = (flow.now, flow.life);
         for effect in flow.effects() {
             match effect {
@@ -162,6 +174,7 @@ impl Stage for Chain {
 
     fn parts(&mut self) -> Option<Vec<Box<dyn Stage>>> {
         self.interests.clear();
+        self.soonest.set(None);
         Some(std::mem::take(&mut self.stages))
     }
 }
