@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Handler, Recipient};
+use actix::dev::{MessageResponse, ToEnvelope};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Recipient};
 
 use super::line::Line;
 use super::messages::{Closed, Drained, Received, RoundTripTime, Told, UpgradeFailed, Upgraded};
@@ -72,9 +72,33 @@ pub(crate) mod deliveries {
     }
 }
 
+/// Calls an actor's handler for the frames at the front of a queue, until the actor waits for something else.
+type Frames<A> = fn(&mut VecDeque<Delivery>, &Scope<'_>, &mut A, &mut <A as Actor>::Context, Waiting<A>);
+
+/// Whether an actor waits for something else.
+type Waiting<A> = fn(&<A as Actor>::Context) -> bool;
+
+fn frames<A>(queue: &mut VecDeque<Delivery>, scope: &Scope<'_>, actor: &mut A, ctx: &mut A::Context, waiting: Waiting<A>)
+where
+    A: Actor + Handler<Received<Frame>>,
+{
+    while let Some(Delivery::Frame(frame)) = queue.front_mut() {
+        // Taken out where it lies, to be moved once only.
+        let message = Frame { data: std::mem::take(&mut frame.data), ..*frame };
+        let sender = scope.socket(Line::worth(message.data.len()));
+        queue.pop_front();
+        actor.handle(Received { message, sender }, ctx).handle(ctx, None);
+        if waiting(ctx) {
+            return;
+        }
+    }
+}
+
 /// What a frame handler hears. Frames always; the rest if it asks for it.
 pub(crate) struct FrameRoutes<A: Actor> {
     frame: Option<Route<A, Frame>>,
+    /// The frames at the front of a queue, called in a row.
+    frames: Option<Frames<A>>,
     response: Option<Route<A, HttpResponse>>,
     upgraded: Option<Route<A, Upgraded>>,
     failed: Option<Route<A, UpgradeFailed>>,
@@ -85,7 +109,7 @@ pub(crate) struct FrameRoutes<A: Actor> {
 
 impl<A: Actor> Default for FrameRoutes<A> {
     fn default() -> Self {
-        Self { frame: None, response: None, upgraded: None, failed: None, round_trip_time: None, drained: None, closed: None }
+        Self { frame: None, frames: None, response: None, upgraded: None, failed: None, round_trip_time: None, drained: None, closed: None }
     }
 }
 
@@ -106,6 +130,18 @@ pub(crate) mod notice {
     }
 }
 
+impl notice::Sealed for Frame {
+    #[allow(private_interfaces)]
+    fn route<A>(routes: &mut FrameRoutes<A>)
+    where
+        A: Actor + Handler<Received<Self>>,
+        A::Context: ToEnvelope<A, Received<Self>>,
+    {
+        routes.frame = Some(Route::new());
+        routes.frames = Some(frames::<A>);
+    }
+}
+
 macro_rules! notices {
     ($($message:ty => $field:ident),* $(,)?) => { $(
         impl notice::Sealed for $message {
@@ -122,7 +158,6 @@ macro_rules! notices {
 }
 
 notices! {
-    Frame => frame,
     HttpResponse => response,
     Upgraded => upgraded,
     UpgradeFailed => failed,
@@ -153,17 +188,23 @@ impl Parcel for Delivery {
         Scope::enter(line)
     }
 
-    #[inline]
-    fn call<A: Actor>(self, scope: &Scope<'_>, routes: &FrameRoutes<A>, actor: &mut A, ctx: &mut A::Context) {
-        let sender = scope.socket(self.worth());
-        if let Self::Frame(message) = self {
-            // The most frequent by far.
-            if let Some(route) = &routes.frame {
-                route.call(actor, Received { message, sender }, ctx);
+    fn call<A>(queue: &mut VecDeque<Self>, scope: &Scope<'_>, routes: &FrameRoutes<A>, actor: &mut A, ctx: &mut Context<A>)
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        while let Some(first) = queue.front() {
+            match (first, routes.frames) {
+                (Self::Frame(_), Some(frames)) => frames(queue, scope, actor, ctx, AsyncContext::waiting),
+                _ => {
+                    let Some(delivery) = queue.pop_front() else { return };
+                    let sender = scope.socket(delivery.worth());
+                    delivery.hand(sender, routes, &mut Call { actor, ctx });
+                }
             }
-            return;
+            if ctx.waiting() {
+                return;
+            }
         }
-        self.hand(sender, routes, &mut Call { actor, ctx });
     }
 
     fn mail<A: Actor>(self, line: &Arc<Line>, routes: &FrameRoutes<A>, addr: &Addr<A>) {

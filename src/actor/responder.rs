@@ -1,11 +1,12 @@
 //! The senders of HTTP's messages: what each can be told is what the connection can take in that state.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Context, Handler};
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use bytes::Bytes;
 
 use super::line::{Peer, Signal, Signals};
@@ -103,9 +104,16 @@ impl Parcel for HttpDelivery {
 
     fn scope(_: &Arc<HttpLine>) {}
 
-    fn call<A: Actor>(self, (): &(), routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut A::Context) {
-        let Self::Request(received) = self;
-        routes.request.call(actor, received, ctx);
+    fn call<A>(queue: &mut VecDeque<Self>, (): &(), routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut Context<A>)
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        while let Some(Self::Request(received)) = queue.pop_front() {
+            routes.request.call(actor, received, ctx);
+            if ctx.waiting() {
+                return;
+            }
+        }
     }
 
     fn mail<A: Actor>(self, _: &Arc<HttpLine>, routes: &HttpRoutes<A>, addr: &Addr<A>) {

@@ -29,7 +29,10 @@ pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
     type Scope<'a>;
 
     fn scope(link: &Arc<Self::Link>) -> Self::Scope<'_>;
-    fn call<A: Actor>(self, scope: &Self::Scope<'_>, routes: &Self::Routes<A>, actor: &mut A, ctx: &mut A::Context);
+    /// Calls the actor's handlers for all that is in the queue, until the actor waits for something else.
+    fn call<A>(queue: &mut VecDeque<Self>, scope: &Self::Scope<'_>, routes: &Self::Routes<A>, actor: &mut A, ctx: &mut Context<A>)
+    where
+        A: Actor<Context = Context<A>>;
     fn mail<A: Actor>(self, link: &Arc<Self::Link>, routes: &Self::Routes<A>, addr: &Addr<A>);
 
     /// Keeps the memory of an empty queue, where the arbiter has a pool of them.
@@ -298,12 +301,10 @@ where
             let this = &mut *self;
             let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
             let scope = P::scope(link);
-            while let Some(parcel) = this.left.pop_front() {
-                parcel.call(&scope, routes, actor, ctx);
-                if ctx.waiting() {
-                    // Polled again when the waiting is over; never again when the actor has stopped.
-                    return Poll::Pending;
-                }
+            P::call(&mut this.left, &scope, routes, actor, ctx);
+            if ctx.waiting() {
+                // Polled again when the waiting is over; never again when the actor has stopped.
+                return Poll::Pending;
             }
             drop(scope);
             P::pool_put(std::mem::take(&mut this.left));
