@@ -107,6 +107,7 @@ fn t30_a_peer_that_never_reads_is_closed_with_1008_at_the_hard_limit() {
     with_each_handler(|plan| {
         let most = Arc::new(AtomicUsize::new(0));
         let seen = most.clone();
+        let elsewhere = plan.kind == Kind::Elsewhere;
         let site = plan
             .websocket(|settings| settings.closing_timeout(Duration::from_millis(300)))
             .on_upgraded(move |upgraded, _| {
@@ -117,8 +118,10 @@ fn t30_a_peer_that_never_reads_is_closed_with_1008_at_the_hard_limit() {
         let closed = site.closed();
         assert_eq!((closed.code, closed.by, closed.clean), (CloseCode::POLICY_VIOLATION, By::Us, false), "{closed:?}");
         let most = most.load(Ordering::SeqCst);
-        // The one that was taken whole; above hosted stages, perhaps one more that was on its way down.
-        assert!(most < MIB + 2 * (64 << 10) + 1024, "{most} bytes were unsent");
+        // The one that was taken whole; above hosted stages, perhaps one more that was on its way down; above those on another thread, what
+        // that thread has on its way down at a moment, at most once the limit.
+        let on_its_way = if elsewhere { MIB } else { 64 << 10 };
+        assert!(most < MIB + (64 << 10) + on_its_way + 1024, "{most} bytes were unsent");
         peer.hears_the_end();
         // Others are not affected.
         drop(site.peer());
@@ -237,13 +240,13 @@ fn a_frame_larger_than_the_hard_limit_is_taken_whole() {
 fn t30_timers_go_on_while_output_is_blocked() {
     with_each_handler_at_once(|plan| {
         let site = plan
-            .ping(Duration::from_millis(150))
+            .ping(Duration::from_millis(500))
             .websocket(|settings| settings.unsent_limits(64 << 10, 64 * MIB))
             .on_upgraded(|upgraded, _| upgraded.sender.do_send(Frame::binary(vec![1; 32 * MIB])))
             .up();
         let mut peer = site.peer();
         site.upgraded();
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_millis(1700));
         peer.hears(binary(vec![1; 32 * MIB]));
         let next = peer.next();
         assert_eq!(next.first, 0x89, "{next:?}");
