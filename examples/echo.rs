@@ -82,7 +82,8 @@ impl Handler<Received<HttpRequest>> for Echo {
     type Result = ();
 
     fn handle(&mut self, Received { message: request, sender }: Received<HttpRequest>, ctx: &mut Context<Self>) {
-        if request.headers.contains_key(header::UPGRADE) {
+        // Other protocols may be offered, too (`h2c`); a server need not care (RFC 9110 §7.8).
+        if request.header(header::UPGRADE).is_some_and(|offered| offered.to_ascii_lowercase().contains("websocket")) {
             return match self.rules.accept(&request) {
                 Ok(response) => self.upgrade(response, sender, ctx),
                 Err(refusal) => sender.do_send(refusal.into_response()),
@@ -163,6 +164,9 @@ fn options() -> Result<Options, String> {
             }
             other => return Err(format!("unknown argument `{other}`")),
         }
+    }
+    if options.mode == Mode::Shared && options.workers > 1 {
+        return Err("a shared handler has one worker: its own arbiter".into());
     }
     Ok(options)
 }

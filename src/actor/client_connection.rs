@@ -44,7 +44,6 @@ pub struct Connect {
     arbiter: ArbiterHandle,
     connected: Box<dyn FnOnce(Connected, Requester) + Send>,
     respond: Option<Box<dyn Fn(Received<HttpResponse>) + Send>>,
-    failed: Option<Box<dyn FnOnce(String) + Send>>,
 }
 
 impl Connect {
@@ -70,7 +69,6 @@ impl Connect {
             arbiter: Arbiter::current(),
             connected: Box::new(move |message, sender| route.mail(&handler, Received { message, sender })),
             respond: None,
-            failed: None,
         }
     }
 
@@ -93,7 +91,6 @@ impl Connect {
             arbiter: Arbiter::current(),
             connected: Box::new(move |_, sender| sender.line.push(ClientCommand::Upgrade(Box::new((request, handling))))),
             respond: None,
-            failed: None,
         }
     }
 
@@ -136,7 +133,7 @@ impl fmt::Debug for Connect {
 
 /// Resolves, connects, and starts the connection's actor on the arbiter where the message was made.
 pub(crate) async fn connect(message: Connect) -> Result<Connected, ConnectError> {
-    let Connect { host, port, secure, settings, within, arbiter, connected, respond, failed } = message;
+    let Connect { host, port, secure, settings, within, arbiter, connected, respond } = message;
     let name = format!("{host}:{port}");
     if secure {
         return Err(ConnectError::NoTls(name));
@@ -145,25 +142,20 @@ pub(crate) async fn connect(message: Connect) -> Result<Connected, ConnectError>
         Ok(opened) => opened?,
         Err(_) => return Err(ConnectError::Timeout(name, within)),
     };
-    let started = stream.set_nodelay(settings.nodelay).and_then(|()| {
-        let (remote, local) = (stream.peer_addr()?, stream.local_addr()?);
-        let seat = Seat::alone();
-        let told = Connected { id: seat.id(), remote, local };
-        let stream = stream.into_std()?;
-        arbiter.spawn_fn(move || {
-            let transport = TcpStream::from_std(stream).and_then(|stream| Transport::new(stream, seat));
-            match transport {
-                Ok(transport) => ClientConnection::start(transport, told, settings, connected, respond),
-                Err(error) => {
-                    if let Some(failed) = failed {
-                        failed(error.to_string());
-                    }
-                }
-            }
+    let refused = |error| ConnectError::Refused(name.clone(), error);
+    // The stream moves to its arbiter, and starts there or fails there.
+    let stream = stream.set_nodelay(settings.nodelay).and_then(|()| stream.into_std()).map_err(&refused)?;
+    let (tell, told) = oneshot::channel();
+    arbiter.spawn_fn(move || {
+        let started = TcpStream::from_std(stream).and_then(|stream| Transport::new(stream, Seat::alone())).map(|transport| {
+            let told = Connected { id: transport.seat().id(), remote: transport.remote, local: transport.local };
+            ClientConnection::start(transport, told, settings, connected, respond);
+            told
         });
-        Ok(told)
+        let _ = tell.send(started);
     });
-    started.map_err(|error| ConnectError::Refused(name, error))
+    let stopped = || Err(io::Error::new(io::ErrorKind::NotConnected, "the arbiter has stopped"));
+    told.await.unwrap_or_else(|_| stopped()).map_err(refused)
 }
 
 async fn open(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
@@ -383,6 +375,13 @@ impl ClientConnection {
     fn obey(&mut self, command: ClientCommand, parts: &mut Parts, now: Instant) {
         match command {
             ClientCommand::Close => self.closing = true,
+            // Behind the last request of a connection, and behind one that may end HTTP, nothing can be asked (RFC 9110 §7.8).
+            ClientCommand::Request(_, tell) if !parts.http.can_request() => {
+                tracing::debug!(connection = %self.line.id, "a request behind the last one of its connection is not sent");
+                if let Some(tell) = tell {
+                    let _ = tell.send(Err(HttpError::Closed));
+                }
+            }
             ClientCommand::Request(request, tell) => {
                 let number = parts.http.request(*request, now);
                 if let Some(tell) = tell {
@@ -391,8 +390,8 @@ impl ClientConnection {
             }
             ClientCommand::Upgrade(upgrade) => {
                 let (request, handling) = *upgrade;
-                if self.upgrade.is_some() {
-                    let error = UpgradeError::Connection("an upgrade was asked for already".into());
+                if !parts.http.can_request() {
+                    let error = UpgradeError::Connection("no request can be sent on this connection any more".into());
                     return refuse(handling, self.line.id, None, error);
                 }
                 let number = parts.http.request(request.clone(), now);

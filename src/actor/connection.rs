@@ -23,7 +23,7 @@ use super::settings::Settings;
 use super::transport::{self, Transport};
 use super::upgrade::{Handled, Handling};
 use super::upstream::Upstream;
-use super::websocket::{Takeover, Timer, WebSocket};
+use super::websocket::{LOOK, Takeover, Timer, WebSocket};
 use crate::http::{self, Closing, Event, HttpResponse, RequestNumber};
 use crate::upgrade::{NotSwitched, Switched, switch};
 use crate::websocket::Role;
@@ -41,6 +41,8 @@ pub struct Connection {
     upstream: Option<Box<dyn Upstream<HttpDelivery>>>,
     /// Until when a handler must have been registered.
     register_by: Option<Instant>,
+    /// When to look after a handler that was given by its address.
+    look: Option<Instant>,
     /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
     upgrades: Vec<(RequestNumber, HttpResponse, Box<Handling>)>,
     timer: Timer,
@@ -76,7 +78,7 @@ impl Connection {
             ctx.set_mailbox_capacity(0);
             ctx.spawn(Driver);
             let parts = Some(Parts { http, transport });
-            Self { parts, line, settings, upstream, register_by, upgrades: Vec::new(), timer: Timer::default() }
+            Self { parts, line, settings, upstream, register_by, look: None, upgrades: Vec::new(), timer: Timer::default() }
         });
     }
 
@@ -103,6 +105,14 @@ impl Connection {
                 tracing::warn!(connection = %self.line.id, "no handler was registered in time");
                 return Poll::Ready(());
             }
+            if self.look.is_some_and(|look| look <= now) {
+                self.look = Some(now + LOOK);
+                if self.upstream.as_ref().is_some_and(|upstream| !upstream.connected()) {
+                    self.look = None;
+                    tracing::warn!(connection = %self.line.id, "the handler is gone: the connection ends");
+                    parts.http.close_gracefully(now);
+                }
+            }
         }
         if read(&mut parts, self.upstream.is_some(), now, cx).is_break() {
             return Poll::Ready(());
@@ -120,7 +130,7 @@ impl Connection {
             Closing::AfterFlush => {}
             Closing::Done | Closing::Abort => return Poll::Ready(()),
         }
-        let deadline = [parts.http.deadline(), self.register_by].into_iter().flatten().min();
+        let deadline = [parts.http.deadline(), self.register_by, self.look].into_iter().flatten().min();
         self.timer.arm(deadline, now, cx);
         self.parts = Some(parts);
         Poll::Pending
@@ -146,6 +156,7 @@ impl Connection {
             HttpCommand::Register(open) => {
                 let mut upstream = open();
                 upstream.attach(&self.line);
+                self.look = upstream.must_be_asked().then(|| now + LOOK);
                 self.upstream = Some(upstream);
                 self.register_by = None;
                 Ok(())

@@ -197,7 +197,8 @@ impl Parcel for Delivery {
                 (Self::Frame(_), Some(frames)) => frames(queue, scope, actor, ctx, AsyncContext::waiting),
                 _ => {
                     let Some(delivery) = queue.pop_front() else { return };
-                    let sender = scope.socket(delivery.worth());
+                    // In hand until the handler returns: the sender of an `Upgraded` is there to be kept.
+                    let (sender, _held) = (scope.socket(0), scope.socket(delivery.worth()));
                     delivery.hand(sender, routes, &mut Call { actor, ctx });
                 }
             }
@@ -208,8 +209,12 @@ impl Parcel for Delivery {
     }
 
     fn mail<A: Actor>(self, line: &Arc<Line>, routes: &FrameRoutes<A>, addr: &Addr<A>) {
-        let sender = Socket::new(line.clone(), self.worth());
-        self.hand(sender, routes, &mut Mail { addr });
+        let worth = self.worth();
+        let credit = if matches!(self, Self::Frame(_)) { worth } else { 0 };
+        self.hand(Socket::new(line.clone(), credit), routes, &mut Mail { addr });
+        if credit < worth {
+            line.give_back(worth - credit);
+        }
     }
 
     fn pool_put(deliveries: VecDeque<Self>) {

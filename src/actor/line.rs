@@ -14,6 +14,7 @@ use super::socket::{SendError, Socket, SocketId};
 use super::transport::WriteHalf;
 use crate::output::Output;
 use crate::stage::{Command, Life};
+use crate::websocket::OpCode;
 
 /// What must happen at a connection, from outside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,9 @@ impl Side {
     }
 }
 
+/// How far control frames may pass the hard limit.
+const CONTROL: usize = 64 << 10;
+
 /// What an item is worth besides its payload, in hand or in the queue.
 const OVERHEAD: usize = 64;
 
@@ -157,8 +161,13 @@ impl Line {
         if line.closed {
             return Err(SendError::Closed);
         }
-        // Closing is always possible; so are control frames, which are small.
-        if line.side.unsent() + below >= self.hard && matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
+        // Control frames, which are small, pass the limit by some. Closing is always possible.
+        let limit = match &command {
+            Command::Frame(frame) if frame.opcode.is_data() => self.hard,
+            Command::Frame(frame) if frame.opcode != OpCode::Close => self.hard.saturating_add(CONTROL),
+            _ => usize::MAX,
+        };
+        if line.side.unsent() + below >= limit {
             if policy && !line.side.signals.has(Signal::Overflow) {
                 line.side.signals.add(Signal::Overflow);
                 line.wake();

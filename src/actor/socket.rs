@@ -105,7 +105,10 @@ impl Socket {
     ///
     /// [`SendError::Closed`] or [`SendError::Full`]; nothing was sent then.
     pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), SendError> {
-        self.line().push(message.into().0, None, false)
+        match Scope::send(self.line(), message.into().0) {
+            None => Ok(()),
+            Some(command) => self.line().push(command, None, false),
+        }
     }
 
     /// Bytes that were sent and are not yet written to the socket.

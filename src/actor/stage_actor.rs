@@ -186,6 +186,13 @@ impl<S: Stage> StageActor<S> {
         let (entries, signals) = line.take(cx.waker(), &mut Output::new());
         line.tell_seen();
         let mut up = deliveries::get();
+        for Entry { command, ack } in entries {
+            line.hand_down(&command);
+            let mut flow = Flow::new(now, self.life(now));
+            Stage::command(&mut self.stage, command, &mut flow);
+            self.perform(flow, ack, &mut up);
+        }
+        // What was said first goes first, also if whoever said it is gone by now.
         if signals.has(Signal::HandlerGone) {
             below.line().signal(Signal::HandlerGone);
         }
@@ -201,12 +208,6 @@ impl<S: Stage> StageActor<S> {
             if signals.has(signal) {
                 below.line().signal(signal);
             }
-        }
-        for Entry { command, ack } in entries {
-            line.hand_down(&command);
-            let mut flow = Flow::new(now, self.life(now));
-            Stage::command(&mut self.stage, command, &mut flow);
-            self.perform(flow, ack, &mut up);
         }
         if self.timer.rings(now) {
             let mut flow = Flow::new(now, self.life(now));

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, Message};
-use bytes::BytesMut;
+use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
+use bytes::{BufMut, BytesMut};
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep_until};
 
@@ -22,7 +22,7 @@ use super::settings::WebSocketSettings;
 use super::transport::{self, Transport};
 use super::upstream::Upstream;
 use crate::stage::{By, Chain, Close, Command, Interest, Outcome, Phase, Pipeline};
-use crate::websocket::{CloseCode, Frame, Role};
+use crate::websocket::{CloseCode, Role};
 
 /// Reads in one turn: then others on this arbiter have theirs.
 const READS: usize = 4;
@@ -164,10 +164,11 @@ impl WebSocket {
         // In this order: what was said before the last credit came back is among what is taken then.
         let answered = self.line.in_hand() == 0;
         let (entries, signals) = self.line.take(cx.waker(), self.pipeline.output());
+        // What was said first goes first, also if whoever said it is gone by now.
+        self.say(entries, now);
         if !signals.is_empty() {
             self.heed(signals, now);
         }
-        self.say(entries, now);
         if self.pipeline.is_unsettled() && answered {
             self.pipeline.settle(now);
         }
@@ -234,12 +235,14 @@ impl WebSocket {
         let acks = &mut self.acks;
         let spoken = catch_unwind(AssertUnwindSafe(|| {
             for entry in entries.drain(..) {
-                let closed = self.pipeline.has_closed();
+                let before = self.pipeline.output().end();
                 self.pipeline.command(entry.command, now);
+                let end = self.pipeline.output().end();
+                // What was not encoded, as it may not be sent or a stage has kept it back, is not acknowledged.
                 if let Some(ack) = entry.ack
-                    && !closed
+                    && end > before
                 {
-                    acks.push_back((self.pipeline.output().end(), ack));
+                    acks.push_back((end, ack));
                 }
             }
         }));
@@ -264,7 +267,8 @@ impl WebSocket {
             match self.read_once(now, cx) {
                 Poll::Pending => return true,
                 Poll::Ready(Ok(0)) => self.guarded(now, |pipeline| pipeline.receive_eof(now)),
-                Poll::Ready(Ok(_)) => {}
+                // The handler has it in hand now: the next read may have to wait for it.
+                Poll::Ready(Ok(_)) => self.tell(),
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
                     self.pipeline.lost(now);
@@ -280,7 +284,9 @@ impl WebSocket {
         if !self.partial.is_empty() && missing.max(self.partial.len()) >= LARGE {
             let mut partial = std::mem::take(&mut self.partial);
             partial.reserve(ahead(missing, partial.len()));
-            let read = self.transport.poll_read(cx, &mut partial);
+            // Not beyond this frame: what a handler is given in one turn is what one read brings.
+            let room = if missing > 0 { missing } else { transport::READ };
+            let read = self.transport.poll_read(cx, &mut (&mut partial).limit(room));
             if let Poll::Ready(Ok(1..)) = read {
                 self.receive(&mut partial, now);
             }
@@ -476,30 +482,4 @@ impl ActorFuture<WebSocket> for Driver {
         }
         over
     }
-}
-
-/// As [`Socket::do_send`](super::Socket::do_send), for those who only have an address.
-impl Handler<Frame> for WebSocket {
-    type Result = ();
-
-    fn handle(&mut self, frame: Frame, _: &mut Context<Self>) {
-        let _ = self.line.push(Command::Frame(frame), None, true);
-    }
-}
-
-impl Message for Frame {
-    type Result = ();
-}
-
-/// As [`Socket::do_send`](super::Socket::do_send), for those who only have an address.
-impl Handler<Close> for WebSocket {
-    type Result = ();
-
-    fn handle(&mut self, close: Close, _: &mut Context<Self>) {
-        let _ = self.line.push(Command::Close(close), None, true);
-    }
-}
-
-impl Message for Close {
-    type Result = ();
 }

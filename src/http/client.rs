@@ -90,6 +90,13 @@ impl Client {
         }
     }
 
+    /// Whether a request can be sent: the connection is open, and the request before asks neither to close it nor to leave HTTP.
+    #[must_use]
+    pub fn can_request(&self) -> bool {
+        let last = self.waiting.back().is_some_and(|waiting| waiting.close || waiting.upgrade);
+        self.wire.is_open() && !self.wire.eof && !self.switched && !last
+    }
+
     /// Writes a request; it may follow others that wait for their responses (RFC 9112 §9.3.2). `Host` and the content's length are
     /// added where they are missing; an absolute URI is sent in origin-form.
     ///

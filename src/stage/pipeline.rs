@@ -210,12 +210,12 @@ impl<T: From<Event>> Pipeline<T> {
 
     /// The peer sent its FIN, or the connection broke: nothing more will be read.
     pub fn receive_eof(&mut self, now: Instant) {
-        self.deaf = true;
         self.eof = true;
-        // A verdict that waits comes first.
+        // It waits its turn, too; and a verdict that waits already comes first.
         if self.base.phase == Phase::Open && self.verdict.is_none() {
-            self.chain.event(Event::Ended, now, self.life, &mut self.base);
+            self.judge(Event::Ended, now);
         }
+        self.deaf = true;
         self.arm(now);
     }
 

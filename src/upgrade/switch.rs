@@ -69,7 +69,11 @@ pub fn switch(
     if let Err(error) = handshake::check_switching(request, &response) {
         return Err((http, NotSwitched::Response(error)));
     }
-    let agreed = handshake::agreed(&response);
+    // What was not offered cannot be agreed on (RFC 6455 §4.2.2): the peer would fail the connection.
+    let agreed = match handshake::verify(request, &response) {
+        Ok(agreed) => agreed,
+        Err(error) => return Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
+    };
     match http.into_switched(number, response, date, now) {
         Ok(parts) => Ok(Switched { head_bytes: parts.output, unread: parts.unread, request: parts.request, agreed, eof: parts.eof }),
         Err((http, SwitchError::NotYet)) => Err((http, NotSwitched::NotYet)),

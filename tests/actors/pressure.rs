@@ -194,10 +194,9 @@ fn t30_send_fails_for_those_that_are_not_written() {
             Err(_) => 2,
         };
         let mut kinds: Vec<_> = results.iter().map(place).collect();
-        kinds.dedup();
-        if kind == Kind::Elsewhere && kinds.ends_with(&[2, 1]) {
-            // The websocket, on its own thread, has closed while the handler was still sending.
-            kinds.pop();
+        if kind == Kind::Elsewhere {
+            // The websocket, on its own thread, takes and closes while the handler is still sending: only what is written comes first for sure.
+            kinds.iter_mut().for_each(|kind| *kind = 1.min(*kind));
         }
         assert!(kinds.is_sorted(), "{kinds:?}");
     });
