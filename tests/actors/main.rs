@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod answers;
 mod client;
 mod closing;
 mod death;

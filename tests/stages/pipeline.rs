@@ -66,12 +66,23 @@ fn a_fin_does_not_overtake_a_verdict() {
     for role in [Role::Server, Role::Client] {
         let mut wire = Wire::new(role);
         wire.frame(FIN | CLOSE, b"\x0b\xb8");
-        assert_eq!(wire.fin(), NOTHING);
+        assert_eq!(wire.fin_too_soon(), NOTHING);
         assert_eq!(wire.settles(), ["Closed 3000 by the peer, clean"]);
         assert_eq!(wire.pipeline.phase(), Phase::Finishing, "the echo is still to be written");
         assert_eq!(wire.written(), ["Close 3000"]);
         assert_eq!(wire.pipeline.phase(), Phase::Done);
     }
+}
+
+/// Nor the answers to what came before it.
+#[test]
+fn a_fin_does_not_overtake_answers() {
+    let mut server = Wire::new(Role::Server);
+    server.frame(FIN | TEXT, "question");
+    assert_eq!(server.fin_too_soon(), NOTHING);
+    server.sends(Frame::text("answer"));
+    assert_eq!(server.settles(), ["Closed 1006 by the peer"]);
+    assert_eq!(server.written(), [r#"Text "answer""#]);
 }
 
 #[test]

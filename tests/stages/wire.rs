@@ -65,8 +65,14 @@ impl Wire {
         self.pipeline.command(command, self.now);
     }
 
-    /// The peer's FIN.
+    /// The peer's FIN, when everything before it has been answered.
     pub(crate) fn fin(&mut self) -> Vec<String> {
+        self.fin_too_soon();
+        self.settles()
+    }
+
+    /// The peer's FIN, while something before it is in hand.
+    pub(crate) fn fin_too_soon(&mut self) -> Vec<String> {
         self.pipeline.receive_eof(self.now);
         self.heard()
     }

@@ -1,0 +1,239 @@
+//! What a handler says is not lost, whatever ends the connection, and only what it says too much of ends it.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use actix_sockets::websocket::CloseCode;
+use actix_sockets::{
+    Close, Connect, Connected, Frame, HttpRequest, HttpResponse, Received, Requester, Responder, SendError, Sockets, Unbind, UpgradeClient,
+    handshake,
+};
+use http::{HeaderValue, Method, header};
+
+use crate::peer::{Peer, binary, close, text};
+use crate::site::{Kind, Plan, Site, with_each_handler};
+use crate::transport::Transport;
+
+const MIB: usize = 1 << 20;
+
+/// Design §6: a handler that only answers can never reach the hard limit, which is as much as one of the largest frames.
+#[test]
+fn large_messages_back_to_back_are_all_echoed() {
+    with_each_handler(|plan| {
+        let site = plan.up();
+        for (size, count) in [(MIB, 12), (300 << 10, 20), (3 << 10, 2000)] {
+            let mut peer = site.peer();
+            let frames: Vec<_> = (0..count).map(|n| binary(vec![n as u8; size])).collect();
+            let bytes = peer.encoded(&frames);
+            let mut tcp = peer.tcp().try_clone().expect("a second handle");
+            let writer = std::thread::spawn(move || tcp.write_all(&bytes));
+            for n in 0..count {
+                peer.hears(binary(vec![n as u8; size]));
+            }
+            writer.join().expect("it does not panic").expect("all is written");
+        }
+    });
+}
+
+/// A peer that says its last words and sends FIN hears the answers (RFC 9293 §3.6: its end is still open for reading).
+#[test]
+fn frames_before_a_fin_are_answered() {
+    with_each_handler(|plan| {
+        let site = plan.up();
+        let mut peer = site.peer();
+        peer.says_all(&[text("one"), text("two"), text("three")]).finishes();
+        peer.hears(text("one")).hears(text("two")).hears(text("three")).hears_fin();
+        assert_eq!(site.closed().code, CloseCode::ABNORMAL);
+    });
+}
+
+/// What was said goes out, then the Close that was said, and not one that follows from the handler's having stopped.
+#[test]
+fn what_a_handler_said_before_it_stopped_goes_out() {
+    with_each_handler(|plan| {
+        let shared = matches!(plan.kind, Kind::Shared | Kind::SharedHosted);
+        let site = plan
+            .on_frame(move |received, ctx| {
+                for word in ["I", "am", "going"] {
+                    received.sender.do_send(Frame::text(word));
+                }
+                received.sender.do_send(Close::new(CloseCode::NORMAL, "bye"));
+                if !shared {
+                    ctx.stop();
+                }
+            })
+            .up();
+        let mut peer = site.peer();
+        peer.says(text("go"));
+        peer.hears(text("I")).hears(text("am")).hears(text("going")).hears(close(1000, "bye"));
+    });
+}
+
+/// What was sent before an `Unbind` goes before its 1001. Above hosted stages it may still be on its way down.
+#[test]
+fn what_was_sent_before_the_listener_ends_goes_out() {
+    with_each_handler(|plan| {
+        if matches!(plan.kind, Kind::Hosted | Kind::Elsewhere | Kind::SharedHosted) {
+            return;
+        }
+        let site = plan.up();
+        let mut peer = site.peer();
+        let socket = site.upgraded();
+        socket.do_send(Frame::text("announcement"));
+        site.listener.as_ref().expect("a server").do_send(Unbind::within(Duration::from_secs(2)));
+        peer.hears(text("announcement")).hears_close(1001);
+    });
+}
+
+/// The sender of an `Upgraded` is there to be kept: a Close need not wait for it.
+#[test]
+fn a_kept_sender_does_not_delay_the_closing_handshake() {
+    with_each_handler(|plan| {
+        let (keep, _kept) = mpsc::channel();
+        let site = plan.on_upgraded(move |upgraded, _| drop(keep.send(upgraded.sender))).up();
+        let mut peer = site.peer();
+        peer.says(text("first")).hears(text("first"));
+        let since = Instant::now();
+        peer.says(close(1000, "")).hears(close(1000, ""));
+        assert!(since.elapsed() < Duration::from_millis(200), "a verdict waits 250 ms for what is in hand: {:?}", since.elapsed());
+    });
+}
+
+/// An ack says that it was written; what may not be written is not acknowledged.
+#[test]
+fn a_frame_that_may_not_be_sent_is_not_acknowledged() {
+    with_each_handler(|plan| {
+        let site = plan.up();
+        let _peer = site.peer();
+        let socket = site.upgraded();
+        let sending = socket.send(Frame::ping(vec![0; 126]));
+        assert_eq!(Site::wait(sending), Err(SendError::Closed));
+        assert_eq!(Site::wait(socket.send(Frame::ping("short"))), Ok(()));
+    });
+}
+
+/// Control frames pass the hard limit, but not without end.
+#[test]
+fn a_flood_of_our_own_pings_is_bounded() {
+    with_each_handler(|plan| {
+        let elsewhere = plan.kind == Kind::Elsewhere;
+        let (tell, told) = mpsc::channel();
+        let site = plan
+            .websocket(|settings| settings.closing_timeout(Duration::from_millis(300)))
+            .on_upgraded(move |upgraded, _| {
+                let mut most = 0;
+                for _ in 0..60_000 {
+                    upgraded.sender.do_send(Frame::ping(vec![0; 125]));
+                    most = most.max(upgraded.sender.buffered_amount());
+                }
+                let _ = tell.send(most);
+            })
+            .up();
+        let _peer = site.peer();
+        let most = told.recv_timeout(Duration::from_secs(20)).expect("the handler returns");
+        assert!(most <= if elsewhere { 3 * MIB } else { MIB + (64 << 10) + 200 }, "{most} bytes were unsent");
+    });
+}
+
+fn get(path: &str) -> HttpRequest {
+    let host = HeaderValue::from_static("localhost");
+    HttpRequest::new(Method::GET, path.parse().expect("a path")).with_header(header::HOST, host)
+}
+
+type Asks = Box<dyn FnOnce(Requester) + Send>;
+
+/// A client that asks as it is told once it is connected.
+struct Client(Option<Asks>);
+
+impl Actor for Client {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<Connected, Requester>> for Client {
+    type Result = ();
+    fn handle(&mut self, connected: Received<Connected, Requester>, _: &mut Context<Self>) {
+        self.0.take().expect("connected once")(connected.sender);
+    }
+}
+
+impl Handler<Received<Frame>> for Client {
+    type Result = ();
+    fn handle(&mut self, _: Received<Frame>, _: &mut Context<Self>) {}
+}
+
+/// Runs `asks` with a connection to our server, on an arbiter of its own.
+fn asking(address: SocketAddr, asks: impl FnOnce(Requester, Addr<Client>) + Send + 'static) {
+    std::thread::spawn(move || {
+        System::new().block_on(async move {
+            let client = Client::create(|ctx| {
+                let own = ctx.address();
+                Client(Some(Box::new(move |requester| asks(requester, own))))
+            });
+            let connect = Connect::new(client, address.ip().to_string(), address.port());
+            Sockets::from_registry().send(connect).await.expect("the service runs").expect("connected");
+            actix::clock::sleep(Duration::from_secs(3)).await;
+        });
+    });
+}
+
+fn answers() -> Site {
+    let answer = |Received { message, sender }: Received<HttpRequest>, _: &mut _| {
+        Responder::do_send(sender, HttpResponse::ok(message.path().to_owned()));
+    };
+    Plan::new(Kind::Fed, Transport::Clear).on_request(answer).up()
+}
+
+/// RFC 9112 §9.6: nothing is sent behind a request that closes; it is that one that fails, not the one before it.
+#[test]
+fn a_request_behind_the_last_one_fails_alone() {
+    let site = answers();
+    let (tell, told) = mpsc::channel();
+    asking(site.address.expect("a server"), move |requester, _| {
+        let last = requester.send(get("/one").with_header(header::CONNECTION, HeaderValue::from_static("close")));
+        let behind = requester.send(get("/two"));
+        actix::spawn(async move {
+            let last = last.await.map(|response| response.content);
+            let _ = tell.send((last, behind.await.is_err()));
+        });
+    });
+    let (last, behind) = told.recv_timeout(Duration::from_secs(5)).expect("both are answered");
+    assert_eq!((last.as_deref().expect("it is answered"), behind), (&b"/one"[..], true));
+}
+
+/// RFC 6455 §4.1: nothing is sent behind a handshake until it is answered.
+#[test]
+fn a_request_behind_an_upgrade_is_not_sent() {
+    let site = answers();
+    let (tell, told) = mpsc::channel();
+    let address = site.address.expect("a server");
+    asking(address, move |requester, client| {
+        let target = handshake::Target::parse(&format!("ws://{address}/chat")).expect("a URL");
+        requester.do_send(UpgradeClient::to(&target, client));
+        let behind = requester.send(get("/two"));
+        actix::spawn(async move {
+            let _ = tell.send(behind.await.is_err());
+        });
+    });
+    assert!(told.recv_timeout(Duration::from_secs(5)).expect("it is answered"));
+    // The websocket is there, and nothing but frames comes through it.
+    site.upgraded();
+    site.hears_no_more_for(Duration::from_millis(100));
+}
+
+/// B37: a handler that is known by its address only is found dead, though nothing happens on its connection.
+#[test]
+fn d11_an_http_handler_that_stopped_ends_its_idle_connection() {
+    let stop = |Received { sender, .. }: Received<HttpRequest>, ctx: &mut Context<_>| {
+        sender.do_send(HttpResponse::ok("bye"));
+        ctx.stop();
+    };
+    let site = Plan::new(Kind::Shared, Transport::Clear).on_request(stop).up();
+    let mut peer = Peer::connect(site.address.expect("a server"), Transport::Clear);
+    peer.says_bytes("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").hears_response(200, "bye");
+    let since = Instant::now();
+    peer.hears_fin();
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+}
