@@ -40,6 +40,11 @@ impl Actor for Room {
 #[rtype(result = "()")]
 struct Said(Socket, String);
 
+/// Someone has left.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Gone(SocketId);
+
 impl Handler<Said> for Room {
     type Result = ();
 
@@ -58,11 +63,11 @@ impl Handler<Said> for Room {
     }
 }
 
-impl Handler<Received<Closed>> for Room {
+impl Handler<Gone> for Room {
     type Result = ();
 
-    fn handle(&mut self, closed: Received<Closed>, _: &mut Self::Context) {
-        if let Some((_, name)) = self.members.remove(&closed.message.id) {
+    fn handle(&mut self, Gone(id): Gone, _: &mut Self::Context) {
+        if let Some((_, name)) = self.members.remove(&id) {
             self.tell_all("", &format!("{name} has gone: {} in the room", self.members.len()));
         }
     }
@@ -84,7 +89,7 @@ impl Handler<Received<HttpRequest>> for Visitor {
         match request.path() {
             "/" => sender.do_send(HttpResponse::new(StatusCode::OK).with_html(PAGE)),
             "/chat" => match handshake::accept(&request) {
-                Ok(response) => sender.do_send(UpgradeServer::new(response, ctx).message_size_limit(4 << 10).on_closed(self.room.clone())),
+                Ok(response) => sender.do_send(UpgradeServer::new(response, ctx).message_size_limit(4 << 10).hears::<Closed>()),
                 Err(refusal) => sender.do_send(refusal.into_response()),
             },
             _ => sender.do_send(HttpResponse::not_found()),
@@ -103,11 +108,26 @@ impl Handler<Received<Frame>> for Visitor {
     }
 }
 
+impl Handler<Received<Closed>> for Visitor {
+    type Result = ();
+
+    fn handle(&mut self, closed: Received<Closed>, _: &mut Self::Context) {
+        // By way of the visitor, so that it comes to the room behind what was said.
+        self.room.do_send(Gone(closed.message.id));
+    }
+}
+
 #[actix::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
     let room = Room::default().start();
-    let bound = Sockets::from_registry().send(Bind::factory(move || Visitor { room: room.clone() }, address)).await??;
+    let bound = match Sockets::from_registry().send(Bind::factory(move || Visitor { room: room.clone() }, &*address)).await? {
+        Ok(bound) => bound,
+        Err(error) => {
+            eprintln!("chat: {error}\nusage: chat [ADDRESS], such as 127.0.0.1:8081");
+            std::process::exit(1);
+        }
+    };
     println!("The room is open: http://{}/", bound.address);
     tokio::signal::ctrl_c().await?;
     Ok(Sockets::from_registry().send(Shutdown::default()).await?)

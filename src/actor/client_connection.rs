@@ -72,7 +72,8 @@ impl Connect {
         }
     }
 
-    /// To the host of a websocket URL, and asks for the upgrade at once. The target comes from
+    /// To the host of a websocket URL, and asks for the upgrade at once. The answer, [`Connected`], is about TCP only: whether there is a
+    /// websocket is told by [`Upgraded`] or by [`UpgradeFailed`], which the frame handler can [hear](super::Upgrade::hears). The target comes from
     /// [`Target::parse`](crate::upgrade::handshake::Target::parse), which also knows what goes into `Host` and `Authorization`; headers of your
     /// own go into the request of an [`UpgradeClient`] sent by hand.
     ///

@@ -25,7 +25,9 @@ use crate::websocket::Frame;
 /// impl Handler<Received<Frame>> for Echo {
 ///     type Result = ();
 ///     fn handle(&mut self, Received { message: frame, sender }: Received<Frame>, _: &mut Context<Self>) {
-///         sender.do_send(frame);
+///         if frame.opcode.is_data() {
+///             sender.do_send(frame);
+///         }
 ///     }
 /// }
 ///

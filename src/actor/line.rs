@@ -98,6 +98,10 @@ pub(crate) struct Side {
     queued: usize,
     /// Bytes encoded and not written.
     output: usize,
+    /// A frame has met the policy of the hard limit.
+    overflown: bool,
+    /// What was unsent when a data frame was taken last: one is taken whole, so it may be more than the hard limit.
+    ceiling: usize,
     /// The most that senders above stage actors may have seen.
     seen: usize,
     /// The peer's signs of life, at the end of the websocket's last turn.
@@ -161,18 +165,24 @@ impl Line {
         if line.closed {
             return Err(SendError::Closed);
         }
-        // Control frames, which are small, pass the limit by some. Closing is always possible.
-        let limit = match &command {
-            Command::Frame(frame) if frame.opcode.is_data() => self.hard,
-            Command::Frame(frame) if frame.opcode != OpCode::Close => self.hard.saturating_add(CONTROL),
-            _ => usize::MAX,
+        let unsent = line.side.unsent() + below;
+        let full = match &command {
+            Command::Frame(frame) if frame.opcode.is_data() => line.side.overflown || unsent >= self.hard,
+            // Control frames, which are small, pass the limit by some. Closing is always possible.
+            Command::Frame(frame) if frame.opcode != OpCode::Close => unsent >= line.side.ceiling.max(self.hard).saturating_add(CONTROL),
+            _ => false,
         };
-        if line.side.unsent() + below >= limit {
-            if policy && !line.side.signals.has(Signal::Overflow) {
+        if full {
+            if policy && !line.side.overflown {
+                // From now on nothing is taken: no frame comes behind one that was refused.
+                line.side.overflown = true;
                 line.side.signals.add(Signal::Overflow);
                 line.wake();
             }
             return Err(SendError::Full);
+        }
+        if matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
+            line.side.ceiling = unsent + length(&command);
         }
         self.append(&mut line, command, ack);
         Ok(())
@@ -232,6 +242,7 @@ impl Line {
             line = self.queue.lock();
         }
         line.side.encoded.append(encoded);
+        line.side.ceiling = line.side.unsent();
         line.wake();
     }
 

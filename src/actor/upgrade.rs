@@ -137,7 +137,8 @@ impl<A: Actor, Opening> Upgrade<A, Opening> {
         self
     }
 
-    /// Another actor hears of the end.
+    /// Another actor hears of the end: in no order with what the frame handler may tell that actor. To keep an order, let the handler hear
+    /// [`Closed`] and pass it on.
     #[must_use]
     pub fn on_closed(mut self, recipient: impl Into<Recipient<Received<Closed>>>) -> Self {
         self.how.observers.closed = Some(recipient.into());

@@ -420,6 +420,8 @@ impl<T: From<Event>> Pipeline<T> {
 
     fn judge(&mut self, verdict: Event, now: Instant) {
         self.deaf = true;
+        // We do not read now: silence is not the peer's.
+        self.life.suspended = true;
         self.verdict = Some((verdict, now + TURN));
     }
 

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -275,6 +276,9 @@ def run(step: Step, broken: set[str]) -> Count:
 
 
 def main() -> int:
+    # The tests open many connections in one process, and actix keeps two descriptors of each system that a process has had.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     arguments = argparse.ArgumentParser(
         prog="tests/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
