@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, ActorContext, ActorFuture, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -19,7 +20,7 @@ use super::delivery::Delivery;
 use super::line::{Line, Peer, Signal, Signals};
 use super::messages::{ConnectError, Connected, Received, UpgradeError, UpgradeFailed, Upgraded};
 use super::queue::Queue;
-use super::roster::Seat;
+use super::roster::Roster;
 use super::settings::Settings;
 use super::socket::SocketId;
 use super::transport::{self, Transport};
@@ -38,6 +39,7 @@ use crate::websocket::Role;
 pub struct Connect {
     host: String,
     port: u16,
+    from: Option<SocketAddr>,
     secure: bool,
     settings: Settings,
     within: Duration,
@@ -63,6 +65,7 @@ impl Connect {
         Self {
             host: host.into(),
             port,
+            from: None,
             secure: false,
             settings: Settings::default(),
             within: Duration::from_secs(10),
@@ -86,6 +89,7 @@ impl Connect {
         Self {
             host: target.host.clone(),
             port: target.port,
+            from: None,
             secure: target.secure,
             settings: Settings::default(),
             within: Duration::from_secs(10),
@@ -104,6 +108,13 @@ impl Connect {
     {
         let route = Route::<A, HttpResponse>::new();
         self.respond = Some(Box::new(move |received| route.mail(&handler, received)));
+        self
+    }
+
+    /// From this address of ours; port 0 is any. The operating system chooses both by default.
+    #[must_use]
+    pub fn local_address(mut self, from: SocketAddr) -> Self {
+        self.from = Some(from);
         self
     }
 
@@ -133,13 +144,13 @@ impl fmt::Debug for Connect {
 }
 
 /// Resolves, connects, and starts the connection's actor on the arbiter where the message was made.
-pub(crate) async fn connect(message: Connect) -> Result<Connected, ConnectError> {
-    let Connect { host, port, secure, settings, within, arbiter, connected, respond } = message;
+pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Connected, ConnectError> {
+    let Connect { host, port, from, secure, settings, within, arbiter, connected, respond } = message;
     let name = format!("{host}:{port}");
     if secure {
         return Err(ConnectError::NoTls(name));
     }
-    let stream = match timeout(within, open(&host, port)).await {
+    let stream = match timeout(within, open(&host, port, from)).await {
         Ok(opened) => opened?,
         Err(_) => return Err(ConnectError::Timeout(name, within)),
     };
@@ -148,7 +159,7 @@ pub(crate) async fn connect(message: Connect) -> Result<Connected, ConnectError>
     let stream = stream.set_nodelay(settings.nodelay).and_then(|()| stream.into_std()).map_err(&refused)?;
     let (tell, told) = oneshot::channel();
     arbiter.spawn_fn(move || {
-        let started = TcpStream::from_std(stream).and_then(|stream| Transport::new(stream, Seat::alone())).map(|transport| {
+        let started = TcpStream::from_std(stream).and_then(|stream| Transport::new(stream, roster.seat())).map(|transport| {
             let told = Connected { id: transport.seat().id(), remote: transport.remote, local: transport.local };
             ClientConnection::start(transport, told, settings, connected, respond);
             told
@@ -159,17 +170,24 @@ pub(crate) async fn connect(message: Connect) -> Result<Connected, ConnectError>
     told.await.unwrap_or_else(|_| stopped()).map_err(refused)
 }
 
-async fn open(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+async fn open(host: &str, port: u16, from: Option<SocketAddr>) -> Result<TcpStream, ConnectError> {
     let name = || format!("{host}:{port}");
     let addresses = lookup_host((host, port)).await.map_err(|error| ConnectError::Resolve(name(), error))?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
-        match TcpStream::connect(address).await {
+        match dial(address, from).await {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
     Err(ConnectError::Refused(name(), last))
+}
+
+async fn dial(to: SocketAddr, from: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(to).await };
+    let socket = if from.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(from)?;
+    socket.connect(to).await
 }
 
 /// What is said to a client's HTTP connection.
@@ -323,6 +341,7 @@ impl ClientConnection {
         respond: Option<Box<dyn Fn(Received<HttpResponse>) + Send>>,
     ) {
         let line = Arc::new(ClientLine { id: told.id, queue: Queue::new(Signals::default()) });
+        transport.seat().take(&line);
         let http = http::Client::new(settings.http.clone(), Instant::now());
         let requester = Requester::new(line.clone());
         Self::create(move |ctx| {
@@ -347,7 +366,16 @@ impl ClientConnection {
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let Some(mut parts) = self.parts.take() else { return Poll::Ready(()) };
         let now = Instant::now();
-        let commands = self.line.queue.lock().take(cx.waker());
+        let (commands, signals) = {
+            let mut line = self.line.queue.lock();
+            (line.take(cx.waker()), std::mem::take(&mut line.side))
+        };
+        if signals.has(Signal::Abort) {
+            return Poll::Ready(());
+        }
+        if signals.has(Signal::GoAway) {
+            parts.http.close_gracefully(now);
+        }
         for command in commands {
             self.obey(command, &mut parts, now);
         }

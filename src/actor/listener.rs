@@ -1,7 +1,6 @@
 //! The actor of one listening socket: accepts, and starts a [`Connection`] for each TCP stream.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
@@ -14,10 +13,9 @@ use actix::{
     ResponseActFuture, WrapFuture,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep};
 
 use super::connection::Connection;
-use super::line::Signal;
 use super::messages::{BindError, Bound, Connected, Received, Unbind, Unbound};
 use super::responder::{HttpDelivery, HttpRoutes};
 use super::roster::{Roster, Seat};
@@ -30,8 +28,6 @@ use crate::http::HttpRequest;
 const BATCH: usize = 32;
 /// How long nothing is accepted after the operating system could not: it has run out of descriptors, say.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long connections that are cut off may take to notice.
-const CUT: Duration = Duration::from_secs(2);
 
 /// Starts a listener: sent to [`Sockets`](super::Sockets), answered with [`Bound`] or [`BindError`].
 ///
@@ -285,28 +281,10 @@ impl Handler<Unbind> for Listener {
 
     fn handle(&mut self, Unbind { grace }: Unbind, _: &mut Context<Self>) -> Self::Result {
         self.socket = None;
-        self.roster.signal(Signal::GoAway);
-        let roster = self.roster.clone();
-        let ended = async move {
-            let empty = || {
-                poll_fn(|cx| {
-                    roster.on_leave(cx.waker());
-                    if roster.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
-                })
-            };
-            if timeout(grace, empty()).await.is_ok() {
-                return Unbound { cut_off: 0 };
-            }
-            let cut_off = roster.count();
-            roster.signal(Signal::Abort);
-            if timeout(CUT, empty()).await.is_err() {
-                tracing::warn!(left = roster.count(), "connections do not end: their arbiters are blocked");
-            }
-            Unbound { cut_off }
-        };
-        Box::pin(ended.into_actor(self).map(|unbound, _, ctx| {
+        let ended = self.roster.clone().wind_down(grace);
+        Box::pin(ended.into_actor(self).map(|cut_off, _, ctx| {
             ctx.stop();
-            unbound
+            Unbound { cut_off }
         }))
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Sockets`](super::Sockets) | [`Bind`](super::Bind) | [`Bound`] or [`BindError`] |
 //! | | [`Connect`](super::Connect) | [`Connected`] or [`ConnectError`] |
+//! | | [`CloseAll`] | [`ClosedAll`] |
 //! | | [`Shutdown`] | `()` once all listeners have ended |
 //! | [`Bound::listener`] | [`Unbind`] | [`Unbound`] |
 //! | the sender of a [`Connected`] | [`Register`](super::Register) | |
@@ -122,6 +123,33 @@ impl Message for Shutdown {
     type Result = ();
 }
 
+/// Ends all connections that [`Sockets`](super::Sockets) has made: websockets with 1001, HTTP when its requests are answered; what is still
+/// there after the grace is cut off. Answered with [`ClosedAll`] when the last has ended. Those made later are not concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct CloseAll {
+    /// How long connections may take to end.
+    pub grace: Duration,
+}
+
+impl CloseAll {
+    /// With this grace.
+    #[must_use]
+    pub fn within(grace: Duration) -> Self {
+        Self { grace }
+    }
+}
+
+impl Default for CloseAll {
+    /// Within 30 seconds.
+    fn default() -> Self {
+        Self::within(Duration::from_secs(30))
+    }
+}
+
+impl Message for CloseAll {
+    type Result = ClosedAll;
+}
+
 // ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// A listener accepts connections.
@@ -136,6 +164,13 @@ pub struct Bound {
 /// A listener has ended, and all its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unbound {
+    /// How many connections were cut off at the end of the grace.
+    pub cut_off: usize,
+}
+
+/// All connections that [`Sockets`](super::Sockets) had made have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedAll {
     /// How many connections were cut off at the end of the grace.
     pub cut_off: usize,
 }

@@ -47,8 +47,8 @@ pub use delivery::Notice;
 pub use handlers::WebSockets;
 pub use listener::{Bind, Listener};
 pub use messages::{
-    BindError, Bound, Closed, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind, Unbound, UpgradeError,
-    UpgradeFailed, Upgraded,
+    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind,
+    Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
 pub use responder::{Answer, Register, Registrar, Responder, Streaming};
 pub use settings::{Settings, WebSocketSettings};

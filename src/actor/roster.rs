@@ -2,14 +2,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Waker;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::line::{Peer, Signal};
 use super::socket::SocketId;
 
-/// The connections of one listener.
+/// How long connections that are cut off may take to notice.
+const CUT: Duration = Duration::from_secs(2);
+
+/// The connections of one listener, or those that one [`Sockets`](super::Sockets) has made.
 #[derive(Default)]
 pub(crate) struct Roster {
     inner: Mutex<Inner>,
@@ -48,10 +55,30 @@ impl Roster {
         self.lock().waker = Some(waker.clone());
     }
 
+    /// Tells all to end, and waits until they have: within the grace, or cut off behind it. Gives how many were cut off.
+    pub(crate) async fn wind_down(self: Arc<Self>, grace: Duration) -> usize {
+        self.signal(Signal::GoAway);
+        let empty = || {
+            poll_fn(|cx| {
+                self.on_leave(cx.waker());
+                if self.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
+            })
+        };
+        if timeout(grace, empty()).await.is_ok() {
+            return 0;
+        }
+        let cut_off = self.count();
+        self.signal(Signal::Abort);
+        if timeout(CUT, empty()).await.is_err() {
+            tracing::warn!(left = self.count(), "connections do not end: their arbiters are blocked");
+        }
+        cut_off
+    }
+
     /// A seat for one connection more.
     pub(crate) fn seat(self: &Arc<Self>) -> Seat {
         self.count.fetch_add(1, Ordering::SeqCst);
-        Seat { roster: Some(self.clone()), id: SocketId::next() }
+        Seat { roster: self.clone(), id: SocketId::next() }
     }
 }
 
@@ -64,25 +91,19 @@ impl fmt::Debug for Roster {
 /// One connection's place in the roster, and its name. Moves with the transport, whatever protocol it speaks; is left when dropped.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    roster: Option<Arc<Roster>>,
+    roster: Arc<Roster>,
     id: SocketId,
 }
 
 impl Seat {
-    /// A name for a connection that no listener knows: a client's.
-    pub(crate) fn alone() -> Self {
-        Self { roster: None, id: SocketId::next() }
-    }
-
     pub(crate) fn id(&self) -> SocketId {
         self.id
     }
 
     /// From now on it is this one who is signalled.
     pub(crate) fn take(&self, peer: &Arc<impl Peer + 'static>) {
-        let Some(roster) = &self.roster else { return };
         let said = {
-            let mut inner = roster.lock();
+            let mut inner = self.roster.lock();
             let weak: Weak<dyn Peer> = Arc::downgrade(peer) as Weak<dyn Peer>;
             inner.peers.insert(self.id, weak);
             inner.said
@@ -95,13 +116,12 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let Some(roster) = &self.roster else { return };
         let waker = {
-            let mut inner = roster.lock();
+            let mut inner = self.roster.lock();
             inner.peers.remove(&self.id);
             inner.waker.take()
         };
-        roster.count.fetch_sub(1, Ordering::SeqCst);
+        self.roster.count.fetch_sub(1, Ordering::SeqCst);
         if let Some(waker) = waker {
             waker.wake();
         }

@@ -1,17 +1,22 @@
 //! The service: Akka's `IO(Sockets)`.
 
+use std::sync::Arc;
+
 use actix::{Actor, ActorFutureExt, Addr, Context, Handler, ResponseActFuture, Supervised, SystemService, WrapFuture};
 
 use super::client_connection::{Connect, connect};
 use super::listener::{Bind, Listener};
-use super::messages::{BindError, Bound, ConnectError, Connected, Shutdown, Unbind};
+use super::messages::{BindError, Bound, CloseAll, ClosedAll, ConnectError, Connected, Shutdown, Unbind};
+use super::roster::Roster;
 
-/// The service that listens and connects. It takes [`Bind`], [`Connect`] and [`Shutdown`].
+/// The service that listens and connects. It takes [`Bind`], [`Connect`], [`CloseAll`] and [`Shutdown`].
 ///
 /// One for the whole system with `Sockets::from_registry()`; more of them with `Sockets::default().start()`.
 #[derive(Debug, Default)]
 pub struct Sockets {
     listeners: Vec<Addr<Listener>>,
+    /// The connections that were made.
+    clients: Arc<Roster>,
 }
 
 impl Actor for Sockets {
@@ -37,7 +42,16 @@ impl Handler<Connect> for Sockets {
     type Result = ResponseActFuture<Self, Result<Connected, ConnectError>>;
 
     fn handle(&mut self, message: Connect, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(connect(message).into_actor(self))
+        Box::pin(connect(message, self.clients.clone()).into_actor(self))
+    }
+}
+
+impl Handler<CloseAll> for Sockets {
+    type Result = ResponseActFuture<Self, ClosedAll>;
+
+    fn handle(&mut self, CloseAll { grace }: CloseAll, _: &mut Context<Self>) -> Self::Result {
+        let ended = std::mem::take(&mut self.clients).wind_down(grace);
+        Box::pin(ended.into_actor(self).map(|cut_off, _, _| ClosedAll { cut_off }))
     }
 }
 

@@ -217,7 +217,8 @@ impl WebSocket {
             self.pipeline.fail(CloseCode::POLICY_VIOLATION, "too much is unsent: the peer does not read fast enough", now);
         }
         if signals.has(Signal::GoAway) {
-            let close = Close::new(CloseCode::GOING_AWAY, "the server is shutting down");
+            let reason = if self.role == Role::Server { "the server is shutting down" } else { "the client is going away" };
+            let close = Close::new(CloseCode::GOING_AWAY, reason);
             self.guarded(now, |pipeline| pipeline.command(Command::Close(close), now));
         }
         if signals.has(Signal::Abort) {

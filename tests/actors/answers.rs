@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use actix_sockets::websocket::CloseCode;
 use actix_sockets::{
-    Close, Connect, Connected, Frame, HttpRequest, HttpResponse, Received, Requester, Responder, SendError, Sockets, Unbind, UpgradeClient,
-    handshake,
+    Close, CloseAll, Connect, Connected, Frame, HttpRequest, HttpResponse, Received, Requester, Responder, SendError, Sockets, Unbind,
+    UpgradeClient, handshake,
 };
 use http::{HeaderValue, Method, header};
 
@@ -221,6 +221,31 @@ fn a_request_behind_an_upgrade_is_not_sent() {
     // The websocket is there, and nothing but frames comes through it.
     site.upgraded();
     site.hears_no_more_for(Duration::from_millis(100));
+}
+
+/// A23: all that was connected is closed, with 1001; what is connected from a certain address comes from there (A22).
+#[test]
+fn a23_close_all_ends_what_was_connected() {
+    let site = answers();
+    let (tell, told) = mpsc::channel();
+    let address = site.address.expect("a server");
+    std::thread::spawn(move || {
+        System::new().block_on(async move {
+            let target = handshake::Target::parse(&format!("ws://{address}/chat")).expect("a URL");
+            let sockets = Sockets::from_registry();
+            let upgrade = UpgradeClient::to(&target, Client(None).start());
+            let from = SocketAddr::from(([127, 0, 0, 7], 0));
+            let connected = sockets.send(Connect::websocket(&target, upgrade).local_address(from)).await.expect("the service runs");
+            let local = connected.expect("connected").local;
+            actix::clock::sleep(Duration::from_millis(200)).await;
+            let closed = sockets.send(CloseAll::within(Duration::from_secs(3))).await.expect("the service runs");
+            let _ = tell.send((local.ip(), closed.cut_off));
+        });
+    });
+    let from = std::net::IpAddr::from([127, 0, 0, 7]);
+    assert_eq!(told.recv_timeout(Duration::from_secs(5)), Ok((from, 0)));
+    let closed = site.closed();
+    assert_eq!((closed.code, closed.clean), (CloseCode::GOING_AWAY, true), "{closed:?}");
 }
 
 /// B37: a handler that is known by its address only is found dead, though nothing happens on its connection.
