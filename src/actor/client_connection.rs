@@ -475,14 +475,25 @@ impl ClientConnection {
         let Parts { mut http, transport } = parts;
         let unsent: Output = std::mem::take(http.output());
         let unread = http.into_unread();
-        let Handled { settings, chain, upstream, observers } = handling.open(Role::Client, &self.settings.websocket);
+        let Handled { settings, chain, upstream, masks, observers } = handling.open(Role::Client, &self.settings.websocket);
         let requester = Requester::new(self.line.clone());
         let message = Upgraded { request, remote: self.connected.remote, protocol: agreed.protocol, extensions: agreed.extensions };
         let first = VecDeque::from([
             Delivery::Response(Box::new(Received { message: response, sender: requester })),
             Delivery::Upgraded(Box::new(message)),
         ]);
-        WebSocket::take_over(Takeover { transport, role: Role::Client, settings, chain, unsent, unread, upstream, observers, first });
+        WebSocket::take_over(Takeover {
+            transport,
+            role: Role::Client,
+            settings,
+            chain,
+            unsent,
+            unread,
+            upstream,
+            masks,
+            observers,
+            first,
+        });
     }
 }
 

@@ -232,7 +232,7 @@ impl Connection {
 
 fn take_over(switched: Switched, handling: Handling, transport: Transport, settings: &Settings) {
     let Switched { head_bytes, unread, request, agreed, .. } = switched;
-    let Handled { settings, chain, upstream, observers } = handling.open(Role::Server, &settings.websocket);
+    let Handled { settings, chain, upstream, masks, observers } = handling.open(Role::Server, &settings.websocket);
     let message = Upgraded { request, remote: transport.remote, protocol: agreed.protocol, extensions: agreed.extensions };
     let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
     WebSocket::take_over(Takeover {
@@ -243,6 +243,7 @@ fn take_over(switched: Switched, handling: Handling, transport: Transport, setti
         unsent: head_bytes,
         unread,
         upstream,
+        masks,
         observers,
         first,
     });

@@ -11,7 +11,7 @@ use super::settings::WebSocketSettings;
 use super::stage_actor::StageHost;
 use super::upstream::{IntoHandler, Place, Upstream};
 use crate::http::{HttpRequest, HttpResponse};
-use crate::stage::{Chain, Closing, Consolidation, Stage};
+use crate::stage::{Chain, Closing, Consolidation, Masks, Stage};
 use crate::upgrade::handshake::{self, Target};
 use crate::websocket::{Frame, Role};
 
@@ -48,6 +48,7 @@ pub(crate) struct How {
     /// In actors of their own, above all others, the one nearest the handler first.
     hosted: Vec<StageHost>,
     fragments: bool,
+    masks: Option<Masks>,
     observers: Observers,
     limits: Vec<fn(WebSocketSettings, u64) -> WebSocketSettings>,
     values: Vec<u64>,
@@ -93,6 +94,16 @@ where
     #[must_use]
     pub fn to(target: &Target, handler: impl IntoHandler<A>) -> Self {
         Self::new(handshake::request(target, rand::random()), handler)
+    }
+}
+
+impl<A: Actor> UpgradeClient<A> {
+    /// Where masking-keys come from, in place of the system's randomness. They must be unpredictable (RFC 6455 §5.3, §10.3): predictable ones let
+    /// whoever chooses the payload choose the bytes on the wire, and fool a proxy in between. For tests.
+    #[must_use]
+    pub fn masks(mut self, masks: impl FnMut() -> [u8; 4] + Send + 'static) -> Self {
+        self.how.masks = Some(Box::new(masks));
+        self
     }
 }
 
@@ -221,7 +232,7 @@ pub(crate) struct Handling {
 impl Handling {
     /// Opens the way to the handler: on the connection's arbiter.
     pub(crate) fn open(self, role: Role, defaults: &WebSocketSettings) -> Handled {
-        let How { settings, stages, also, hosted, fragments, mut observers, limits, values } = self.how;
+        let How { settings, stages, also, hosted, fragments, masks, mut observers, limits, values } = self.how;
         let mut settings = settings.unwrap_or_else(|| defaults.clone());
         for (limit, value) in limits.into_iter().zip(values) {
             settings = limit(settings, value);
@@ -242,7 +253,7 @@ impl Handling {
         for host in hosted {
             upstream = Some(host.start(upstream));
         }
-        Handled { settings, chain, upstream, observers }
+        Handled { settings, chain, upstream, masks, observers }
     }
 }
 
@@ -251,6 +262,8 @@ pub(crate) struct Handled {
     pub(crate) settings: WebSocketSettings,
     pub(crate) chain: Chain,
     pub(crate) upstream: Option<Box<dyn Upstream<Delivery>>>,
+    /// Where a client's masking-keys come from, if not from the system's randomness.
+    pub(crate) masks: Option<Masks>,
     pub(crate) observers: Observers,
 }
 

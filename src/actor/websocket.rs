@@ -98,6 +98,7 @@ pub(crate) struct Takeover {
     pub(crate) unsent: crate::output::Output,
     pub(crate) unread: BytesMut,
     pub(crate) upstream: Option<Box<dyn Upstream<Delivery>>>,
+    pub(crate) masks: Option<crate::stage::Masks>,
     pub(crate) observers: Observers,
     /// What the handler hears before all else.
     pub(crate) first: VecDeque<Delivery>,
@@ -106,12 +107,13 @@ pub(crate) struct Takeover {
 impl WebSocket {
     /// Starts the actor on this arbiter.
     pub(crate) fn take_over(takeover: Takeover) {
-        let Takeover { transport, role, settings, chain, unsent, unread, mut upstream, observers, first } = takeover;
+        let Takeover { transport, role, settings, chain, unsent, unread, mut upstream, masks, observers, first } = takeover;
         let now = Instant::now();
         let line = Line::new(transport.seat().id(), settings.hard, transport.write_half().clone());
-        let keys: crate::stage::Masks = match role {
-            Role::Server => Box::new(|| [0; 4]),
-            Role::Client => Box::new(rand::random),
+        let keys: crate::stage::Masks = match (role, masks) {
+            (Role::Server, _) => Box::new(|| [0; 4]),
+            (Role::Client, Some(masks)) => masks,
+            (Role::Client, None) => Box::new(rand::random),
         };
         let mut pipeline = Pipeline::new(settings.codec(role), keys, chain, now)
             .message_within(settings.message_within)

@@ -27,6 +27,7 @@ mod auto_pong;
 mod chain;
 mod closing;
 mod consolidation;
+mod hide_pongs;
 mod pipeline;
 
 use std::borrow::Cow;
@@ -38,6 +39,7 @@ pub use auto_pong::AutoPong;
 pub use chain::Chain;
 pub use closing::{By, Closing, Outcome};
 pub use consolidation::Consolidation;
+pub use hide_pongs::HidePongs;
 pub use pipeline::{Masks, Phase, Pipeline};
 
 use crate::websocket::{CloseCode, Frame, OpCode, ProtocolError};

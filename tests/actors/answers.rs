@@ -13,7 +13,7 @@ use actix_sockets::{
 };
 use http::{HeaderValue, Method, header};
 
-use crate::peer::{Peer, binary, close, text};
+use crate::peer::{Host, Peer, binary, close, text};
 use crate::site::{Kind, Plan, Site, with_each_handler};
 use crate::transport::Transport;
 
@@ -246,6 +246,24 @@ fn a23_close_all_ends_what_was_connected() {
     assert_eq!(told.recv_timeout(Duration::from_secs(5)), Ok((from, 0)));
     let closed = site.closed();
     assert_eq!((closed.code, closed.clean), (CloseCode::GOING_AWAY, true), "{closed:?}");
+}
+
+/// A7: the seed's `maskGen`.
+#[test]
+fn a7_masking_keys_can_come_from_elsewhere() {
+    let host = Host::up(Transport::Clear);
+    let target = handshake::Target::parse(&host.url()).expect("a URL");
+    std::thread::spawn(move || {
+        System::new().block_on(async move {
+            let upgrade = UpgradeClient::to(&target, Client(None).start()).masks(|| [1, 2, 3, 4]);
+            let connected = Sockets::from_registry().send(Connect::websocket(&target, upgrade)).await.expect("the service runs");
+            connected.expect("connected");
+            actix::clock::sleep(Duration::from_secs(2)).await;
+        });
+    });
+    let mut peer = host.upgrades(&[close(1000, "")]);
+    peer.hears(close(1000, ""));
+    assert_eq!(peer.keys, [[1, 2, 3, 4]]);
 }
 
 /// B37: a handler that is known by its address only is found dead, though nothing happens on its connection.
