@@ -24,6 +24,7 @@ mod actor;
 pub mod http;
 pub mod output;
 pub mod stage;
+pub mod tls;
 pub mod upgrade;
 pub mod websocket;
 

@@ -13,6 +13,7 @@ use ::http::StatusCode;
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use bytes::BytesMut;
 
+use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
 use super::line::{Signal, Signals};
@@ -20,7 +21,7 @@ use super::listener::Acceptor;
 use super::messages::{Connected, Received, Upgraded};
 use super::responder::{HttpCommand, HttpDelivery, HttpLine, Registrar, Responder};
 use super::settings::Settings;
-use super::transport::{self, Transport};
+use super::transport::Transport;
 use super::upgrade::{Handled, Handling};
 use super::upstream::Upstream;
 use super::websocket::{LOOK, Takeover, Timer, WebSocket};
@@ -64,7 +65,7 @@ impl Connection {
         match acceptor {
             Acceptor::Registering(recipient) => {
                 register_by = Some(now + settings.registration);
-                let message = Connected { id: line.id, remote: transport.remote, local: transport.local };
+                let message = Connected { id: line.id, remote: transport.remote, local: transport.local, tls: transport.tls.clone() };
                 recipient.do_send(Received { message, sender: Registrar::new(line.clone()) });
             }
             Acceptor::Made(make) => {
@@ -73,7 +74,7 @@ impl Connection {
                 upstream = Some(made);
             }
         }
-        let http = http::Server::new(settings.http.clone(), now).with_date(&clock::http_date(), now);
+        let http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(), now);
         Self::create(move |ctx| {
             ctx.set_mailbox_capacity(0);
             ctx.spawn(Driver);
@@ -93,7 +94,7 @@ impl Connection {
         if !signals.is_empty() && self.heed(signals, &mut parts, now) {
             return Poll::Ready(());
         }
-        transport::lend_write_buffer(parts.http.output());
+        buffers::lend_write_buffer(parts.http.output());
         for command in commands {
             if self.obey(command, &mut parts, now) {
                 return Poll::Ready(());
@@ -128,7 +129,11 @@ impl Connection {
             Closing::Open => {}
             Closing::AfterFlush if parts.http.output().is_empty() => parts.transport.finish(cx),
             Closing::AfterFlush => {}
-            Closing::Done | Closing::Abort => return Poll::Ready(()),
+            Closing::Done => {
+                parts.transport.finish(cx);
+                return Poll::Ready(());
+            }
+            Closing::Abort => return Poll::Ready(()),
         }
         let deadline = [parts.http.deadline(), self.register_by, self.look].into_iter().flatten().min();
         self.timer.arm(deadline, now, cx);
@@ -188,7 +193,7 @@ impl Connection {
         while let Some(event) = parts.http.poll_event() {
             match event {
                 Event::Request { number, request } => {
-                    let sender = Responder::new(self.line.clone(), number, parts.transport.remote);
+                    let sender = Responder::new(self.line.clone(), number, parts.transport.remote, parts.transport.tls.clone());
                     deliveries.push_back(HttpDelivery::Request(Received { message: request, sender }));
                 }
                 Event::TimedOut { number } => {
@@ -233,7 +238,13 @@ impl Connection {
 fn take_over(switched: Switched, handling: Handling, transport: Transport, settings: &Settings) {
     let Switched { head_bytes, unread, request, agreed, .. } = switched;
     let Handled { settings, chain, upstream, masks, observers } = handling.open(Role::Server, &settings.websocket);
-    let message = Upgraded { request, remote: transport.remote, protocol: agreed.protocol, extensions: agreed.extensions };
+    let message = Upgraded {
+        request,
+        remote: transport.remote,
+        tls: transport.tls.clone(),
+        protocol: agreed.protocol,
+        extensions: agreed.extensions,
+    };
     let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
     WebSocket::take_over(Takeover {
         transport,
@@ -267,10 +278,10 @@ fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(_)) => return Break(()),
         }
-        let mut buffer = transport::take_read_buffer();
+        let mut buffer = buffers::take_read_buffer();
         let read = parts.transport.poll_read(cx, &mut buffer);
         let arrived: BytesMut = buffer.split();
-        transport::give_read_buffer(buffer);
+        buffers::give_read_buffer(buffer);
         match read {
             Poll::Pending => return Continue(()),
             Poll::Ready(Ok(0)) => {
@@ -298,7 +309,7 @@ fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> std::ops:
             return std::ops::ControlFlow::Break(());
         }
     }
-    transport::take_write_buffer(http.output());
+    buffers::take_write_buffer(http.output());
     std::ops::ControlFlow::Continue(())
 }
 

@@ -19,6 +19,7 @@ use super::connection::Connection;
 use super::messages::{BindError, Bound, Connected, Received, Unbind, Unbound};
 use super::responder::{HttpDelivery, HttpRoutes};
 use super::roster::{Roster, Seat};
+use super::secure;
 use super::settings::Settings;
 use super::transport::Transport;
 use super::upstream::{Place, Upstream};
@@ -55,6 +56,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Bind {
     addresses: io::Result<Vec<SocketAddr>>,
     acceptor: Acceptor,
+    tls: Option<secure::Acceptor>,
     settings: Settings,
     workers: usize,
     arbiter: ArbiterHandle,
@@ -104,13 +106,21 @@ impl Bind {
 
     fn with(acceptor: Acceptor, address: impl ToSocketAddrs, workers: usize) -> Self {
         let addresses = address.to_socket_addrs().map(Iterator::collect);
-        Self { addresses, acceptor, settings: Settings::default(), workers, arbiter: Arbiter::current() }
+        Self { addresses, acceptor, tls: None, settings: Settings::default(), workers, arbiter: Arbiter::current() }
     }
 
     /// All limits and deadlines.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Under TLS, with these certificates: `https://` and `wss://`. Whoever speaks plain HTTP here is told so, with a 400.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::tls::Server) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -126,14 +136,14 @@ impl Bind {
 
     /// Listens, and starts the listener.
     pub(crate) fn listen(self) -> Result<Bound, BindError> {
-        let Self { addresses, acceptor, settings, workers, arbiter } = self;
+        let Self { addresses, acceptor, tls, settings, workers, arbiter } = self;
         let addresses = addresses.map_err(BindError::Address)?;
         let mut last = BindError::Address(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
         for address in addresses {
             match listen(address, settings.backlog).and_then(|socket| Ok((socket.local_addr()?, socket))) {
                 Ok((address, socket)) => {
-                    let settings = Arc::new(settings);
-                    let listener = Listener::start_in_arbiter(&arbiter, move |ctx| Listener::new(socket, acceptor, settings, workers, ctx));
+                    let house = House { acceptor, tls, settings: Arc::new(settings) };
+                    let listener = Listener::start_in_arbiter(&arbiter, move |ctx| Listener::new(socket, house, workers, ctx));
                     return Ok(Bound { address, listener });
                 }
                 Err(error) => last = BindError::Listen(address, error),
@@ -166,8 +176,7 @@ fn listen(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener
 /// The actor of one listening socket. It takes [`Unbind`].
 pub struct Listener {
     socket: Option<TcpListener>,
-    acceptor: Acceptor,
-    settings: Arc<Settings>,
+    house: House,
     /// The arbiters of the connections; none if they live on this one.
     workers: Vec<Arbiter>,
     next: usize,
@@ -176,7 +185,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    fn new(socket: std::net::TcpListener, acceptor: Acceptor, settings: Arc<Settings>, workers: usize, ctx: &mut Context<Self>) -> Self {
+    fn new(socket: std::net::TcpListener, house: House, workers: usize, ctx: &mut Context<Self>) -> Self {
         let socket = match TcpListener::from_std(socket) {
             Ok(socket) => Some(socket),
             Err(error) => {
@@ -186,12 +195,12 @@ impl Listener {
         };
         let workers = if workers > 1 { (0..workers).map(|_| Arbiter::new()).collect() } else { Vec::new() };
         ctx.spawn(Accepting);
-        Self { socket, acceptor, settings, workers, next: 0, roster: Arc::default(), pause: None }
+        Self { socket, house, workers, next: 0, roster: Arc::default(), pause: None }
     }
 
     /// Accepts what there is. Ready when nothing more is to be accepted.
     fn accept(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let limit = self.settings.max_connections.saturating_mul(self.workers.len().max(1));
+        let limit = self.house.settings.max_connections.saturating_mul(self.workers.len().max(1));
         for _ in 0..BATCH {
             if let Some(pause) = &mut self.pause {
                 if pause.as_mut().poll(cx).is_pending() {
@@ -224,23 +233,55 @@ impl Listener {
     fn start(&mut self, stream: TcpStream) {
         let seat = self.roster.seat();
         if self.workers.is_empty() {
-            return connect(stream, seat, &self.acceptor, self.settings.clone());
+            return self.house.clone().receive(stream, seat);
         }
         self.next = (self.next + 1) % self.workers.len();
-        let (acceptor, settings) = (self.acceptor.clone(), self.settings.clone());
+        let house = self.house.clone();
         let Ok(stream) = stream.into_std() else { return };
         self.workers[self.next].spawn_fn(move || match TcpStream::from_std(stream) {
-            Ok(stream) => connect(stream, seat, &acceptor, settings),
+            Ok(stream) => house.receive(stream, seat),
             Err(error) => tracing::error!(%error, "a connection could not move to its arbiter"),
         });
     }
 }
 
-fn connect(stream: TcpStream, seat: Seat, acceptor: &Acceptor, settings: Arc<Settings>) {
-    // A connection that is gone already is nobody's business.
-    let Ok(()) = stream.set_nodelay(settings.nodelay) else { return };
-    let Ok(transport) = Transport::new(stream, seat) else { return };
-    Connection::start(transport, acceptor, settings);
+/// How a listener receives its connections.
+#[derive(Clone)]
+struct House {
+    acceptor: Acceptor,
+    tls: Option<secure::Acceptor>,
+    settings: Arc<Settings>,
+}
+
+impl House {
+    /// Starts a connection on this arbiter; under TLS, when the handshake is complete.
+    fn receive(self, stream: TcpStream, seat: Seat) {
+        // A connection that is gone already is nobody's business.
+        let Ok(()) = stream.set_nodelay(self.settings.nodelay) else { return };
+        match self.tls.clone() {
+            None => self.start(stream, None, seat),
+            Some(tls) => drop(actix_rt::spawn(self.secured(stream, tls, seat))),
+        }
+    }
+
+    async fn secured(self, mut stream: TcpStream, tls: secure::Acceptor, seat: Seat) {
+        let made = match tls.session() {
+            Ok(session) => secure::handshake(&mut stream, session, &seat, self.settings.tls_handshake).await,
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(secure) => self.start(stream, Some(secure), seat),
+            Err(error) => {
+                tracing::warn!(connection = %seat.id(), peer = ?stream.peer_addr().ok(), %error, "no connection: its TLS handshake failed")
+            }
+        }
+    }
+
+    fn start(self, stream: TcpStream, secure: Option<secure::Secure>, seat: Seat) {
+        if let Ok(transport) = Transport::new(stream, secure, seat) {
+            Connection::start(transport, &self.acceptor, self.settings);
+        }
+    }
 }
 
 /// Whether an accept failed for the sake of one connection, which has gone before it was accepted.

@@ -29,6 +29,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Message};
@@ -36,6 +37,7 @@ use actix::{Addr, Message};
 use super::{Listener, Registrar, Requester, Socket, SocketId};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::stage::By;
+use crate::tls::{Info, TlsError};
 use crate::upgrade::handshake::HandshakeError;
 use crate::websocket::{CloseCode, Frame};
 
@@ -176,7 +178,7 @@ pub struct ClosedAll {
 }
 
 /// A TCP connection is there: accepted, or made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connected {
     /// The connection's name.
     pub id: SocketId,
@@ -184,6 +186,8 @@ pub struct Connected {
     pub remote: SocketAddr,
     /// Our own address.
     pub local: SocketAddr,
+    /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.
+    pub tls: Option<Arc<Info>>,
 }
 
 /// The connection is a websocket now. Comes before all frames.
@@ -193,6 +197,8 @@ pub struct Upgraded {
     pub request: HttpRequest,
     /// The peer's address.
     pub remote: SocketAddr,
+    /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.
+    pub tls: Option<Arc<Info>>,
     /// The subprotocol agreed on (RFC 6455 §1.9), if any.
     pub protocol: Option<String>,
     /// The extensions agreed on (RFC 6455 §9), as the response names them.
@@ -285,6 +291,8 @@ pub enum ConnectError {
     Timeout(String, Duration),
     /// TLS was asked for, and is not built in.
     NoTls(String),
+    /// There is a connection, and no TLS session on it.
+    Tls(String, TlsError),
 }
 
 impl fmt::Display for ConnectError {
@@ -293,6 +301,7 @@ impl fmt::Display for ConnectError {
             Self::Resolve(host, error) => write!(f, "{host} could not be resolved: {error}"),
             Self::Refused(host, error) => write!(f, "no connection to {host}: {error}"),
             Self::Timeout(host, within) => write!(f, "no connection to {host} within {within:?}"),
+            Self::Tls(host, error) => write!(f, "no TLS connection to {host}: {error}"),
             Self::NoTls(host) => write!(f, "no TLS connection to {host}: this library was built without TLS"),
         }
     }

@@ -20,8 +20,10 @@
 //! them, and one write. What connections tell goes the same way up, by a feeder in the handler's own context; or through the mailbox, for
 //! handlers that are known by their address only.
 
+mod buffers;
 mod client_connection;
 mod clock;
+mod connect;
 mod connection;
 mod delivery;
 mod handlers;
@@ -29,9 +31,15 @@ mod line;
 mod listener;
 mod messages;
 mod queue;
+mod requester;
 mod responder;
 mod roster;
 mod scope;
+#[cfg(feature = "tls")]
+mod secure;
+#[cfg(not(feature = "tls"))]
+#[path = "insecure.rs"]
+mod secure;
 mod settings;
 mod socket;
 mod sockets;
@@ -41,7 +49,8 @@ mod upgrade;
 mod upstream;
 mod websocket;
 
-pub use client_connection::{Asked, ClientConnection, Connect, Requester};
+pub use client_connection::ClientConnection;
+pub use connect::Connect;
 pub use connection::Connection;
 pub use delivery::Notice;
 pub use handlers::WebSockets;
@@ -50,6 +59,7 @@ pub use messages::{
     BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind,
     Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
+pub use requester::{Asked, Requester};
 pub use responder::{Answer, Register, Registrar, Responder, Streaming};
 pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};

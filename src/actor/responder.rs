@@ -16,6 +16,7 @@ use super::socket::SocketId;
 use super::upgrade::{Handling, UpgradeServer};
 use super::upstream::{IntoHandler, Parcel, Place, Route, Upstream};
 use crate::http::{HttpRequest, HttpResponse, RequestNumber};
+use crate::tls::Info;
 
 /// What is said to an HTTP connection.
 pub(crate) enum HttpCommand {
@@ -207,12 +208,13 @@ pub struct Responder {
     line: Arc<HttpLine>,
     number: RequestNumber,
     remote: SocketAddr,
+    tls: Option<Arc<Info>>,
     answered: bool,
 }
 
 impl Responder {
-    pub(crate) fn new(line: Arc<HttpLine>, number: RequestNumber, remote: SocketAddr) -> Self {
-        Self { line, number, remote, answered: false }
+    pub(crate) fn new(line: Arc<HttpLine>, number: RequestNumber, remote: SocketAddr, tls: Option<Arc<Info>>) -> Self {
+        Self { line, number, remote, tls, answered: false }
     }
 
     /// The connection's name.
@@ -225,6 +227,12 @@ impl Responder {
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Info> {
+        self.tls.as_deref()
     }
 
     /// Answers: an [`HttpResponse`] or an [`UpgradeServer`].

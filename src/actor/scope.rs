@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::buffers;
 use super::line::Line;
 use super::socket::Socket;
-use super::transport;
 use crate::output::Output;
 use crate::stage::Command;
 use crate::websocket::{Codec, Role};
@@ -73,7 +73,7 @@ impl<'a> Scope<'a> {
                 && !line.is_disturbed()
                 && let Some(Command::Frame(frame)) = command.take()
             {
-                transport::lend_write_buffer(&mut current.encoded);
+                buffers::lend_write_buffer(&mut current.encoded);
                 // A data frame without RSV bits can always be encoded.
                 let _ = SERVER.encode_into(frame, || [0; 4], &mut current.encoded);
                 return;
@@ -81,7 +81,7 @@ impl<'a> Scope<'a> {
             // Whatever it is, it comes behind what was encoded, and so does all that follows.
             current.room = None;
             line.close_scope(&mut current.encoded);
-            transport::take_write_buffer(&mut current.encoded);
+            buffers::take_write_buffer(&mut current.encoded);
         });
         command
     }
@@ -115,7 +115,7 @@ impl Drop for Scope<'_> {
         let mut current = CURRENT.replace(std::mem::take(&mut self.outer));
         if current.room.is_some() {
             self.line.close_scope(&mut current.encoded);
-            transport::take_write_buffer(&mut current.encoded);
+            buffers::take_write_buffer(&mut current.encoded);
         }
         if current.returned > 0 {
             self.line.give_back(current.returned);

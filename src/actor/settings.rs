@@ -15,6 +15,7 @@ pub struct Settings {
     pub(crate) backlog: u32,
     pub(crate) max_connections: usize,
     pub(crate) registration: Duration,
+    pub(crate) tls_handshake: Duration,
     pub(crate) nodelay: bool,
 }
 
@@ -26,6 +27,7 @@ impl Default for Settings {
             backlog: 1024,
             max_connections: 25_600,
             registration: Duration::from_secs(1),
+            tls_handshake: Duration::from_secs(3),
             nodelay: true,
         }
     }
@@ -70,6 +72,14 @@ impl Settings {
     #[must_use]
     pub fn registration_timeout(mut self, within: Duration) -> Self {
         self.registration = within;
+        self
+    }
+
+    /// How long a TLS handshake may take, on accepted connections: 3 s. Then the connection is closed. On connections that we make it is
+    /// part of [`Connect::timeout`](super::Connect::timeout).
+    #[must_use]
+    pub fn tls_handshake_timeout(mut self, within: Duration) -> Self {
+        self.tls_handshake = within;
         self
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorFutureExt, Addr, Context, Handler, ResponseActFuture, Supervised, SystemService, WrapFuture};
 
-use super::client_connection::{Connect, connect};
+use super::connect::{Connect, connect};
 use super::listener::{Bind, Listener};
 use super::messages::{BindError, Bound, CloseAll, ClosedAll, ConnectError, Connected, Shutdown, Unbind};
 use super::roster::Roster;

@@ -16,10 +16,11 @@ use bytes::{BufMut, BytesMut};
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep_until};
 
+use super::buffers;
 use super::delivery::{Delivery, Observers, deliveries};
 use super::line::{Line, Signal, Signals};
 use super::settings::WebSocketSettings;
-use super::transport::{self, Transport};
+use super::transport::Transport;
 use super::upstream::Upstream;
 use crate::stage::{By, Chain, Close, Command, Interest, Outcome, Phase, Pipeline};
 use crate::websocket::{CloseCode, Role};
@@ -190,7 +191,12 @@ impl WebSocket {
             Phase::Open => {}
             Phase::Finishing if self.pipeline.output().is_empty() => self.transport.finish(cx),
             Phase::Finishing => {}
-            Phase::Done => return Poll::Ready(()),
+            Phase::Done => {
+                if !self.pipeline.is_aborted() {
+                    self.transport.finish(cx);
+                }
+                return Poll::Ready(());
+            }
         }
         let deadline = [self.pipeline.deadline(), self.look].into_iter().flatten().min();
         self.timer.arm(deadline, now, cx);
@@ -234,7 +240,7 @@ impl WebSocket {
         if entries.is_empty() {
             return;
         }
-        transport::lend_write_buffer(self.pipeline.output());
+        buffers::lend_write_buffer(self.pipeline.output());
         let acks = &mut self.acks;
         let spoken = catch_unwind(AssertUnwindSafe(|| {
             for entry in entries.drain(..) {
@@ -288,7 +294,7 @@ impl WebSocket {
             let mut partial = std::mem::take(&mut self.partial);
             partial.reserve(ahead(missing, partial.len()));
             // Not beyond this frame: what a handler is given in one turn is what one read brings.
-            let room = if missing > 0 { missing } else { transport::READ };
+            let room = if missing > 0 { missing } else { buffers::READ };
             let read = self.transport.poll_read(cx, &mut (&mut partial).limit(room));
             if let Poll::Ready(Ok(1..)) = read {
                 self.receive(&mut partial, now);
@@ -297,7 +303,7 @@ impl WebSocket {
             self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
             return read;
         }
-        let mut buffer = transport::take_read_buffer();
+        let mut buffer = buffers::take_read_buffer();
         let had = self.partial.len();
         if had > 0 {
             buffer.extend_from_slice(&self.partial);
@@ -308,14 +314,14 @@ impl WebSocket {
             self.receive(&mut arrived, now);
             self.keep(&arrived);
         }
-        transport::give_read_buffer(buffer);
+        buffers::give_read_buffer(buffer);
         read
     }
 
     #[inline]
     fn receive(&mut self, bytes: &mut BytesMut, now: Instant) {
         if self.answers {
-            transport::lend_write_buffer(self.pipeline.output());
+            buffers::lend_write_buffer(self.pipeline.output());
         }
         self.guarded(now, |pipeline| pipeline.receive(bytes, now));
     }
@@ -379,12 +385,12 @@ impl WebSocket {
     fn write(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> std::ops::ControlFlow<()> {
         let output = self.pipeline.output();
         if output.is_empty() {
-            transport::take_write_buffer(output);
+            buffers::take_write_buffer(output);
             return std::ops::ControlFlow::Continue(());
         }
         let mut progress = false;
         let result = self.transport.poll_write(cx, output, &mut progress);
-        transport::take_write_buffer(output);
+        buffers::take_write_buffer(output);
         let written = output.written();
         while self.acks.front().is_some_and(|(position, _)| *position <= written) {
             let _ = self.acks.pop_front().map(|(_, ack)| ack.send(()));
@@ -459,7 +465,7 @@ impl Drop for WebSocket {
 /// How much memory to reserve for what is missing of a frame: as much as is there already, or one read, at most. What a peer announces and
 /// does not send costs it nothing, and us little.
 fn ahead(missing: usize, have: usize) -> usize {
-    missing.min(have.max(transport::READ)).max(1)
+    missing.min(have.max(buffers::READ)).max(1)
 }
 
 impl Actor for WebSocket {

@@ -163,6 +163,17 @@ impl Client {
         }
     }
 
+    /// The stream was cut off: it has ended without saying that this is its end (RFC 8446 §6.1). A response that only the connection's end
+    /// would end is incomplete, whatever has come of it (RFC 9112 §8).
+    pub fn receive_truncation(&mut self, now: Instant) {
+        self.wire.received_eof();
+        if self.incoming.is_some() && !self.switched && self.wire.is_open() {
+            self.fail(HttpError::Truncated, now);
+        } else {
+            self.receive_eof(now);
+        }
+    }
+
     /// The next event, if there is one.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<ClientEvent> {

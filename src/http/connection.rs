@@ -39,6 +39,8 @@ pub struct Server {
     pub(super) events: VecDeque<Event>,
     /// The wall-clock time and when it was told, for the answers that we give by ourselves.
     pub(super) clock: Option<(Instant, HttpDate)>,
+    /// The connection is TLS.
+    secure: bool,
 }
 
 impl Server {
@@ -57,7 +59,15 @@ impl Server {
             last: false,
             events: VecDeque::new(),
             clock: None,
+            secure: false,
         }
+    }
+
+    /// The same connection, under TLS or not: its requests tell so.
+    #[must_use]
+    pub fn secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
+        self
     }
 
     /// The same connection, told the wall-clock time: without it, error answers before the first response carry no `Date`.
@@ -344,7 +354,8 @@ impl Server {
     }
 
     /// A request is complete.
-    fn accept(&mut self, request: HttpRequest, now: Instant) {
+    fn accept(&mut self, mut request: HttpRequest, now: Instant) {
+        request.secure = self.secure;
         let close = !persists(&request);
         let upgrade = request.version != Version::HTTP_10
             && request.headers.contains_key(UPGRADE)

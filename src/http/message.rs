@@ -17,13 +17,15 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// The content, transfer coding removed. Empty when there is none.
     pub content: Bytes,
+    /// Whether it came under TLS: the scheme of its URI is `https` then (RFC 9110 §7.1). Means nothing in a request that is sent.
+    pub secure: bool,
 }
 
 impl HttpRequest {
     /// A request of HTTP/1.1 without headers and content.
     #[must_use]
     pub fn new(method: Method, uri: Uri) -> Self {
-        Self { method, uri, version: Version::HTTP_11, headers: HeaderMap::new(), content: Bytes::new() }
+        Self { method, uri, version: Version::HTTP_11, headers: HeaderMap::new(), content: Bytes::new(), secure: false }
     }
 
     /// The path of the request-target: `/` where it has none.

@@ -366,6 +366,12 @@ impl<T: From<Event>> Pipeline<T> {
         }
     }
 
+    /// Whether the transport is given up as it is: it is not said to be the end of anything.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
+        self.base.phase == Phase::Done
+    }
+
     /// Whether a Close frame has been written: then no frame will follow it.
     #[inline]
     #[must_use]

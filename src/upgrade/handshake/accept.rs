@@ -69,7 +69,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The defaults: [`Origin::same`], no subprotocol, a connection that is not TLS.
+    /// The defaults: [`Origin::same`], no subprotocol, TLS only if the request came under it.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -91,8 +91,9 @@ impl Rules {
         self
     }
 
-    /// Whether the connection itself is TLS; `false` by default. If it is, the origin's scheme must be `https` too. Behind a proxy
-    /// that ends TLS it is not, and schemes are not compared.
+    /// Whether the connection is to be taken for TLS although the [request](HttpRequest::secure) came in the clear; `false` by default. On
+    /// TLS the origin's scheme must be `https` too. Behind a proxy that ends TLS the connection itself is not TLS, and schemes are not
+    /// compared unless this says so.
     #[must_use]
     pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
@@ -107,7 +108,7 @@ impl Rules {
     /// The first thing that is wrong, as a [`Refusal`] with its clause and its response.
     pub fn accept(&self, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
         let Handshake { key, protocols } = judge(request)?;
-        if !self.origin.lets_in(request, self.secure) {
+        if !self.origin.lets_in(request, self.secure || request.secure) {
             return Err(Refusal::ForeignOrigin);
         }
         let response = HttpResponse::new(StatusCode::SWITCHING_PROTOCOLS)

@@ -1,0 +1,287 @@
+//! A stream under TLS: the session between the stream and everything above it.
+//!
+//! Plaintext that is sealed stays in its [`Output`] until its ciphertext has left: what is unsent is counted, and acknowledged, as it is in
+//! the clear. Little is sealed ahead, so that a peer which does not read has us keep no more than that.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::io::poll_read_buf;
+
+use super::buffers::{self, READ};
+use super::line::{Peer, Signal};
+use super::roster::Seat;
+use crate::output::Output;
+pub(crate) use crate::tls::Session;
+use crate::tls::{Info, Plain, TlsError};
+
+/// What sessions of a listener are made from.
+pub(crate) type Acceptor = crate::tls::Server;
+/// What sessions of a client are made from.
+pub(crate) type Connector = crate::tls::Client;
+
+/// The longest plaintext of a record (RFC 8446 §5.1).
+const RECORD: usize = 16 << 10;
+/// How much plaintext is sealed ahead of the stream.
+const AHEAD: usize = 48 << 10;
+/// With more ciphertext than this waiting, nothing is read: else a peer could have us answer its key updates without end.
+const FULL: usize = 2 * AHEAD;
+
+thread_local! {
+    /// Where a record is opened, before its plaintext goes where it belongs.
+    static OPENED: RefCell<Box<[u8]>> = RefCell::new(vec![0; RECORD].into());
+    /// Where ciphertext is read.
+    static SEALED: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+}
+
+/// A session whose handshake is complete.
+#[derive(Debug)]
+pub(crate) struct Secure {
+    session: Session,
+    pub(crate) info: Arc<Info>,
+    /// So much of the plaintext at the front of the output is sealed.
+    sealed: usize,
+    /// The peer's FIN has come without a close_notify.
+    truncated: bool,
+    closed: bool,
+}
+
+impl Secure {
+    /// Whether there is something to be read although the stream has nothing.
+    pub(crate) fn has_input(&self) -> bool {
+        self.session.has_input()
+    }
+
+    pub(crate) fn truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// As [`Transport::poll_read`](super::transport::Transport::poll_read).
+    pub(crate) fn poll_read(
+        &mut self,
+        read: &mut OwnedReadHalf,
+        write: &mut OwnedWriteHalf,
+        cx: &mut Context<'_>,
+        buffer: &mut impl BufMut,
+    ) -> Poll<io::Result<usize>> {
+        let room = buffer.chunk_mut().len();
+        loop {
+            let opened = self.open(room, buffer);
+            // Alerts, tickets, key updates. What the stream does not take now, it will when it wakes us.
+            let flushed = self.poll_flush(write, cx, &mut false);
+            match opened {
+                Ok(Plain::Wanting) => {}
+                Ok(Plain::Bytes(n)) => return Poll::Ready(Ok(n)),
+                Ok(Plain::End) => return Poll::Ready(Ok(0)),
+                Err(error) => return Poll::Ready(Err(io::Error::other(error))),
+            }
+            if flushed.is_pending() && self.session.outgoing().len() > FULL {
+                return Poll::Pending;
+            }
+            let mut sealed = SEALED.take();
+            sealed.reserve(READ);
+            // Plaintext is never longer than its ciphertext: what is read now has room.
+            let got = poll_read_buf(Pin::new(&mut *read), cx, &mut (&mut sealed).limit(room.max(RECORD)));
+            if !matches!(got, Poll::Ready(Ok(1..))) {
+                SEALED.set(sealed);
+                self.truncated = matches!(got, Poll::Ready(Ok(0)));
+                return got;
+            }
+            *self.session.incoming() = sealed;
+        }
+    }
+
+    /// Opens what was read, as far as there is room.
+    fn open(&mut self, room: usize, buffer: &mut impl BufMut) -> Result<Plain, TlsError> {
+        let mut total = 0;
+        let end = OPENED.with_borrow_mut(|opened| {
+            while total < room {
+                let want = RECORD.min(room - total);
+                match self.session.read(&mut opened[..want])? {
+                    Plain::Bytes(n) => {
+                        buffer.put_slice(&opened[..n]);
+                        total += n;
+                    }
+                    other => return Ok(other),
+                }
+            }
+            Ok(Plain::Wanting)
+        });
+        let mut rest = std::mem::take(self.session.incoming());
+        if rest.is_empty() {
+            if rest.capacity() > 0 {
+                rest.clear();
+                SEALED.set(rest);
+            }
+        } else {
+            *self.session.incoming() = BytesMut::from(&rest[..]);
+        }
+        // Whatever ends the session comes again with the next call.
+        if total > 0 { Ok(Plain::Bytes(total)) } else { end }
+    }
+
+    /// As [`Transport::poll_write`](super::transport::Transport::poll_write).
+    pub(crate) fn poll_write(
+        &mut self,
+        write: &mut OwnedWriteHalf,
+        cx: &mut Context<'_>,
+        output: &mut Output,
+        progress: &mut bool,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_flush(write, cx, progress))?;
+            output.advance(std::mem::take(&mut self.sealed).min(output.len()));
+            if output.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut slices = [io::IoSlice::new(&[]); 32];
+            let filled = output.slices(&mut slices);
+            for slice in &slices[..filled] {
+                let part = &slice[..slice.len().min(AHEAD - self.sealed)];
+                self.seal(part)?;
+                if self.sealed == AHEAD {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Seals `plain`, and writes it if the stream takes all of it at once: tells how much that was. What it does not take stays sealed, for
+    /// `plain` to be the front of the output when that is written next.
+    pub(crate) fn try_write(&mut self, write: &OwnedWriteHalf, plain: &[u8]) -> usize {
+        if self.sealed > 0 || !self.session.outgoing().is_empty() || self.seal(&plain[..plain.len().min(AHEAD)]).is_err() {
+            return 0;
+        }
+        let outgoing = self.session.outgoing();
+        let written = write.try_write(outgoing).unwrap_or(0);
+        outgoing.advance(written);
+        if !outgoing.is_empty() {
+            return 0;
+        }
+        self.rest();
+        std::mem::take(&mut self.sealed)
+    }
+
+    fn seal(&mut self, plain: &[u8]) -> io::Result<()> {
+        if self.session.outgoing().capacity() == 0 {
+            *self.session.outgoing() = buffers::take_write();
+        }
+        self.session.write(plain).map_err(io::Error::other)?;
+        self.sealed += plain.len();
+        Ok(())
+    }
+
+    /// Writes the ciphertext that there is.
+    fn poll_flush(&mut self, write: &mut OwnedWriteHalf, cx: &mut Context<'_>, progress: &mut bool) -> Poll<io::Result<()>> {
+        let outgoing = self.session.outgoing();
+        while !outgoing.is_empty() {
+            let written = ready!(Pin::new(&mut *write).poll_write(cx, outgoing))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            *progress = true;
+            outgoing.advance(written);
+        }
+        self.rest();
+        Poll::Ready(Ok(()))
+    }
+
+    /// A session at rest owns no buffer.
+    fn rest(&mut self) {
+        let outgoing = std::mem::take(self.session.outgoing());
+        if outgoing.capacity() > 0 {
+            buffers::give_write(outgoing);
+        }
+    }
+
+    /// Says close_notify. Ready when it, and all before it, is written.
+    pub(crate) fn poll_close(&mut self, write: &mut OwnedWriteHalf, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.session.close();
+        }
+        self.poll_flush(write, cx, &mut false)
+    }
+}
+
+/// The end of a listener, or of its patience, ends a handshake that is under way.
+#[derive(Default)]
+struct Called(Notify);
+
+impl Peer for Called {
+    fn signal(&self, _: Signal) {
+        self.0.notify_one();
+    }
+}
+
+/// Makes the handshake on a new stream, in time. With an error the stream is done with: the peer has been told what can be told.
+pub(crate) async fn handshake(stream: &mut TcpStream, session: Session, seat: &Seat, within: Duration) -> Result<Secure, TlsError> {
+    let called = Arc::new(Called::default());
+    seat.take(&called);
+    let mut shaken = pin!(timeout(within, shake(stream, session)));
+    let mut end = pin!(called.0.notified());
+    poll_fn(|cx| {
+        if let Poll::Ready(shaken) = shaken.as_mut().poll(cx) {
+            return Poll::Ready(shaken.unwrap_or(Err(TlsError::Timeout)));
+        }
+        end.as_mut().poll(cx).map(|()| Err(TlsError::Handshake("we are shutting down".to_owned())))
+    })
+    .await
+}
+
+async fn shake(stream: &mut TcpStream, mut session: Session) -> Result<Secure, TlsError> {
+    let broken = |error: io::Error| TlsError::Handshake(error.to_string());
+    let mut first = None;
+    loop {
+        let shaken = session.handshake();
+        if shaken == Err(TlsError::NotTls) {
+            session.outgoing().clear();
+            if first.is_some_and(|byte: u8| byte.is_ascii_uppercase()) {
+                session.outgoing().extend_from_slice(PLAIN);
+            }
+        }
+        let written = stream.write_all_buf(session.outgoing()).await;
+        match shaken {
+            Ok(false) => {}
+            Ok(true) => {
+                written.map_err(broken)?;
+                *session.outgoing() = BytesMut::new();
+                let info = Arc::new(session.info());
+                return Ok(Secure { session, info, sealed: 0, truncated: false, closed: false });
+            }
+            Err(error) => {
+                // Read on, or a reset would overtake what we have said.
+                let _ = stream.shutdown().await;
+                let mut ignored = [0; 4096];
+                let mut left = READ;
+                while let Ok(n @ 1..) = stream.read(&mut ignored).await
+                    && left > 0
+                {
+                    left = left.saturating_sub(n);
+                }
+                return Err(error);
+            }
+        }
+        let incoming = session.incoming();
+        incoming.reserve(RECORD);
+        match stream.read_buf(incoming).await.map_err(broken)? {
+            0 => return Err(TlsError::Truncated),
+            _ => first = first.or(incoming.first().copied()),
+        }
+    }
+}
+
+/// What is said to somebody who speaks HTTP where TLS is spoken.
+const PLAIN: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 51\r\nconnection: close\r\n\r\n\
+    This port speaks TLS: ask for https:// or wss://.\r\n";
