@@ -1,11 +1,14 @@
 //! A websocket client for the terminal and for scripts: lines in, messages out, and back.
 //!
 //! ```text
-//! client [--binary] URL
+//! client [--binary] [--deflate] [--ca FILE] [--cert FILE --key FILE] URL
 //! ```
 //!
 //! Each line of standard input goes out as a text message, each text message that comes is printed as a line; with `--binary` they are
-//! binary messages. At the end of input the connection is closed, and what still comes is printed.
+//! binary messages. With `--deflate` compression is offered (permessage-deflate, RFC 7692), and standard error tells what was agreed on. At the end of input the connection is closed, and what still comes is printed.
+//!
+//! The server's certificate must be of an authority in `--ca`, a PEM file; else in the file that the environment names as `SSL_CERT_FILE`; else
+//! of one that the system trusts. `--cert` and `--key` are the certificate that is shown to a server which asks for one.
 //!
 //! It exits with 0 after a closing handshake that says nothing is wrong; with 1 and a line on standard error after anything else.
 
@@ -13,7 +16,11 @@ use std::error::Error;
 use std::io::Write;
 
 use actix::prelude::*;
+#[cfg(feature = "deflate")]
+use actix_sockets::Deflate;
 use actix_sockets::handshake::Target;
+#[cfg(feature = "tls")]
+use actix_sockets::tls;
 use actix_sockets::websocket::{CloseCode, Frame, OpCode};
 use actix_sockets::{
     Close, Closed, Connect, Received, SendError, Settings, Socket, Sockets, UpgradeClient, UpgradeFailed, Upgraded, WebSocketSettings,
@@ -29,6 +36,7 @@ const UNSENT: usize = 64 << 10;
 /// Says what is typed, and prints what is heard.
 struct Client {
     binary: bool,
+    deflate: bool,
     /// What is wrong with our own input or output.
     trouble: Option<String>,
     /// How it ended, for `main`.
@@ -50,7 +58,11 @@ impl Actor for Client {
 impl Handler<Received<Upgraded>> for Client {
     type Result = ();
 
-    fn handle(&mut self, Received { sender, .. }: Received<Upgraded>, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Received { message: upgraded, sender }: Received<Upgraded>, ctx: &mut Context<Self>) {
+        if self.deflate {
+            let agreed = if upgraded.extensions.is_empty() { "no extension".into() } else { upgraded.extensions.join(", ") };
+            eprintln!("client: agreed on {agreed}");
+        }
         let socket = sender.clone();
         ctx.spawn(say_lines(socket.clone(), self.binary).into_actor(self).map(move |said, client, _| {
             client.trouble = said.err();
@@ -118,28 +130,85 @@ async fn say_lines(socket: Socket, binary: bool) -> Result<(), String> {
     }
 }
 
-async fn run(url: &str, binary: bool) -> Result<(), Box<dyn Error>> {
-    let target = Target::parse(url)?;
+#[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "certificates are for TLS"))]
+struct Options {
+    binary: bool,
+    deflate: bool,
+    ca: Option<String>,
+    identity: Option<(String, String)>,
+    url: String,
+}
+
+fn options() -> Result<Options, String> {
+    let (mut binary, mut deflate, mut ca, mut cert, mut key, mut url) = (false, false, None, None, None, None);
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--binary" => binary = true,
+            "--deflate" => deflate = true,
+            "--ca" => ca = Some(value()?),
+            "--cert" => cert = Some(value()?),
+            "--key" => key = Some(value()?),
+            _ if !arg.starts_with("--") && url.is_none() => url = Some(arg),
+            other => return Err(format!("unknown argument `{other}`")),
+        }
+    }
+    if cert.is_some() != key.is_some() {
+        return Err("--cert and --key go together".into());
+    }
+    if deflate && cfg!(not(feature = "deflate")) {
+        return Err("built without the feature `deflate`".into());
+    }
+    if (ca.is_some() || cert.is_some()) && cfg!(not(feature = "tls")) {
+        return Err("built without the feature `tls`".into());
+    }
+    Ok(Options { binary, deflate, ca, identity: cert.zip(key), url: url.ok_or("no URL")? })
+}
+
+async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let &Options { binary, deflate, .. } = options;
+    let target = Target::parse(&options.url)?;
     let (done, ended) = oneshot::channel();
-    let client = Client { binary, trouble: None, done: Some(done) }.start();
+    let client = Client { binary, deflate, trouble: None, done: Some(done) }.start();
     let upgrade = UpgradeClient::to(&target, client).hears::<Upgraded>().hears::<UpgradeFailed>().hears::<Closed>();
+    #[cfg(feature = "deflate")]
+    let upgrade = if deflate { upgrade.deflate(Deflate::new()) } else { upgrade };
     // What is unsent is a line at most, so reading need not stop for it: if both ends did that, neither would go on.
     let unsent = 2 * LIMIT as usize;
     let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
     let settings = Settings::new().websocket(websocket.unsent_limits(unsent, unsent));
-    Sockets::from_registry().send(Connect::websocket(&target, upgrade).settings(settings)).await??;
+    let connect = Connect::websocket(&target, upgrade).settings(settings);
+    #[cfg(feature = "tls")]
+    let connect = if target.secure { connect.tls(options.tls()?) } else { connect };
+    Sockets::from_registry().send(connect).await??;
     Ok(ended.await.map_err(|_| "the connection is lost")??)
+}
+
+#[cfg(feature = "tls")]
+impl Options {
+    fn tls(&self) -> Result<tls::Client, tls::TlsError> {
+        let mut client = tls::Client::builder();
+        if let Some(ca) = &self.ca {
+            client = client.authorities(tls::Authorities::file(ca)?);
+        }
+        if let Some((cert, key)) = &self.identity {
+            client = client.identity(tls::Identity::files(cert, key)?);
+        }
+        client.build()
+    }
 }
 
 #[actix::main]
 async fn main() {
-    let mut args: Vec<String> = std::env::args().skip(1).collect();
-    let binary = args.iter().position(|arg| arg == "--binary").map(|at| args.remove(at)).is_some();
-    let [url] = &args[..] else {
-        eprintln!("usage: client [--binary] URL");
-        std::process::exit(2)
+    let options = match options() {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("client: {error}\nusage: client [--binary] [--deflate] [--ca FILE] [--cert FILE --key FILE] URL");
+            std::process::exit(2)
+        }
     };
-    let ended = run(url, binary).await;
+    let ended = run(&options).await;
     if let Err(error) = &ended {
         eprintln!("client: {error}");
     }

@@ -1,20 +1,37 @@
 //! An echo server for websockets, and a page to try it in the browser.
 //!
 //! ```text
-//! echo [--bind 127.0.0.1:9001] [--workers 1] [--handler per-connection|shared|inline|stage-actors]
+//! echo [--bind 127.0.0.1:9001] [--workers 1] [--handler per-connection|shared|inline|stage-actors] [--limit BYTES]
+//!      [--deflate [--without-contexts] [--ratio-unlimited]]
+//!      [--tls-bind ADDRESS --tls-cert FILE --tls-key FILE [--client-ca FILE]]
 //! ```
+//!
+//! With `--tls-bind` it serves `wss://` there, beside `ws://`, with this certificate chain and key in PEM; `--client-ca` asks clients for a certificate of
+//! that authority. A pair for a first try is made by
+//!
+//! ```text
+//! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
+//!     -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -out cert.pem -keyout key.pem
+//! ```
+//!
+//! `--deflate`: messages are compressed if the client offers it (permessage-deflate, RFC 7692); `--without-contexts`: each by itself, so that a connection at
+//! rest holds no memory for it; `--ratio-unlimited`: they may swell as much as the limit of a message allows.
 
+use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use actix::prelude::*;
+#[cfg(feature = "deflate")]
+use actix_sockets::Deflate;
 use actix_sockets::handshake::{Origin, Rules};
 use actix_sockets::http::{HttpRequest, HttpResponse};
 use actix_sockets::stage::{AutoPing, AutoPong, Chain, Command, Consolidation, Event, Flow, Stage};
+#[cfg(feature = "tls")]
+use actix_sockets::tls;
 use actix_sockets::websocket::Frame;
 use actix_sockets::{
-    Bind, BindError, Bound, Connected, Received, Register, Responder, Settings, Shutdown, Sockets, StageActor, UpgradeServer,
-    WebSocketSettings,
+    Bind, Bound, Connected, Received, Register, Responder, Settings, Shutdown, Sockets, StageActor, UpgradeServer, WebSocketSettings,
 };
 use http::{Method, StatusCode, Version, header};
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,23 +56,55 @@ enum Mode {
 struct Echo {
     mode: Mode,
     rules: Rules,
+    compression: Compression,
+}
+
+/// Whether and how messages are compressed.
+#[derive(Clone, Copy, Default)]
+struct Compression {
+    on: bool,
+    without_contexts: bool,
+    ratio_unlimited: bool,
+}
+
+#[cfg(feature = "deflate")]
+impl Compression {
+    fn of<A: Actor>(self, upgrade: UpgradeServer<A>) -> UpgradeServer<A> {
+        let mut deflate = Deflate::new();
+        if self.without_contexts {
+            deflate = deflate.without_contexts();
+        }
+        if self.ratio_unlimited {
+            deflate = deflate.ratio_unlimited();
+        }
+        if self.on { upgrade.deflate(deflate) } else { upgrade }
+    }
+}
+
+#[cfg(not(feature = "deflate"))]
+impl Compression {
+    fn of<A: Actor>(self, upgrade: UpgradeServer<A>) -> UpgradeServer<A> {
+        upgrade
+    }
 }
 
 impl Echo {
-    fn new(mode: Mode) -> Self {
+    fn new(mode: Mode, compression: Compression) -> Self {
         // Any origin: any page on the web may let its visitors' browsers talk to this server. It has nothing to give away; a server that
         // knows its users by a cookie must not do this (CSWSH).
-        Self { mode, rules: Rules::new().origin(Origin::any()).protocols(["echo"]) }
+        Self { mode, rules: Rules::new().origin(Origin::any()).protocols(["echo"]), compression }
     }
 
     /// Upgrades to this mode's handler.
     fn upgrade(&self, response: HttpResponse, sender: Responder, ctx: &mut Context<Self>) {
+        let compression = self.compression;
         match self.mode {
-            Mode::PerConnection => sender.do_send(UpgradeServer::new(response, ctx)),
-            Mode::Shared => sender.do_send(UpgradeServer::new(response, ctx.address())),
-            Mode::Inline => sender.do_send(UpgradeServer::inline(response, EchoStage)),
+            Mode::PerConnection => sender.do_send(compression.of(UpgradeServer::new(response, ctx))),
+            Mode::Shared => sender.do_send(compression.of(UpgradeServer::new(response, ctx.address()))),
+            Mode::Inline => sender.do_send(compression.of(UpgradeServer::inline(response, EchoStage))),
             Mode::StageActors => sender.do_send(
-                UpgradeServer::new(response, ctx)
+                compression
+                    .of(UpgradeServer::new(response, ctx))
                     .stages(Chain::new())
                     .fragments()
                     .hosted(StageActor::host(Consolidation::new(LIMIT)))
@@ -143,16 +192,39 @@ struct Options {
     bind: String,
     workers: usize,
     mode: Mode,
+    compression: Compression,
+    limit: u64,
+    tls: Tls,
+}
+
+/// Where TLS is spoken, and with which files.
+#[derive(Default)]
+struct Tls {
+    bind: Option<String>,
+    cert: String,
+    key: String,
+    client_ca: Option<String>,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { bind: "127.0.0.1:9001".into(), workers: 1, mode: Mode::PerConnection };
+    let (bind, compression) = ("127.0.0.1:9001".into(), Compression::default());
+    let mut options = Options { bind, workers: 1, mode: Mode::PerConnection, compression, limit: LIMIT, tls: Tls::default() };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         match arg.as_str() {
             "--bind" => options.bind = value()?,
             "--workers" => options.workers = value()?.parse().map_err(|_| "--workers needs a number")?,
+            "--limit" => options.limit = value()?.parse().map_err(|_| "--limit needs a number of bytes")?,
+            "--deflate" if cfg!(not(feature = "deflate")) => return Err("built without the feature `deflate`".into()),
+            "--deflate" => options.compression.on = true,
+            "--without-contexts" => options.compression.without_contexts = true,
+            "--ratio-unlimited" => options.compression.ratio_unlimited = true,
+            "--tls-bind" if cfg!(not(feature = "tls")) => return Err("built without the feature `tls`".into()),
+            "--tls-bind" => options.tls.bind = Some(value()?),
+            "--tls-cert" => options.tls.cert = value()?,
+            "--tls-key" => options.tls.key = value()?,
+            "--client-ca" => options.tls.client_ca = Some(value()?),
             "--handler" => {
                 options.mode = match value()?.as_str() {
                     "per-connection" => Mode::PerConnection,
@@ -168,17 +240,46 @@ fn options() -> Result<Options, String> {
     if options.mode == Mode::Shared && options.workers > 1 {
         return Err("a shared handler has one worker: its own arbiter".into());
     }
+    if options.tls.bind.is_some() && (options.tls.cert.is_empty() || options.tls.key.is_empty()) {
+        return Err("--tls-bind needs --tls-cert and --tls-key".into());
+    }
     Ok(options)
 }
 
-async fn listen(Options { bind, workers, mode }: Options) -> Result<Bound, BindError> {
-    let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
-    let bind = match mode {
-        Mode::Shared => Bind::new(Echo::new(mode).start(), bind),
-        _ => Bind::factory(move || Echo::new(mode), bind).workers(workers),
-    };
+/// Listens in the clear, and under TLS if that is asked for.
+async fn listen(options: &Options) -> Result<Vec<(&'static str, Bound)>, Box<dyn Error>> {
+    let &Options { workers, mode, compression, limit, .. } = options;
+    let websocket = WebSocketSettings::new().frame_size_limit(limit).message_size_limit(limit).fragments_limit(1 << 20);
     let settings = Settings::new().websocket(websocket).backlog(4096);
-    Sockets::from_registry().send(bind.settings(settings)).await.expect("the service runs")
+    let shared = (mode == Mode::Shared).then(|| Echo::new(mode, compression).start());
+    let at = |address: &str| match &shared {
+        Some(echo) => Bind::new(echo.clone(), address).settings(settings.clone()),
+        None => Bind::factory(move || Echo::new(mode, compression), address).workers(workers).settings(settings.clone()),
+    };
+    let clear = ("ws", at(&options.bind));
+    #[cfg(not(feature = "tls"))]
+    let binds = vec![clear];
+    #[cfg(feature = "tls")]
+    let binds = match &options.tls.bind {
+        Some(address) => vec![clear, ("wss", at(address).tls(options.tls.server()?))],
+        None => vec![clear],
+    };
+    let mut bound = Vec::new();
+    for (scheme, bind) in binds {
+        bound.push((scheme, Sockets::from_registry().send(bind).await??));
+    }
+    Ok(bound)
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    fn server(&self) -> Result<tls::Server, tls::TlsError> {
+        let server = tls::Server::builder(tls::Identity::files(&self.cert, &self.key)?);
+        match &self.client_ca {
+            Some(authority) => server.ask_clients(tls::Authorities::file(authority)?).build(),
+            None => server.build(),
+        }
+    }
 }
 
 #[actix::main]
@@ -186,7 +287,10 @@ async fn main() -> ExitCode {
     let options = match options() {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("echo: {error}\nusage: echo [--bind ADDRESS] [--workers N] [--handler per-connection|shared|inline|stage-actors]");
+            eprintln!(
+                "echo: {error}\nusage: echo [--bind ADDRESS] [--workers N] [--handler per-connection|shared|inline|stage-actors] [--limit BYTES] \
+                 [--deflate [--without-contexts] [--ratio-unlimited]] [--tls-bind ADDRESS --tls-cert FILE --tls-key FILE [--client-ca FILE]]"
+            );
             return ExitCode::from(2);
         }
     };
@@ -197,8 +301,8 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match listen(options).await {
-        Ok(bound) => println!("listening on ws://{}", bound.address),
+    match listen(&options).await {
+        Ok(all) => all.iter().for_each(|(scheme, bound)| println!("listening on {scheme}://{}", bound.address)),
         Err(error) => {
             eprintln!("echo: {error}");
             return ExitCode::FAILURE;

@@ -25,6 +25,8 @@ mod client_connection;
 mod clock;
 mod connect;
 mod connection;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod delivery;
 mod handlers;
 mod line;
@@ -52,6 +54,8 @@ mod websocket;
 pub use client_connection::ClientConnection;
 pub use connect::Connect;
 pub use connection::Connection;
+#[cfg(feature = "deflate")]
+pub use deflate::Deflate;
 pub use delivery::Notice;
 pub use handlers::WebSockets;
 pub use listener::{Bind, Listener};

@@ -67,6 +67,6 @@ impl TlsError {
 /// What OpenSSL says, without its codes.
 #[cfg(feature = "tls")]
 fn reasons(errors: &ErrorStack) -> String {
-    let reasons: Vec<_> = errors.errors().iter().filter_map(|error| error.reason()).collect();
+    let reasons: Vec<_> = errors.errors().iter().filter_map(openssl::error::Error::reason).collect();
     if reasons.is_empty() { "no reason given".to_owned() } else { reasons.join(", ") }
 }

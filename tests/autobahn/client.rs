@@ -1,13 +1,17 @@
 //! The client under test: echoes what the Autobahn suite says, one case after another. See `README.md`.
 //!
+//! It always offers permessage-deflate if it is built with the feature: the suite agrees to it in its sections 12 and 13 only.
+//!
 //! ```text
-//! autobahn-client URL AGENT
+//! autobahn-client [--ca FILE] URL AGENT
 //! ```
 
 use std::process::ExitCode;
 
 use actix::prelude::*;
 use actix_sockets::handshake::Target;
+#[cfg(feature = "tls")]
+use actix_sockets::tls;
 use actix_sockets::{Closed, Connect, Frame, Received, Settings, Sockets, UpgradeClient, UpgradeFailed, WebSocketSettings};
 use tokio::sync::oneshot;
 
@@ -64,38 +68,57 @@ impl Handler<Received<Closed>> for Client {
 }
 
 /// One connection from its beginning to its end, however it ends. Gives the last text that was not echoed.
-async fn connection(url: &str, echoes: bool) -> Result<String, String> {
+async fn connection(url: &str, ca: Option<&str>, echoes: bool) -> Result<String, String> {
     let target = Target::parse(url).map_err(|error| error.to_string())?;
     let (done, ended) = oneshot::channel();
     let client = Client { echoes, heard: String::new(), done: Some(done) }.start();
     let upgrade = UpgradeClient::to(&target, client).hears::<UpgradeFailed>().hears::<Closed>();
+    #[cfg(feature = "deflate")]
+    let upgrade = upgrade.deflate(actix_sockets::Deflate::new());
     let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
     let connect = Connect::websocket(&target, upgrade).settings(Settings::new().websocket(websocket));
+    #[cfg(feature = "tls")]
+    let connect = match ca {
+        Some(ca) => connect.tls(trusting(ca).map_err(|error| error.to_string())?),
+        None => connect,
+    };
+    #[cfg(not(feature = "tls"))]
+    assert!(ca.is_none(), "built without the feature `tls`");
     let connected = Sockets::from_registry().send(connect).await.map_err(|error| error.to_string())?;
     connected.map_err(|error| error.to_string())?;
     ended.await.map_err(|error| error.to_string())?
 }
 
-async fn run(url: &str, agent: &str) -> Result<(), String> {
-    let count = connection(&format!("{url}/getCaseCount"), false).await?;
+#[cfg(feature = "tls")]
+fn trusting(ca: &str) -> Result<tls::Client, tls::TlsError> {
+    tls::Client::builder().authorities(tls::Authorities::file(ca)?).build()
+}
+
+async fn run(url: &str, ca: Option<&str>, agent: &str) -> Result<(), String> {
+    let count = connection(&format!("{url}/getCaseCount"), ca, false).await?;
     let count: u32 = count.parse().map_err(|_| format!("`{count}` is no count of cases"))?;
     for case in 1..=count {
         // How a case ends is for the suite to judge.
-        if let Err(error) = connection(&format!("{url}/runCase?case={case}&agent={agent}"), true).await {
+        if let Err(error) = connection(&format!("{url}/runCase?case={case}&agent={agent}"), ca, true).await {
             println!("case {case}: {error}");
         }
     }
-    connection(&format!("{url}/updateReports?agent={agent}"), false).await.map(drop)
+    connection(&format!("{url}/updateReports?agent={agent}"), ca, false).await.map(drop)
 }
 
 #[actix::main]
 async fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [url, agent] = &args[..] else {
-        eprintln!("usage: autobahn-client URL AGENT");
-        return ExitCode::from(2);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (ca, url, agent) = match args[..] {
+        ["--ca", ca, url, agent] => (Some(ca), url, agent),
+        [url, agent] => (None, url, agent),
+        _ => {
+            eprintln!("usage: autobahn-client [--ca FILE] URL AGENT");
+            return ExitCode::from(2);
+        }
     };
-    match run(url.trim_end_matches('/'), agent).await {
+    match run(url.trim_end_matches('/'), ca, agent).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("autobahn-client: {error}");
