@@ -272,7 +272,7 @@ impl House {
         match made {
             Ok(secure) => self.start(stream, Some(secure), seat),
             Err(error) => {
-                tracing::warn!(connection = %seat.id(), peer = ?stream.peer_addr().ok(), %error, "no connection: its TLS handshake failed")
+                tracing::warn!(connection = %seat.id(), peer = ?stream.peer_addr().ok(), %error, "no connection: its TLS handshake failed");
             }
         }
     }
