@@ -1,6 +1,5 @@
 //! What a handler says is not lost, whatever ends the connection, and only what it says too much of ends it.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -13,9 +12,9 @@ use actix_sockets::{
 };
 use http::{HeaderValue, Method, header};
 
-use crate::peer::{Host, Peer, binary, close, text};
+use crate::peer::{Host, binary, close, text};
 use crate::site::{Kind, Plan, Site, with_each_handler};
-use crate::transport::Transport;
+use crate::transport::{Transport, over_each};
 
 const MIB: usize = 1 << 20;
 
@@ -28,12 +27,10 @@ fn large_messages_back_to_back_are_all_echoed() {
             let mut peer = site.peer();
             let frames: Vec<_> = (0..count).map(|n| binary(vec![n as u8; size])).collect();
             let bytes = peer.encoded(&frames);
-            let mut tcp = peer.tcp().try_clone().expect("a second handle");
-            let writer = std::thread::spawn(move || tcp.write_all(&bytes));
+            peer.says_bytes_and_listens(&bytes);
             for n in 0..count {
                 peer.hears(binary(vec![n as u8; size]));
             }
-            writer.join().expect("it does not panic").expect("all is written");
         }
     });
 }
@@ -165,7 +162,7 @@ impl Handler<Received<Frame>> for Client {
 }
 
 /// Runs `asks` with a connection to our server, on an arbiter of its own.
-fn asking(address: SocketAddr, asks: impl FnOnce(Requester, Addr<Client>) + Send + 'static) {
+fn asking(transport: Transport, address: SocketAddr, asks: impl FnOnce(Requester, Addr<Client>) + Send + 'static) {
     std::thread::spawn(move || {
         System::new().block_on(async move {
             let client = Client::create(|ctx| {
@@ -173,110 +170,124 @@ fn asking(address: SocketAddr, asks: impl FnOnce(Requester, Addr<Client>) + Send
                 Client(Some(Box::new(move |requester| asks(requester, own))))
             });
             let connect = Connect::new(client, address.ip().to_string(), address.port());
-            Sockets::from_registry().send(connect).await.expect("the service runs").expect("connected");
+            Sockets::from_registry().send(transport.connect(connect)).await.expect("the service runs").expect("connected");
             actix::clock::sleep(Duration::from_secs(3)).await;
         });
     });
 }
 
-fn answers() -> Site {
+fn answers(transport: Transport) -> Site {
     let answer = |Received { message, sender }: Received<HttpRequest>, _: &mut _| {
         Responder::do_send(sender, HttpResponse::ok(message.path().to_owned()));
     };
-    Plan::new(Kind::Fed, Transport::Clear).on_request(answer).up()
+    Plan::new(Kind::Fed, transport).on_request(answer).up()
 }
 
 /// RFC 9112 §9.6: nothing is sent behind a request that closes; it is that one that fails, not the one before it.
 #[test]
 fn a_request_behind_the_last_one_fails_alone() {
-    let site = answers();
-    let (tell, told) = mpsc::channel();
-    asking(site.address.expect("a server"), move |requester, _| {
-        let last = requester.send(get("/one").with_header(header::CONNECTION, HeaderValue::from_static("close")));
-        let behind = requester.send(get("/two"));
-        actix::spawn(async move {
-            let last = last.await.map(|response| response.content);
-            let _ = tell.send((last, behind.await.is_err()));
+    over_each(|transport| {
+        let site = answers(transport);
+        let (tell, told) = mpsc::channel();
+        asking(transport, site.address(), move |requester, _| {
+            let last = requester.send(get("/one").with_header(header::CONNECTION, HeaderValue::from_static("close")));
+            let behind = requester.send(get("/two"));
+            actix::spawn(async move {
+                let last = last.await.map(|response| response.content);
+                let _ = tell.send((last, behind.await.is_err()));
+            });
         });
+        let (last, behind) = told.recv_timeout(Duration::from_secs(5)).expect("both are answered");
+        assert_eq!((last.as_deref().expect("it is answered"), behind), (&b"/one"[..], true));
     });
-    let (last, behind) = told.recv_timeout(Duration::from_secs(5)).expect("both are answered");
-    assert_eq!((last.as_deref().expect("it is answered"), behind), (&b"/one"[..], true));
 }
 
 /// RFC 6455 §4.1: nothing is sent behind a handshake until it is answered.
 #[test]
 fn a_request_behind_an_upgrade_is_not_sent() {
-    let site = answers();
-    let (tell, told) = mpsc::channel();
-    let address = site.address.expect("a server");
-    asking(address, move |requester, client| {
-        let target = handshake::Target::parse(&format!("ws://{address}/chat")).expect("a URL");
-        requester.do_send(UpgradeClient::to(&target, client));
-        let behind = requester.send(get("/two"));
-        actix::spawn(async move {
-            let _ = tell.send(behind.await.is_err());
+    over_each(|transport| {
+        let site = answers(transport);
+        let (tell, told) = mpsc::channel();
+        let (address, url) = (site.address(), site.url());
+        asking(transport, address, move |requester, client| {
+            let target = handshake::Target::parse(&url).expect("a URL");
+            requester.do_send(UpgradeClient::to(&target, client));
+            let behind = requester.send(get("/two"));
+            actix::spawn(async move {
+                let _ = tell.send(behind.await.is_err());
+            });
         });
+        assert!(told.recv_timeout(Duration::from_secs(5)).expect("it is answered"));
+        // The websocket is there, and nothing but frames comes through it.
+        site.upgraded();
+        site.hears_no_more_for(Duration::from_millis(100));
     });
-    assert!(told.recv_timeout(Duration::from_secs(5)).expect("it is answered"));
-    // The websocket is there, and nothing but frames comes through it.
-    site.upgraded();
-    site.hears_no_more_for(Duration::from_millis(100));
 }
 
 /// A23: all that was connected is closed, with 1001; what is connected from a certain address comes from there (A22).
 #[test]
 fn a23_close_all_ends_what_was_connected() {
-    let site = answers();
-    let (tell, told) = mpsc::channel();
-    let address = site.address.expect("a server");
-    std::thread::spawn(move || {
-        System::new().block_on(async move {
-            let target = handshake::Target::parse(&format!("ws://{address}/chat")).expect("a URL");
-            let sockets = Sockets::from_registry();
-            let upgrade = UpgradeClient::to(&target, Client(None).start());
-            let from = SocketAddr::from(([127, 0, 0, 7], 0));
-            let connected = sockets.send(Connect::websocket(&target, upgrade).local_address(from)).await.expect("the service runs");
-            let local = connected.expect("connected").local;
-            actix::clock::sleep(Duration::from_millis(200)).await;
-            let closed = sockets.send(CloseAll::within(Duration::from_secs(3))).await.expect("the service runs");
-            let _ = tell.send((local.ip(), closed.cut_off));
+    over_each(|transport| {
+        let site = answers(transport);
+        let (tell, told) = mpsc::channel();
+        let (address, url) = (site.address(), site.url());
+        std::thread::spawn(move || {
+            System::new().block_on(async move {
+                let target = handshake::Target::parse(&url).expect("a URL");
+                let sockets = Sockets::from_registry();
+                let upgrade = UpgradeClient::to(&target, Client(None).start());
+                let from = SocketAddr::from(([127, 0, 0, 7], 0));
+                let connected = sockets
+                    .send(transport.connect(Connect::websocket(&target, upgrade)).local_address(from))
+                    .await
+                    .expect("the service runs");
+                let local = connected.expect("connected").local;
+                actix::clock::sleep(Duration::from_millis(200)).await;
+                let closed = sockets.send(CloseAll::within(Duration::from_secs(3))).await.expect("the service runs");
+                let _ = tell.send((local.ip(), closed.cut_off));
+            });
         });
+        let from = std::net::IpAddr::from([127, 0, 0, 7]);
+        assert_eq!(told.recv_timeout(Duration::from_secs(5)), Ok((from, 0)));
+        let closed = site.closed();
+        assert_eq!((closed.code, closed.clean), (CloseCode::GOING_AWAY, true), "{closed:?}");
     });
-    let from = std::net::IpAddr::from([127, 0, 0, 7]);
-    assert_eq!(told.recv_timeout(Duration::from_secs(5)), Ok((from, 0)));
-    let closed = site.closed();
-    assert_eq!((closed.code, closed.clean), (CloseCode::GOING_AWAY, true), "{closed:?}");
 }
 
 /// A7: the seed's `maskGen`.
 #[test]
 fn a7_masking_keys_can_come_from_elsewhere() {
-    let host = Host::up(Transport::Clear);
-    let target = handshake::Target::parse(&host.url()).expect("a URL");
-    std::thread::spawn(move || {
-        System::new().block_on(async move {
-            let upgrade = UpgradeClient::to(&target, Client(None).start()).masks(|| [1, 2, 3, 4]);
-            let connected = Sockets::from_registry().send(Connect::websocket(&target, upgrade)).await.expect("the service runs");
-            connected.expect("connected");
-            actix::clock::sleep(Duration::from_secs(2)).await;
+    over_each(|transport| {
+        let host = Host::up(transport);
+        let target = handshake::Target::parse(&host.url()).expect("a URL");
+        std::thread::spawn(move || {
+            System::new().block_on(async move {
+                let upgrade = UpgradeClient::to(&target, Client(None).start()).masks(|| [1, 2, 3, 4]);
+                let connected =
+                    Sockets::from_registry().send(transport.connect(Connect::websocket(&target, upgrade))).await.expect("the service runs");
+                connected.expect("connected");
+                actix::clock::sleep(Duration::from_secs(2)).await;
+            });
         });
+        let mut peer = host.upgrades(&[close(1000, "")]);
+        peer.hears(close(1000, ""));
+        assert_eq!(peer.keys, [[1, 2, 3, 4]]);
     });
-    let mut peer = host.upgrades(&[close(1000, "")]);
-    peer.hears(close(1000, ""));
-    assert_eq!(peer.keys, [[1, 2, 3, 4]]);
 }
 
 /// B37: a handler that is known by its address only is found dead, though nothing happens on its connection.
 #[test]
 fn d11_an_http_handler_that_stopped_ends_its_idle_connection() {
-    let stop = |Received { sender, .. }: Received<HttpRequest>, ctx: &mut Context<_>| {
-        sender.do_send(HttpResponse::ok("bye"));
-        ctx.stop();
-    };
-    let site = Plan::new(Kind::Shared, Transport::Clear).on_request(stop).up();
-    let mut peer = Peer::connect(site.address.expect("a server"), Transport::Clear);
-    peer.says_bytes("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").hears_response(200, "bye");
-    let since = Instant::now();
-    peer.hears_fin();
-    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    over_each(|transport| {
+        let stop = |Received { sender, .. }: Received<HttpRequest>, ctx: &mut Context<_>| {
+            sender.do_send(HttpResponse::ok("bye"));
+            ctx.stop();
+        };
+        let site = Plan::new(Kind::Shared, transport).on_request(stop).up();
+        let mut peer = site.connection();
+        peer.says_bytes("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").hears_response(200, "bye");
+        let since = Instant::now();
+        peer.hears_fin();
+        assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    });
 }

@@ -174,8 +174,7 @@ fn a_failed_connection_ends_though_the_peer_never_does() {
         let socket = site.upgraded();
         while socket.connected() {
             assert!(Instant::now() < until, "it never ends");
-            peer.tcp().set_write_timeout(Some(Duration::from_millis(10))).unwrap();
-            let _ = std::io::Write::write(&mut peer.tcp(), b"more");
+            let _ = peer.tries_to_say(b"more", Duration::from_millis(10));
             std::thread::sleep(Duration::from_millis(5));
         }
     });

@@ -2,11 +2,13 @@
 //!
 //! A test is a transcript: what the raw [`peer`](peer::Peer) says and hears on one side, what the [`probe`](site::Probe) behind the library
 //! hears on the other. Every wait has a deadline. Most tests run once for each way that a frame handler can be attached, see
-//! [`Kind`](site::Kind), and take the [`Transport`](transport::Transport) as an argument.
+//! [`Kind`](site::Kind), and all of them in the clear and under TLS, see [`Transport`](transport::Transport).
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod answers;
+#[cfg(feature = "tls")]
+mod certificates;
 mod client;
 mod closing;
 mod death;
@@ -18,5 +20,7 @@ mod seed;
 mod sending;
 mod shutdown;
 mod site;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod upgrades;

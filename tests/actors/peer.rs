@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -98,15 +98,13 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// A TCP connection; nothing is said.
+    /// A connection, its TLS handshake done if there is TLS; nothing else is said.
     pub(crate) fn connect(address: SocketAddr, transport: Transport) -> Self {
-        Self::over(TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts"), transport, true)
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
+        Self::over(transport.client(with_deadlines(stream)), true)
     }
 
-    fn over(stream: TcpStream, transport: Transport, is_client: bool) -> Self {
-        stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        let wire = transport.dress(stream);
+    pub(crate) fn over(wire: Box<dyn Wire>, is_client: bool) -> Self {
         Self { wire, inbox: Vec::new(), is_client, key: [0x12, 0x34, 0x56, 0x78], keys: Vec::new(), reads: 0 }
     }
 
@@ -129,8 +127,39 @@ impl Peer {
     // ── says ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     pub(crate) fn says_bytes(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
-        self.wire.write_all(bytes.as_ref()).expect("the connection takes what we say");
+        self.wire.write_all(bytes.as_ref()).and_then(|()| self.wire.flush()).expect("the connection takes what we say");
         self
+    }
+
+    /// What the other end answers meanwhile is read, for it may take more only then.
+    pub(crate) fn says_bytes_and_listens(&mut self, bytes: &[u8]) -> &mut Self {
+        let (mut taken, until) = (0, Instant::now() + 3 * PATIENCE);
+        self.wire.set_nonblocking(true).unwrap();
+        while taken < bytes.len() {
+            assert!(Instant::now() < until, "{taken} bytes are taken of {}", bytes.len());
+            let written = match self.wire.write(&bytes[taken..]) {
+                Err(error) if is_timeout(&error) => 0,
+                written => written.expect("the connection takes what we say"),
+            };
+            taken += written;
+            match self.read_once() {
+                Ok(n) => assert!(n > 0, "FIN while we speak"),
+                Err(error) if is_timeout(&error) && written == 0 => std::thread::sleep(Duration::from_micros(200)),
+                Err(error) if is_timeout(&error) => {}
+                Err(error) => panic!("{error} while we speak"),
+            }
+        }
+        self.wire.set_nonblocking(false).unwrap();
+        self.wire.flush().expect("the connection takes what we say");
+        self
+    }
+
+    /// Tells whether the connection took it, in so short a time.
+    pub(crate) fn tries_to_say(&mut self, bytes: &[u8], patience: Duration) -> bool {
+        self.tcp().set_write_timeout(Some(patience)).unwrap();
+        let taken = self.wire.write_all(bytes).is_ok();
+        self.tcp().set_write_timeout(Some(PATIENCE)).unwrap();
+        taken
     }
 
     pub(crate) fn says(&mut self, frame: Raw) -> &mut Self {
@@ -164,9 +193,9 @@ impl Peer {
         taken
     }
 
-    /// FIN.
+    /// FIN, under TLS with a close_notify before it.
     pub(crate) fn finishes(&mut self) -> &mut Self {
-        self.tcp().shutdown(Shutdown::Write).unwrap();
+        self.wire.finish().unwrap();
         self
     }
 
@@ -177,11 +206,15 @@ impl Peer {
 
     // ── hears ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Reads once. `Ok(0)` is FIN.
+    /// Reads once. `Ok(0)` is FIN, under TLS with a close_notify before it.
     fn read(&mut self, until: Instant) -> io::Result<usize> {
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         self.tcp().set_read_timeout(Some(left)).unwrap();
-        let mut buffer = vec![0; 256 << 10];
+        self.read_once()
+    }
+
+    fn read_once(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 64 << 10];
         let n = self.wire.read(&mut buffer)?;
         self.reads += usize::from(n > 0);
         self.inbox.extend_from_slice(&buffer[..n]);
@@ -305,6 +338,12 @@ impl Peer {
     }
 }
 
+fn with_deadlines(stream: TcpStream) -> TcpStream {
+    stream.set_nodelay(true).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
@@ -351,7 +390,7 @@ impl Host {
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     stream.set_nonblocking(false).unwrap();
-                    return Peer::over(stream, self.transport, false);
+                    return Peer::over(self.transport.server(with_deadlines(stream)), false);
                 }
                 Err(error) if is_timeout(&error) && Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
                 Err(error) => panic!("{error} in place of a connection"),

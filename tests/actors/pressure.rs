@@ -10,6 +10,7 @@ use actix_sockets::{Frame, SendError, Socket};
 
 use crate::peer::{binary, ping, pong, text};
 use crate::site::{Heard, Kind, Plan, Site, with_each_handler, with_each_handler_at_once};
+use crate::transport::over_each;
 
 const BLOCKED: Duration = Duration::from_millis(300);
 const MIB: usize = 1 << 20;
@@ -286,27 +287,28 @@ fn t25_a_ping_flood_is_answered_or_felt() {
 /// Two of ours that only send: neither reads, and the stall ends it.
 #[test]
 fn two_of_ours_that_flood_each_other_end() {
-    for kind in [Kind::Fed, Kind::Shared] {
-        let flood = |plan: Plan| {
-            plan.websocket(|settings| {
-                settings
-                    .unsent_limits(64 << 10, 64 * MIB)
-                    .frame_size_limit(64 << 20)
-                    .message_size_limit(64 << 20)
-                    .write_stall(Duration::from_millis(500))
-                    .closing_timeout(Duration::from_millis(500))
-            })
-            .on_frame(|_, _| {})
-            .on_upgraded(|upgraded, _| {
-                for _ in 0..32 {
-                    upgraded.sender.do_send(Frame::binary(vec![1; MIB]));
-                }
-            })
-        };
-        let transport = crate::transport::Transport::Clear;
-        let server = flood(Plan::new(kind, transport)).up();
-        let client = flood(Plan::new(kind, transport)).visits(&server.url());
-        let (one, other) = (server.closed(), client.closed());
-        assert!([one.code, other.code].contains(&CloseCode::POLICY_VIOLATION), "{one:?} {other:?}");
-    }
+    over_each(|transport| {
+        for kind in [Kind::Fed, Kind::Shared] {
+            let flood = |plan: Plan| {
+                plan.websocket(|settings| {
+                    settings
+                        .unsent_limits(64 << 10, 64 * MIB)
+                        .frame_size_limit(64 << 20)
+                        .message_size_limit(64 << 20)
+                        .write_stall(Duration::from_millis(500))
+                        .closing_timeout(Duration::from_millis(500))
+                })
+                .on_frame(|_, _| {})
+                .on_upgraded(|upgraded, _| {
+                    for _ in 0..32 {
+                        upgraded.sender.do_send(Frame::binary(vec![1; MIB]));
+                    }
+                })
+            };
+            let server = flood(Plan::new(kind, transport)).up();
+            let client = flood(Plan::new(kind, transport)).visits(&server.url());
+            let (one, other) = (server.closed(), client.closed());
+            assert!([one.code, other.code].contains(&CloseCode::POLICY_VIOLATION), "{one:?} {other:?}");
+        }
+    });
 }

@@ -7,6 +7,7 @@ use actix_sockets::stage::{Command, Flow, Stage};
 
 use crate::peer::{close, continuation, ping, pong, raw, text};
 use crate::site::{Heard, Kind, with, with_each_echo, with_each_handler};
+use crate::transport::over_each;
 
 #[test]
 fn seed_echo_hello_world() {
@@ -278,21 +279,31 @@ fn seed_readme_example() {
     use actix_sockets::handshake::Target;
     use actix_sockets::{Bind, Connect, Sockets};
 
-    let (result, results) = std::sync::mpsc::channel();
-    System::new().block_on(async {
-        let bound = Sockets::from_registry().send(Bind::new(readme::ShoutServer.start(), "127.0.0.1:0")).await.unwrap().unwrap();
-        let target = Target::parse(&format!("ws://{}/mychat", bound.address)).unwrap();
-        let client = readme::SocketClient { target, result }.start();
-        Sockets::from_registry().send(Connect::new(client, "127.0.0.1", bound.address.port())).await.unwrap().unwrap();
-        let until = Instant::now() + crate::peer::PATIENCE;
-        let heard = loop {
-            match results.try_recv() {
-                Ok(heard) => break heard,
-                Err(_) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(1)).await,
-                Err(error) => panic!("{error}"),
-            }
-        };
-        assert_eq!(heard, "I AM COW");
+    over_each(|transport| {
+        let (result, results) = std::sync::mpsc::channel();
+        System::new().block_on(async {
+            let bound = Sockets::from_registry()
+                .send(transport.bind(Bind::new(readme::ShoutServer.start(), "127.0.0.1:0")))
+                .await
+                .unwrap()
+                .unwrap();
+            let target = Target::parse(&format!("{}://{}/mychat", transport.scheme(), bound.address)).unwrap();
+            let client = readme::SocketClient { target, result }.start();
+            Sockets::from_registry()
+                .send(transport.connect(Connect::new(client, "127.0.0.1", bound.address.port())))
+                .await
+                .unwrap()
+                .unwrap();
+            let until = Instant::now() + crate::peer::PATIENCE;
+            let heard = loop {
+                match results.try_recv() {
+                    Ok(heard) => break heard,
+                    Err(_) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(1)).await,
+                    Err(error) => panic!("{error}"),
+                }
+            };
+            assert_eq!(heard, "I AM COW");
+        });
     });
 }
 

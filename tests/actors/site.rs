@@ -239,20 +239,20 @@ impl Plan {
                     let request = handshake::request(&target, [7; 16]);
                     Probe::create(|ctx| {
                         let upgrade = probe.plan.equip(UpgradeClient::new(request, ctx), &probe);
-                        Sockets::from_registry().do_send(Connect::websocket(&target, upgrade).settings(settings));
+                        Sockets::from_registry().do_send(transport.connect(Connect::websocket(&target, upgrade)).settings(settings));
                         probe.clone()
                     });
                 }
                 Kind::Made => {
                     let made = probe.clone();
                     let upgrade = probe.plan.equip(UpgradeClient::factory(handshake::request(&target, [8; 16]), move || made), &probe);
-                    Sockets::from_registry().do_send(Connect::websocket(&target, upgrade).settings(settings));
+                    Sockets::from_registry().do_send(transport.connect(Connect::websocket(&target, upgrade)).settings(settings));
                 }
                 _ => {
                     let plan = probe.plan.clone();
                     let observer = probe.clone();
                     let upgrade = plan.equip(UpgradeClient::to(&target, probe.start()), &observer);
-                    Sockets::from_registry().do_send(Connect::websocket(&target, upgrade).settings(settings));
+                    Sockets::from_registry().do_send(transport.connect(Connect::websocket(&target, upgrade)).settings(settings));
                 }
             }
             None
