@@ -242,6 +242,8 @@ fn s_client(site: &Site, files: &[(&str, Vec<u8>)], arguments: &[&str], lines: &
         std::thread::sleep(Duration::from_millis(50));
         let _ = stdin.write_all(line.as_bytes());
     }
+    // The end of its input would be its end, before it has heard the answer.
+    std::thread::sleep(Duration::from_millis(500));
     drop(stdin);
     let output = running.wait_with_output().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
