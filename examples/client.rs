@@ -1,11 +1,11 @@
 //! A websocket client for the terminal and for scripts: lines in, messages out, and back.
 //!
 //! ```text
-//! client [--binary] URL
+//! client [--binary] [--deflate] URL
 //! ```
 //!
 //! Each line of standard input goes out as a text message, each text message that comes is printed as a line; with `--binary` they are
-//! binary messages. At the end of input the connection is closed, and what still comes is printed.
+//! binary messages. With `--deflate` compression is offered (permessage-deflate, RFC 7692), and standard error tells what was agreed on. At the end of input the connection is closed, and what still comes is printed.
 //!
 //! It exits with 0 after a closing handshake that says nothing is wrong; with 1 and a line on standard error after anything else.
 
@@ -13,6 +13,8 @@ use std::error::Error;
 use std::io::Write;
 
 use actix::prelude::*;
+#[cfg(feature = "deflate")]
+use actix_sockets::Deflate;
 use actix_sockets::handshake::Target;
 use actix_sockets::websocket::{CloseCode, Frame, OpCode};
 use actix_sockets::{
@@ -29,6 +31,7 @@ const UNSENT: usize = 64 << 10;
 /// Says what is typed, and prints what is heard.
 struct Client {
     binary: bool,
+    deflate: bool,
     /// What is wrong with our own input or output.
     trouble: Option<String>,
     /// How it ended, for `main`.
@@ -50,7 +53,11 @@ impl Actor for Client {
 impl Handler<Received<Upgraded>> for Client {
     type Result = ();
 
-    fn handle(&mut self, Received { sender, .. }: Received<Upgraded>, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Received { message: upgraded, sender }: Received<Upgraded>, ctx: &mut Context<Self>) {
+        if self.deflate {
+            let agreed = if upgraded.extensions.is_empty() { "no extension".into() } else { upgraded.extensions.join(", ") };
+            eprintln!("client: agreed on {agreed}");
+        }
         let socket = sender.clone();
         ctx.spawn(say_lines(socket.clone(), self.binary).into_actor(self).map(move |said, client, _| {
             client.trouble = said.err();
@@ -118,11 +125,13 @@ async fn say_lines(socket: Socket, binary: bool) -> Result<(), String> {
     }
 }
 
-async fn run(url: &str, binary: bool) -> Result<(), Box<dyn Error>> {
+async fn run(url: &str, binary: bool, deflate: bool) -> Result<(), Box<dyn Error>> {
     let target = Target::parse(url)?;
     let (done, ended) = oneshot::channel();
-    let client = Client { binary, trouble: None, done: Some(done) }.start();
+    let client = Client { binary, deflate, trouble: None, done: Some(done) }.start();
     let upgrade = UpgradeClient::to(&target, client).hears::<Upgraded>().hears::<UpgradeFailed>().hears::<Closed>();
+    #[cfg(feature = "deflate")]
+    let upgrade = if deflate { upgrade.deflate(Deflate::new()) } else { upgrade };
     // What is unsent is a line at most, so reading need not stop for it: if both ends did that, neither would go on.
     let unsent = 2 * LIMIT as usize;
     let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
@@ -135,11 +144,16 @@ async fn run(url: &str, binary: bool) -> Result<(), Box<dyn Error>> {
 async fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let binary = args.iter().position(|arg| arg == "--binary").map(|at| args.remove(at)).is_some();
+    let deflate = args.iter().position(|arg| arg == "--deflate").map(|at| args.remove(at)).is_some();
     let [url] = &args[..] else {
-        eprintln!("usage: client [--binary] URL");
+        eprintln!("usage: client [--binary] [--deflate] URL");
         std::process::exit(2)
     };
-    let ended = run(url, binary).await;
+    if deflate && cfg!(not(feature = "deflate")) {
+        eprintln!("client: built without the feature `deflate`");
+        std::process::exit(2)
+    }
+    let ended = run(url, binary, deflate).await;
     if let Err(error) = &ended {
         eprintln!("client: {error}");
     }

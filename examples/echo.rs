@@ -1,13 +1,19 @@
 //! An echo server for websockets, and a page to try it in the browser.
 //!
 //! ```text
-//! echo [--bind 127.0.0.1:9001] [--workers 1] [--handler per-connection|shared|inline|stage-actors]
+//! echo [--bind 127.0.0.1:9001] [--workers 1] [--handler per-connection|shared|inline|stage-actors] [--limit BYTES]
+//!      [--deflate [--without-contexts] [--ratio-unlimited]]
 //! ```
+//!
+//! `--deflate`: messages are compressed if the client offers it (permessage-deflate, RFC 7692); `--without-contexts`: each by itself, so that a connection at
+//! rest holds no memory for it; `--ratio-unlimited`: they may swell as much as the limit of a message allows.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use actix::prelude::*;
+#[cfg(feature = "deflate")]
+use actix_sockets::Deflate;
 use actix_sockets::handshake::{Origin, Rules};
 use actix_sockets::http::{HttpRequest, HttpResponse};
 use actix_sockets::stage::{AutoPing, AutoPong, Chain, Command, Consolidation, Event, Flow, Stage};
@@ -39,23 +45,55 @@ enum Mode {
 struct Echo {
     mode: Mode,
     rules: Rules,
+    compression: Compression,
+}
+
+/// Whether and how messages are compressed.
+#[derive(Clone, Copy, Default)]
+struct Compression {
+    on: bool,
+    without_contexts: bool,
+    ratio_unlimited: bool,
+}
+
+#[cfg(feature = "deflate")]
+impl Compression {
+    fn of<A: Actor>(self, upgrade: UpgradeServer<A>) -> UpgradeServer<A> {
+        let mut deflate = Deflate::new();
+        if self.without_contexts {
+            deflate = deflate.without_contexts();
+        }
+        if self.ratio_unlimited {
+            deflate = deflate.ratio_unlimited();
+        }
+        if self.on { upgrade.deflate(deflate) } else { upgrade }
+    }
+}
+
+#[cfg(not(feature = "deflate"))]
+impl Compression {
+    fn of<A: Actor>(self, upgrade: UpgradeServer<A>) -> UpgradeServer<A> {
+        upgrade
+    }
 }
 
 impl Echo {
-    fn new(mode: Mode) -> Self {
+    fn new(mode: Mode, compression: Compression) -> Self {
         // Any origin: any page on the web may let its visitors' browsers talk to this server. It has nothing to give away; a server that
         // knows its users by a cookie must not do this (CSWSH).
-        Self { mode, rules: Rules::new().origin(Origin::any()).protocols(["echo"]) }
+        Self { mode, rules: Rules::new().origin(Origin::any()).protocols(["echo"]), compression }
     }
 
     /// Upgrades to this mode's handler.
     fn upgrade(&self, response: HttpResponse, sender: Responder, ctx: &mut Context<Self>) {
+        let compression = self.compression;
         match self.mode {
-            Mode::PerConnection => sender.do_send(UpgradeServer::new(response, ctx)),
-            Mode::Shared => sender.do_send(UpgradeServer::new(response, ctx.address())),
-            Mode::Inline => sender.do_send(UpgradeServer::inline(response, EchoStage)),
+            Mode::PerConnection => sender.do_send(compression.of(UpgradeServer::new(response, ctx))),
+            Mode::Shared => sender.do_send(compression.of(UpgradeServer::new(response, ctx.address()))),
+            Mode::Inline => sender.do_send(compression.of(UpgradeServer::inline(response, EchoStage))),
             Mode::StageActors => sender.do_send(
-                UpgradeServer::new(response, ctx)
+                compression
+                    .of(UpgradeServer::new(response, ctx))
                     .stages(Chain::new())
                     .fragments()
                     .hosted(StageActor::host(Consolidation::new(LIMIT)))
@@ -143,16 +181,24 @@ struct Options {
     bind: String,
     workers: usize,
     mode: Mode,
+    compression: Compression,
+    limit: u64,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { bind: "127.0.0.1:9001".into(), workers: 1, mode: Mode::PerConnection };
+    let (bind, compression) = ("127.0.0.1:9001".into(), Compression::default());
+    let mut options = Options { bind, workers: 1, mode: Mode::PerConnection, compression, limit: LIMIT };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         match arg.as_str() {
             "--bind" => options.bind = value()?,
             "--workers" => options.workers = value()?.parse().map_err(|_| "--workers needs a number")?,
+            "--limit" => options.limit = value()?.parse().map_err(|_| "--limit needs a number of bytes")?,
+            "--deflate" if cfg!(not(feature = "deflate")) => return Err("built without the feature `deflate`".into()),
+            "--deflate" => options.compression.on = true,
+            "--without-contexts" => options.compression.without_contexts = true,
+            "--ratio-unlimited" => options.compression.ratio_unlimited = true,
             "--handler" => {
                 options.mode = match value()?.as_str() {
                     "per-connection" => Mode::PerConnection,
@@ -171,11 +217,11 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
-async fn listen(Options { bind, workers, mode }: Options) -> Result<Bound, BindError> {
-    let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
+async fn listen(Options { bind, workers, mode, compression, limit }: Options) -> Result<Bound, BindError> {
+    let websocket = WebSocketSettings::new().frame_size_limit(limit).message_size_limit(limit).fragments_limit(1 << 20);
     let bind = match mode {
-        Mode::Shared => Bind::new(Echo::new(mode).start(), bind),
-        _ => Bind::factory(move || Echo::new(mode), bind).workers(workers),
+        Mode::Shared => Bind::new(Echo::new(mode, compression).start(), bind),
+        _ => Bind::factory(move || Echo::new(mode, compression), bind).workers(workers),
     };
     let settings = Settings::new().websocket(websocket).backlog(4096);
     Sockets::from_registry().send(bind.settings(settings)).await.expect("the service runs")
@@ -186,7 +232,10 @@ async fn main() -> ExitCode {
     let options = match options() {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("echo: {error}\nusage: echo [--bind ADDRESS] [--workers N] [--handler per-connection|shared|inline|stage-actors]");
+            eprintln!(
+                "echo: {error}\nusage: echo [--bind ADDRESS] [--workers N] [--handler per-connection|shared|inline|stage-actors] [--limit BYTES] \
+                 [--deflate [--without-contexts] [--ratio-unlimited]]"
+            );
             return ExitCode::from(2);
         }
     };

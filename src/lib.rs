@@ -10,7 +10,7 @@
 //!     └────▶ ClientConnection │  one turn: the 101 is written, Upgraded is told, HTTP is gone
 //!                      │      │
 //!                      ▼      ▼
-//!                     WebSocket  (codec ▸ closing ▸ consolidation ▸ your stages)
+//!                     WebSocket  (codec ▸ deflate ▸ closing ▸ consolidation ▸ your stages)
 //!               Received<Frame> │  ▲ Frame, Close
 //!                               ▼  │
 //!                          your frame handler
@@ -27,6 +27,8 @@ pub mod stage;
 pub mod upgrade;
 pub mod websocket;
 
+#[cfg(feature = "deflate")]
+pub use actor::Deflate;
 pub use actor::{
     Answer, Asked, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected, Connection,
     Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime,

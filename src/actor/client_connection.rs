@@ -29,6 +29,7 @@ use super::upstream::Route;
 use super::websocket::{Takeover, Timer, WebSocket};
 use crate::http::{self, ClientEvent, Closing, HttpError, HttpRequest, HttpResponse, RequestNumber};
 use crate::output::Output;
+use crate::upgrade::handshake::deflate::Parameters;
 use crate::upgrade::handshake::{self, HandshakeError, Target};
 use crate::websocket::Role;
 
@@ -418,10 +419,13 @@ impl ClientConnection {
                 }
             }
             ClientCommand::Upgrade(upgrade) => {
-                let (request, handling) = *upgrade;
+                let (mut request, handling) = *upgrade;
                 if !parts.http.can_request() {
                     let error = UpgradeError::Connection("no request can be sent on this connection any more".into());
                     return refuse(handling, self.line.id, None, error);
+                }
+                if let Some(deflate) = handling.deflate() {
+                    deflate.offer(&mut request);
                 }
                 let number = parts.http.request(request.clone(), now);
                 self.upgrade = Some((number, Box::new(request), handling));
@@ -436,9 +440,14 @@ impl ClientConnection {
                 ClientEvent::Response { number, response } => {
                     if self.upgrade.as_ref().is_some_and(|(asked, ..)| *asked == number) {
                         let (_, request, handling) = self.upgrade.take()?;
-                        match handshake::verify(&request, &response) {
-                            Ok(agreed) => {
-                                self.take_over(parts, *request, response, agreed, handling);
+                        let verified = handshake::verify(&request, &response).and_then(|agreed| {
+                            handling.check_extensions(&response)?;
+                            let deflate = handling.deflate().map_or(Ok(None), |deflate| deflate.judge(&response))?;
+                            Ok((agreed, deflate))
+                        });
+                        match verified {
+                            Ok((agreed, deflate)) => {
+                                self.take_over(parts, *request, response, agreed, deflate, handling);
                                 return None;
                             }
                             Err(error) => {
@@ -471,11 +480,20 @@ impl ClientConnection {
         }
     }
 
-    fn take_over(&mut self, parts: Parts, request: HttpRequest, response: HttpResponse, agreed: handshake::Agreed, handling: Handling) {
+    fn take_over(
+        &mut self,
+        parts: Parts,
+        request: HttpRequest,
+        response: HttpResponse,
+        agreed: handshake::Agreed,
+        deflate: Option<Parameters>,
+        handling: Handling,
+    ) {
         let Parts { mut http, transport } = parts;
         let unsent: Output = std::mem::take(http.output());
         let unread = http.into_unread();
-        let Handled { settings, chain, upstream, masks, observers } = handling.open(Role::Client, &self.settings.websocket);
+        let Handled { settings, chain, upstream, masks, observers } =
+            handling.open(Role::Client, &self.settings.websocket, deflate.as_ref());
         let requester = Requester::new(self.line.clone());
         let message = Upgraded { request, remote: self.connected.remote, protocol: agreed.protocol, extensions: agreed.extensions };
         let first = VecDeque::from([
@@ -533,7 +551,7 @@ impl Parts {
 /// Tells a frame handler that there will be no websocket.
 fn refuse(handling: Handling, id: SocketId, response: Option<HttpResponse>, error: UpgradeError) {
     tracing::debug!(connection = %id, %error, "no upgrade");
-    let Handled { upstream: Some(mut upstream), .. } = handling.open(Role::Client, &Settings::default().websocket) else { return };
+    let Handled { upstream: Some(mut upstream), .. } = handling.open(Role::Client, &Settings::default().websocket, None) else { return };
     let message = UpgradeFailed { response, error };
     // There is no websocket at the other end.
     upstream.attach(&Line::dead(id));

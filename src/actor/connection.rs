@@ -25,6 +25,7 @@ use super::upgrade::{Handled, Handling};
 use super::upstream::Upstream;
 use super::websocket::{LOOK, Takeover, Timer, WebSocket};
 use crate::http::{self, Closing, Event, HttpResponse, RequestNumber};
+use crate::upgrade::handshake::SwitchRefused;
 use crate::upgrade::{NotSwitched, Switched, switch};
 use crate::websocket::Role;
 
@@ -207,7 +208,11 @@ impl Connection {
     fn upgraded(&mut self, mut parts: Parts, now: Instant) -> Option<Parts> {
         for (number, response, handling) in std::mem::take(&mut self.upgrades) {
             let Parts { http, transport } = parts;
-            let http = match switch(http, number, response.clone(), &clock::http_date(), now) {
+            let switched = match handling.check_extensions(&response) {
+                Ok(()) => switch(http, number, response.clone(), handling.deflate(), &clock::http_date(), now),
+                Err(error) => Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
+            };
+            let http = match switched {
                 Ok(switched) => {
                     take_over(switched, *handling, transport, &self.settings);
                     return None;
@@ -231,8 +236,8 @@ impl Connection {
 }
 
 fn take_over(switched: Switched, handling: Handling, transport: Transport, settings: &Settings) {
-    let Switched { head_bytes, unread, request, agreed, .. } = switched;
-    let Handled { settings, chain, upstream, masks, observers } = handling.open(Role::Server, &settings.websocket);
+    let Switched { head_bytes, unread, request, agreed, deflate, .. } = switched;
+    let Handled { settings, chain, upstream, masks, observers } = handling.open(Role::Server, &settings.websocket, deflate.as_ref());
     let message = Upgraded { request, remote: transport.remote, protocol: agreed.protocol, extensions: agreed.extensions };
     let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
     WebSocket::take_over(Takeover {

@@ -40,19 +40,35 @@ pub struct WebSockets<A> {
     make: Arc<dyn Fn() -> A + Send + Sync>,
     path: Option<String>,
     rules: Rules,
+    #[cfg(feature = "deflate")]
+    deflate: Option<super::Deflate>,
 }
 
 impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> WebSockets<A> {
     /// With frame handlers made by this.
     #[must_use]
     pub fn handled_by(make: impl Fn() -> A + Send + Sync + 'static) -> Self {
-        Self { make: Arc::new(make), path: None, rules: Rules::new() }
+        Self {
+            make: Arc::new(make),
+            path: None,
+            rules: Rules::new(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        }
     }
 
     /// Only at this path: elsewhere 404. Any path by default.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
+        self
+    }
+
+    /// With compressed messages, where the client offers them: see [`Upgrade::deflate`](super::Upgrade::deflate).
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: super::Deflate) -> Self {
+        self.deflate = Some(deflate);
         self
     }
 
@@ -73,7 +89,13 @@ impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> WebSockets<A> {
 
 impl<A> Clone for WebSockets<A> {
     fn clone(&self) -> Self {
-        Self { make: self.make.clone(), path: self.path.clone(), rules: self.rules.clone() }
+        Self {
+            make: self.make.clone(),
+            path: self.path.clone(),
+            rules: self.rules.clone(),
+            #[cfg(feature = "deflate")]
+            deflate: self.deflate.clone(),
+        }
     }
 }
 
@@ -91,7 +113,13 @@ impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> Handler<Received
         match self.rules.accept(&request) {
             Ok(response) => {
                 let make = self.make.clone();
-                sender.do_send(UpgradeServer::factory(response, move || make()));
+                let upgrade = UpgradeServer::factory(response, move || make());
+                #[cfg(feature = "deflate")]
+                let upgrade = match &self.deflate {
+                    Some(deflate) => upgrade.deflate(deflate.clone()),
+                    None => upgrade,
+                };
+                sender.do_send(upgrade);
             }
             Err(refusal) => sender.do_send(refusal.into_response()),
         }

@@ -23,6 +23,8 @@
 mod client_connection;
 mod clock;
 mod connection;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod delivery;
 mod handlers;
 mod line;
@@ -43,6 +45,8 @@ mod websocket;
 
 pub use client_connection::{Asked, ClientConnection, Connect, Requester};
 pub use connection::Connection;
+#[cfg(feature = "deflate")]
+pub use deflate::Deflate;
 pub use delivery::Notice;
 pub use handlers::WebSockets;
 pub use listener::{Bind, Listener};

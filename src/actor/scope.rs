@@ -68,7 +68,7 @@ impl<'a> Scope<'a> {
             }
             if let Some(Command::Frame(frame)) = &command
                 && frame.opcode.is_data()
-                && frame.rsv == 0
+                && frame.rsv & 0b111 == 0
                 && current.encoded.len() < room
                 && !line.is_disturbed()
                 && let Some(Command::Frame(frame)) = command.take()

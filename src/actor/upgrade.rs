@@ -5,14 +5,17 @@ use std::fmt;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Context, Handler, Recipient};
 
+#[cfg(feature = "deflate")]
+use super::deflate::Deflate;
 use super::delivery::{Delivery, FrameRoutes, Notice, Observed, Observers};
 use super::messages::{Closed, Received, RoundTripTime};
 use super::settings::WebSocketSettings;
 use super::stage_actor::StageHost;
 use super::upstream::{IntoHandler, Place, Upstream};
 use crate::http::{HttpRequest, HttpResponse};
-use crate::stage::{Chain, Closing, Consolidation, Masks, Stage};
-use crate::upgrade::handshake::{self, Target};
+use crate::stage::{Chain, Closing, Consolidation, Interest, Masks, Stage};
+use crate::upgrade::handshake::deflate::{self, Parameters, Preferences};
+use crate::upgrade::handshake::{self, HandshakeError, Target};
 use crate::websocket::{Frame, Role};
 
 /// Makes a server's connection a websocket: the response goes out, and the frame handler talks to the websocket from then on.
@@ -49,6 +52,8 @@ pub(crate) struct How {
     hosted: Vec<StageHost>,
     fragments: bool,
     masks: Option<Masks>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Deflate>,
     observers: Observers,
     limits: Vec<fn(WebSocketSettings, u64) -> WebSocketSettings>,
     values: Vec<u64>,
@@ -211,6 +216,18 @@ impl<A: Actor, Opening> Upgrade<A, Opening> {
         self
     }
 
+    /// Messages are compressed if the peer agrees (RFC 7692); they are not by default. All else is done for you: a server reads the request's offers and says in the
+    /// 101 what it agrees on, a client offers it in its request, and the stage that does the work stands below all others.
+    ///
+    /// A 101 of your own that names permessage-deflate must name what would be agreed on, else the peer gets a 500; and without this call,
+    /// neither response may name it, unless one of your stages gives [RSV1](Interest::RSV1_IN) its meaning.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: Deflate) -> Self {
+        self.how.deflate = Some(deflate);
+        self
+    }
+
     pub(crate) fn into_parts(self) -> (Opening, Handling)
     where
         A: Actor,
@@ -230,9 +247,30 @@ pub(crate) struct Handling {
 }
 
 impl Handling {
-    /// Opens the way to the handler: on the connection's arbiter.
-    pub(crate) fn open(self, role: Role, defaults: &WebSocketSettings) -> Handled {
-        let How { settings, stages, also, hosted, fragments, masks, mut observers, limits, values } = self.how;
+    /// What is wanted of permessage-deflate, if it is.
+    pub(crate) fn deflate(&self) -> Option<&Preferences> {
+        #[cfg(feature = "deflate")]
+        let wanted = self.how.deflate.as_ref().map(Deflate::preferences);
+        #[cfg(not(feature = "deflate"))]
+        let wanted = None;
+        wanted
+    }
+
+    /// Without [`deflate`](Self::deflate) permessage-deflate may be agreed on only where a stage of the user's does it.
+    pub(crate) fn check_extensions(&self, response: &HttpResponse) -> Result<(), HandshakeError> {
+        let own =
+            || self.how.also.wants(Interest::RSV1_IN) || self.how.stages.as_ref().is_some_and(|stages| stages.wants(Interest::RSV1_IN));
+        if self.deflate().is_none() && deflate::is_named(&response.headers) && !own() {
+            return Err(HandshakeError::Deflate("it is agreed on, and was not turned on at the upgrade"));
+        }
+        Ok(())
+    }
+
+    /// Opens the way to the handler: on the connection's arbiter. With what was agreed on about permessage-deflate.
+    pub(crate) fn open(self, role: Role, defaults: &WebSocketSettings, agreed: Option<&Parameters>) -> Handled {
+        #[cfg(not(feature = "deflate"))]
+        let _ = agreed;
+        let How { settings, stages, also, hosted, fragments, masks, mut observers, limits, values, .. } = self.how;
         let mut settings = settings.unwrap_or_else(|| defaults.clone());
         for (limit, value) in limits.into_iter().zip(values) {
             settings = limit(settings, value);
@@ -243,6 +281,10 @@ impl Handling {
             chain = chain.and(Consolidation::new(settings.message_size));
         }
         chain = chain.and(Closing::new(role, settings.closing));
+        #[cfg(feature = "deflate")]
+        if let (Some(deflate), Some(agreed)) = (self.how.deflate, agreed) {
+            chain = chain.and(deflate.stage(agreed, role, settings.message_size));
+        }
         let mut upstream = self.open.map(|open| open());
         if !hosted.is_empty()
             && let round_trips @ Some(_) = observers.round_trips.take()

@@ -262,6 +262,14 @@ impl WebSocket {
             if !self.may_read(now) {
                 return false;
             }
+            // Read already: compressed messages of which so much came that the handler was to have its turn.
+            if self.pipeline.is_behind() {
+                let mut partial = std::mem::take(&mut self.partial);
+                self.receive(&mut partial, now);
+                self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
+                self.tell();
+                continue;
+            }
             match self.transport.poll_readable(cx) {
                 Poll::Pending => return true,
                 Poll::Ready(Ok(())) => {}

@@ -11,6 +11,9 @@
 //!       │ dation    │
 //!       ├───────────┤
 //!       │ Closing   │   the closing handshake (RFC 6455 §7)
+//!       ├───────────┤
+//!       │ PerMessa- │   compressed messages (RFC 7692), if agreed on
+//!       │ geDeflate │
 //!       └───▲───┬───┘
 //!         Codec │           bytes ⇄ frames
 //! ```
@@ -27,6 +30,8 @@ mod auto_pong;
 mod chain;
 mod closing;
 mod consolidation;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 mod hide_pongs;
 mod pipeline;
 
@@ -39,6 +44,8 @@ pub use auto_pong::AutoPong;
 pub use chain::Chain;
 pub use closing::{By, Closing, Outcome};
 pub use consolidation::Consolidation;
+#[cfg(feature = "deflate")]
+pub use deflate::PerMessageDeflate;
 pub use hide_pongs::HidePongs;
 pub use pipeline::{Masks, Phase, Pipeline};
 
@@ -70,6 +77,9 @@ pub enum Command {
     Close(Close),
     /// Fail the websocket (RFC 6455 §7.1.7): a Close frame with this code and reason, then the end, without waiting for the peer's.
     Fail(CloseCode, Cow<'static, str>),
+    /// What was read breaks the protocol: nothing more is read, and once the frames before it are answered the websocket is failed with this error,
+    /// as it is with the codec's own.
+    Refuse(ProtocolError),
     /// Write what is to be written, then FIN, then read no more frames. Said by [`Closing`].
     Finish,
     /// Give the transport up as it is. Said by [`Closing`].
@@ -198,8 +208,11 @@ impl Interest {
     pub const CONTROL_OUT: Self = Self(32);
     /// Commands other than frames.
     pub const SIGNALS_OUT: Self = Self(64);
-    /// Everything.
+    /// Everything but [`RSV1_IN`](Self::RSV1_IN).
     pub const ALL: Self = Self(127);
+    /// Data frames coming up with RSV1 set: the stage gives it its meaning, and clears it. Only where some stage names this does the codec take such frames,
+    /// and write them.
+    pub const RSV1_IN: Self = Self(128);
 
     /// Both sets together.
     #[must_use]
@@ -216,8 +229,10 @@ impl Interest {
     const fn of_event(event: &Event) -> Self {
         match event {
             Event::Frame(frame) if frame.opcode.is_control() => Self::CONTROL_IN,
-            Event::Frame(Frame { fin: true, opcode: OpCode::Text | OpCode::Binary, .. }) => Self::MESSAGES_IN,
-            Event::Frame(_) => Self::FRAGMENTS_IN,
+            Event::Frame(frame) => {
+                let kind = if frame.is_whole() { Self::MESSAGES_IN } else { Self::FRAGMENTS_IN };
+                if frame.rsv & 0b100 == 0 { kind } else { kind.and(Self::RSV1_IN) }
+            }
             _ => Self::SIGNALS_IN,
         }
     }

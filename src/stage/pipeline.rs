@@ -12,6 +12,9 @@ use super::{Chain, Close, Command, Event, Interest, Life, Outcome};
 use crate::output::Output;
 use crate::websocket::{CloseCode, Codec, Frame, OpCode, ProtocolError};
 
+/// How much may come of compressed messages before those who are told of it have their turn: a read of 64 KiB may hold 64 MiB and more.
+const BATCH: usize = 256 << 10;
+
 /// How long a verdict waits for the frames before it to be answered.
 const TURN: Duration = Duration::from_millis(250);
 
@@ -49,6 +52,10 @@ pub struct Pipeline<T = Event> {
     life: Life,
     /// What was read last and waits for what came before it, and until when.
     verdict: Option<(Event, Instant)>,
+    /// Messages are made longer on their way up: one read may bring any number of bytes.
+    swells: bool,
+    /// Decoding has stopped before the end of what was read.
+    behind: bool,
     /// No more frames are decoded: the peer has said its last word, or broken the protocol.
     deaf: bool,
     /// The peer's FIN has come.
@@ -70,6 +77,10 @@ struct Base<T> {
     masks: Masks,
     output: Output,
     events: VecDeque<T>,
+    /// Bytes of payload in `events`, at most.
+    waiting: usize,
+    /// A stage has refused what was read.
+    refused: Option<ProtocolError>,
     /// [`Event::Closed`] has been told: nothing comes behind it.
     told: bool,
     /// A Close frame was written: no frame may follow it (RFC 6455 §5.5.1).
@@ -84,6 +95,9 @@ impl<T: From<Event>> Ends for Base<T> {
             return;
         }
         self.told = matches!(event, Event::Closed(_));
+        if let Event::Frame(frame) = &event {
+            self.waiting += frame.data.len();
+        }
         self.events.push_back(event.into());
     }
 
@@ -93,6 +107,7 @@ impl<T: From<Event>> Ends for Base<T> {
             Command::Frame(frame) => self.write(frame),
             Command::Finish if self.phase == Phase::Open => self.phase = Phase::Finishing,
             Command::Abort => self.phase = Phase::Done,
+            Command::Refuse(error) => self.refused = self.refused.or(Some(error)),
             // Without a Closing stage below it, a close is the end of the transport.
             Command::Close(_) | Command::Fail(..) if self.phase == Phase::Open => self.phase = Phase::Finishing,
             _ => {}
@@ -124,8 +139,13 @@ impl<T: From<Event>> Pipeline<T> {
     /// An open websocket. `codec` knows which end we are and what is too big; `chain` reads from the handler down and should end with
     /// [`Closing`](super::Closing).
     #[must_use]
-    pub fn new(codec: Codec, masks: Masks, chain: Chain, now: Instant) -> Self {
-        let base = Base { codec, masks, output: Output::new(), events: VecDeque::new(), told: false, closed: false, phase: Phase::Open };
+    pub fn new(mut codec: Codec, masks: Masks, chain: Chain, now: Instant) -> Self {
+        let swells = chain.wants(Interest::RSV1_IN);
+        if swells {
+            codec = codec.allow_rsv1(true);
+        }
+        let (output, events, phase) = (Output::new(), VecDeque::new(), Phase::Open);
+        let base = Base { codec, masks, output, events, waiting: 0, refused: None, told: false, closed: false, phase };
         let mut pipeline = Self {
             direct_in: !chain.wants(Interest::MESSAGES_IN),
             direct_out: !chain.wants(Interest::DATA_OUT),
@@ -133,6 +153,8 @@ impl<T: From<Event>> Pipeline<T> {
             base,
             life: Life { last_read: now, suspended: false },
             verdict: None,
+            swells,
+            behind: false,
             deaf: false,
             eof: false,
             incomplete: None,
@@ -180,19 +202,30 @@ impl<T: From<Event>> Pipeline<T> {
 
     /// Bytes were read: decodes all whole frames in `bytes`. What is left in it is the beginning of a frame, to be kept and handed in
     /// again with what follows it.
+    ///
+    /// With a stage that inflates, decoding stops when much has come of it ([`is_behind`](Self::is_behind)): then call again with what is left
+    /// once the events are handled, before anything more is read.
     pub fn receive(&mut self, bytes: &mut BytesMut, now: Instant) {
         self.life.last_read = now;
+        self.behind = false;
+        let written = self.base.output.end();
         while !self.deaf && self.base.phase == Phase::Open {
+            if self.swells && self.base.waiting + (self.base.output.end() - written) as usize > BATCH {
+                self.behind = true;
+                return self.arm(now);
+            }
             match self.base.codec.decode(bytes) {
                 Ok(Some(close)) if close.opcode == OpCode::Close => self.judge(Event::Frame(close), now),
                 Ok(Some(frame)) => {
                     if self.incomplete.is_some() && self.base.codec.is_idle() {
                         self.incomplete = None;
                     }
-                    if self.direct_in && frame.is_whole() && frame.opcode.is_data() {
+                    if self.direct_in && frame.rsv == 0 && frame.is_whole() && frame.opcode.is_data() {
+                        self.base.waiting += frame.data.len();
                         self.base.events.push_back(Event::Frame(frame).into());
                     } else {
                         self.chain.event(Event::Frame(frame), now, self.life, &mut self.base);
+                        self.refuse(now);
                     }
                 }
                 Ok(None) => {
@@ -240,6 +273,7 @@ impl<T: From<Event>> Pipeline<T> {
 
     fn chained(&mut self, command: Command, now: Instant) {
         self.chain.command(command, now, self.life, &mut self.base);
+        self.refuse(now);
         if self.base.phase != Phase::Open {
             self.arm(now);
         }
@@ -289,6 +323,9 @@ impl<T: From<Event>> Pipeline<T> {
     /// The next event for the handler.
     #[inline]
     pub fn poll_event(&mut self) -> Option<T> {
+        if self.base.events.len() <= 1 {
+            self.base.waiting = 0;
+        }
         self.base.events.pop_front()
     }
 
@@ -296,6 +333,7 @@ impl<T: From<Event>> Pipeline<T> {
     #[inline]
     pub fn swap_events(&mut self, empty: &mut VecDeque<T>) {
         debug_assert!(empty.is_empty(), "events would be told twice");
+        self.base.waiting = 0;
         std::mem::swap(&mut self.base.events, empty);
     }
 
@@ -348,6 +386,13 @@ impl<T: From<Event>> Pipeline<T> {
     #[must_use]
     pub fn wants_read(&self) -> bool {
         self.verdict.is_none() && !self.eof && self.base.phase != Phase::Done
+    }
+
+    /// Whether [`receive`](Self::receive) has stopped early: frames may be left in what was read.
+    #[inline]
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.behind && !self.deaf && self.base.phase == Phase::Open
     }
 
     /// How many bytes more the frame at the beginning of the input needs, as far as its header is known: a hint for how much to read.
@@ -416,6 +461,16 @@ impl<T: From<Event>> Pipeline<T> {
         }
         self.chain.expire(now, self.life, &mut self.base);
         self.arm(now);
+    }
+
+    /// What a stage has refused is judged like what the codec refuses.
+    fn refuse(&mut self, now: Instant) {
+        if let Some(error) = self.base.refused.take()
+            && !self.deaf
+            && self.base.phase == Phase::Open
+        {
+            self.judge(Event::Failed(error), now);
+        }
     }
 
     fn judge(&mut self, verdict: Event, now: Instant) {

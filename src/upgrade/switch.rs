@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
+use super::handshake::deflate::{self, Parameters, Preferences};
 use super::handshake::{self, Agreed, SwitchRefused};
 use crate::http::{HttpDate, HttpRequest, HttpResponse, RequestNumber, Server, SwitchError};
 use crate::output::Output;
@@ -22,6 +23,8 @@ pub struct Switched {
     pub request: HttpRequest,
     /// What the response agrees to.
     pub agreed: Agreed,
+    /// How messages are compressed, if that was wanted and the client offers it.
+    pub deflate: Option<Parameters>,
     /// Whether the peer's FIN has come already.
     pub eof: bool,
 }
@@ -52,6 +55,9 @@ impl std::error::Error for NotSwitched {}
 
 /// Switches protocols (RFC 9110 §7.8), all at once: the 101 is written, HTTP is gone, and every byte that it had is in the answer.
 ///
+/// With `deflate`, permessage-deflate is agreed on if the client offers it, and the 101 says so: a header without the extension, or the extension
+/// without its header, cannot be.
+///
 /// # Errors
 ///
 /// The connection is given back as it was, with the reason.
@@ -59,7 +65,8 @@ impl std::error::Error for NotSwitched {}
 pub fn switch(
     http: Server,
     number: RequestNumber,
-    response: HttpResponse,
+    mut response: HttpResponse,
+    deflate: Option<&Preferences>,
     date: &HttpDate,
     now: Instant,
 ) -> Result<Switched, (Server, NotSwitched)> {
@@ -69,13 +76,19 @@ pub fn switch(
     if let Err(error) = handshake::check_switching(request, &response) {
         return Err((http, NotSwitched::Response(error)));
     }
+    let deflate = match deflate::answer(deflate, request, &mut response) {
+        Ok(deflate) => deflate,
+        Err(error) => return Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
+    };
     // What was not offered cannot be agreed on (RFC 6455 §4.2.2): the peer would fail the connection.
     let agreed = match handshake::verify(request, &response) {
         Ok(agreed) => agreed,
         Err(error) => return Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
     };
     match http.into_switched(number, response, date, now) {
-        Ok(parts) => Ok(Switched { head_bytes: parts.output, unread: parts.unread, request: parts.request, agreed, eof: parts.eof }),
+        Ok(parts) => {
+            Ok(Switched { head_bytes: parts.output, unread: parts.unread, request: parts.request, agreed, deflate, eof: parts.eof })
+        }
         Err((http, SwitchError::NotYet)) => Err((http, NotSwitched::NotYet)),
         Err((http, error)) => Err((http, NotSwitched::Request(error))),
     }

@@ -22,7 +22,7 @@ impl Codec {
     pub fn encode(&self, frame: &Frame, key: impl FnOnce() -> [u8; 4], dst: &mut BytesMut) -> Result<(), EncodeError> {
         self.may_send(frame)?;
         let key = self.masking_key(frame, key);
-        let header = Written::new(frame.fin, frame.rsv, frame.opcode, key, frame.data.len());
+        let header = Written::new(frame.fin, frame.rsv & !Frame::UNCOMPRESSED, frame.opcode, key, frame.data.len());
         let header = header.as_slice();
         dst.reserve(header.len() + frame.data.len());
         dst.put_slice(header);
@@ -47,7 +47,7 @@ impl Codec {
         }
         self.may_send(&frame)?;
         let key = self.masking_key(&frame, key);
-        let header = Written::new(frame.fin, frame.rsv, frame.opcode, key, frame.data.len());
+        let header = Written::new(frame.fin, frame.rsv & !Frame::UNCOMPRESSED, frame.opcode, key, frame.data.len());
         output.put(header.as_slice());
         output.push(match key {
             None => frame.data,
@@ -77,7 +77,7 @@ impl Codec {
 
     #[inline]
     fn may_send(&self, frame: &Frame) -> Result<(), EncodeError> {
-        if !self.may_have(frame.rsv, frame.opcode) {
+        if !self.may_have(frame.rsv & !Frame::UNCOMPRESSED, frame.opcode) {
             return Err(EncodeError::ReservedBits(frame.rsv));
         }
         if frame.opcode.is_control() {

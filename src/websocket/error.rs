@@ -48,6 +48,14 @@ pub enum ProtocolError {
         /// Our limit.
         limit: u64,
     },
+    /// A compressed message that swells more than our limit.
+    RatioTooHigh {
+        /// Our limit: how many bytes one compressed byte may become.
+        limit: u32,
+    },
+    /// A compressed message that is not DEFLATE data. RFC 7692 names no code for it; 1007 is for "data within a message that was not consistent with
+    /// the type of the message" (RFC 6455 §7.4.1), while the frames themselves break no rule.
+    InvalidDeflate,
     /// Text that is not UTF-8.
     InvalidUtf8,
     /// A Close frame with a body of one byte.
@@ -75,9 +83,9 @@ impl ProtocolError {
             | Self::LengthTopBit
             | Self::CloseBodyOfOneByte
             | Self::IllegalCloseCode(_) => CloseCode::PROTOCOL_ERROR,
-            Self::InvalidUtf8 | Self::CloseReasonNotUtf8 => CloseCode::INVALID_DATA,
+            Self::InvalidUtf8 | Self::CloseReasonNotUtf8 | Self::InvalidDeflate => CloseCode::INVALID_DATA,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
-            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => CloseCode::TOO_BIG,
+            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::RatioTooHigh { .. } => CloseCode::TOO_BIG,
         }
     }
 }
@@ -102,6 +110,10 @@ impl fmt::Display for ProtocolError {
                 write!(f, "a message of at least {length} bytes, more than the {limit} we take (RFC 6455 §10.4)")
             }
             Self::TooManyFragments { limit } => write!(f, "a message of more than {limit} fragments (RFC 6455 §10.4)"),
+            Self::RatioTooHigh { limit } => {
+                write!(f, "a compressed message that swells to more than {limit} times its size (RFC 6455 §10.4)")
+            }
+            Self::InvalidDeflate => f.write_str("a compressed message that is not DEFLATE data (RFC 7692 §7.2.2)"),
             Self::InvalidUtf8 => f.write_str("text that is not UTF-8 (RFC 6455 §8.1)"),
             Self::CloseBodyOfOneByte => f.write_str("a Close frame with half a code (RFC 6455 §5.5.1)"),
             Self::IllegalCloseCode(code) => write!(f, "a Close frame with code {code}, which may not be sent (RFC 6455 §7.4)"),

@@ -14,7 +14,8 @@ const SHOWN: usize = 64;
 pub struct Frame {
     /// FIN: the last fragment of its message, or the only one.
     pub fin: bool,
-    /// RSV1–3 as the three low bits, RSV1 the highest (`0b100`). Zero unless an extension was agreed on.
+    /// RSV1–3 as the three low bits, RSV1 the highest (`0b100`). Zero unless an extension was agreed on, or on a frame that is not to be
+    /// [compressed](Self::uncompressed).
     pub rsv: u8,
     /// What the frame is.
     pub opcode: OpCode,
@@ -26,6 +27,9 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// In `rsv`, where the wire has no bit: see [`uncompressed`](Self::uncompressed).
+    pub(crate) const UNCOMPRESSED: u8 = 0x80;
+
     /// A whole frame: FIN set, no RSV bit, no masking-key.
     #[must_use]
     pub fn new(opcode: OpCode, data: impl Into<Bytes>) -> Self {
@@ -60,6 +64,15 @@ impl Frame {
     #[must_use]
     pub fn more(mut self) -> Self {
         self.fin = false;
+        self
+    }
+
+    /// The same frame, never to be compressed, whatever was agreed on: for what is compressed already, and for secrets beside text that somebody else
+    /// chooses, whose compressed length would tell of them. Said of a message's first fragment it holds for all of them. Without permessage-deflate it
+    /// says nothing.
+    #[must_use]
+    pub fn uncompressed(mut self) -> Self {
+        self.rsv |= Self::UNCOMPRESSED;
         self
     }
 

@@ -1,5 +1,7 @@
 //! The client under test: echoes what the Autobahn suite says, one case after another. See `README.md`.
 //!
+//! It always offers permessage-deflate if it is built with the feature: the suite agrees to it in its sections 12 and 13 only.
+//!
 //! ```text
 //! autobahn-client URL AGENT
 //! ```
@@ -69,6 +71,8 @@ async fn connection(url: &str, echoes: bool) -> Result<String, String> {
     let (done, ended) = oneshot::channel();
     let client = Client { echoes, heard: String::new(), done: Some(done) }.start();
     let upgrade = UpgradeClient::to(&target, client).hears::<UpgradeFailed>().hears::<Closed>();
+    #[cfg(feature = "deflate")]
+    let upgrade = upgrade.deflate(actix_sockets::Deflate::new());
     let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
     let connect = Connect::websocket(&target, upgrade).settings(Settings::new().websocket(websocket));
     let connected = Sockets::from_registry().send(connect).await.map_err(|error| error.to_string())?;

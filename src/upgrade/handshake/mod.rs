@@ -35,6 +35,7 @@
 //! rather than one of the two picked, and there is no 101 for a request that is wrong anywhere.
 
 mod accept;
+pub mod deflate;
 mod list;
 mod origin;
 mod refusal;

@@ -111,6 +111,8 @@ pub enum HandshakeError {
     Protocol,
     /// An extension that was not offered, or a malformed list of them.
     Extension,
+    /// permessage-deflate is agreed on, and wrongly; here is how.
+    Deflate(&'static str),
     /// The request sent was no handshake: it has not one `Sec-WebSocket-Key`.
     Key,
 }
@@ -119,6 +121,7 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Status(status) => return write!(f, "the response's status is {status}, not 101 (RFC 6455 §4.1 item 1)"),
+            Self::Deflate(what) => return write!(f, "the response's permessage-deflate: {what}"),
             Self::Upgrade => "the response's Upgrade is not websocket (RFC 6455 §4.1 item 2)",
             Self::Connection => "the response's Connection does not name upgrade (RFC 6455 §4.1 item 3)",
             Self::Accept => "the response's Sec-WebSocket-Accept does not answer the key, once (RFC 6455 §4.1 item 4)",
