@@ -164,7 +164,7 @@ def check(
     extra = sorted({path.name for path in folder.glob("autobahn-*.json")} - {file(folder, way).name for way in expected})
     problems |= {name: ["a report of no way that there is"] for name in extra}
     older = {report.head["src"] for report in reports.values()} - {present}
-    notes = [f"The reports were made from tree {id} of src/, and src/ is now {present}: they are not of these sources." for id in older]
+    notes = [f"note: the Autobahn reports were made from tree {id} of src/, and src/ is now {present}: they are not of these sources." for id in older]
     return Findings(problems, notes)
 
 

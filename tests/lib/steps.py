@@ -6,7 +6,7 @@ Each step is one or more commands, run one after the other, their output shown a
 its tests passed and failed: `cargo test` in its `test result:` lines, our own scripts in a last line `N passed,
 N failed`; any other is one test, which passes with exit code 0. A command that was to run tests and ran none has failed,
 so has one that exits non-zero though it counted no failure, and so has one whose build has failed before it.
-The last line is the sum, and the exit code is non-zero if anything failed.
+A line `note: …` is said again at the end. The last line is the sum, and the exit code is non-zero if anything failed.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ class Count:
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed" + (f" ({self.ignored} ignored)" if self.ignored else "")
 
+
+#: What was said in passing and should not be lost.
+notes: list[str] = []
 
 Counter = Callable[[str, int], Count]
 
@@ -134,6 +137,7 @@ class Command:
         if late.is_set():
             print(f"stopped: it has not ended within {self.minutes:g} minutes", flush=True)
             code = code or 1
+        notes.extend(line for line in output if line.startswith("note: "))
         return self.counter("".join(output), code)
 
 
@@ -335,6 +339,7 @@ def main() -> int:
         print(f"--- {table[-1]}", flush=True)
 
     print("\n" + "\n".join(table))
+    print("".join(dict.fromkeys(notes)), end="")
     if total.ignored:
         print(f"{total.ignored} tests are marked #[ignore]; their reasons stand beside them")
     print(f"\n{total.passed} passed, {total.failed} failed", flush=True)
