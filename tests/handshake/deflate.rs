@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use super::*;
 
 fn offers(lines: &[&str]) -> HttpRequest {
-    lines.iter().fold(get(HANDSHAKE), |request, line| request.with_header(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(line).unwrap()))
+    lines.iter().fold(get(HANDSHAKE), |request, line| {
+        request.with_header(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(line).expect("a field value"))
+    })
 }
 
 fn answers(line: &str) -> HttpResponse {
