@@ -33,7 +33,7 @@ import ways
 
 #: Seconds that a case may last: the suite itself gives up after 480 at most.
 STALL = 600
-#: Seconds that a piece may last: ten times what the longest took.
+#: Seconds that a piece may last: more than ten times what the longest took.
 DEADLINE = 1800
 ATTEMPTS = 2
 EVERY = 30

@@ -154,6 +154,11 @@ class Check(Reports):
             self.assertEqual(findings.conclude(), 0)
         self.assertIn(note, said.getvalue())
 
+    def test_a_way_that_is_not_run_yet_is_told(self) -> None:
+        findings = reports.check(self.folder, self.document, TREE, DESCRIBED, ways.ALL[:3], verdicts.CASES)
+        (note,) = findings.notes
+        self.assertIn("is not run, and no report is asked for, in client-wss", note)
+
     def test_what_is_made_from_the_reports_is_not_changed_by_hand(self) -> None:
         for name in ("server.html", "client.html", "conformance.md"):
             with self.subTest(name):
