@@ -24,7 +24,7 @@ use crate::websocket::{Frame, Role};
 /// offers it, and does without if the server does. [`Upgraded::extensions`](super::Upgraded) tells. Where it is not agreed on nothing is different.
 ///
 /// The defaults are those of the RFC, which make the smallest messages: contexts are taken over, so that a message may refer to those before it. That
-/// costs memory for each connection, from its first compressed message on: about 268 KiB in each that we send to and 48 KiB in each that we hear. [`without_contexts`](Self::without_contexts)
+/// costs memory for each connection, from its first compressed message on: 371 KiB for what we send and 46 KiB for what we hear. [`without_contexts`](Self::without_contexts)
 /// costs none while nothing is on its way. See [`stage::deflate`](crate::stage::deflate) for figures.
 ///
 /// **Secrets.** A message that holds a secret and also text that somebody else chooses tells of the secret by its length once it is compressed (CRIME, BREACH). Send such
@@ -40,18 +40,18 @@ pub struct Deflate {
 
 impl Default for Deflate {
     fn default() -> Self {
-        Self { preferences: Preferences::default(), level: 6, threshold: 128, ratio: Some(200), choice: None }
+        Self { preferences: Preferences::default(), level: 1, threshold: 128, ratio: Some(200), choice: None }
     }
 }
 
 impl Deflate {
-    /// The defaults: level 6, messages of 128 bytes and more, contexts taken over, windows of 15 bits, a message swells 200 times at most.
+    /// The defaults: level 1, messages of 128 bytes and more, contexts taken over, windows of 15 bits, a message swells 200 times at most.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How hard to compress, from 1 (fast) to 9 (small): 6.
+    /// How hard to compress, from 1 (fast) to 9 (small): 1, which makes a kibibyte of JSON 28 % of it; 6 makes it 21 % and takes five times as long.
     #[must_use]
     pub fn level(mut self, level: u8) -> Self {
         self.level = level.clamp(1, 9);

@@ -153,7 +153,7 @@ impl ServerBuilder {
         acceptor.set_options(SslOptions::NO_RENEGOTIATION);
         // Tickets resume sessions without our keeping anything.
         acceptor.set_session_cache_mode(SslSessionCacheMode::OFF);
-        acceptor.set_session_id_context(b"actix-sockets").map_err(unfit())?;
+        acceptor.set_session_id_context(b"sockets").map_err(unfit())?;
         // Nothing in common: RFC 7301 §3.2 wants a fatal no_application_protocol.
         acceptor.set_alpn_select_callback(|_, offered| select_next_proto(ALPN, offered).ok_or(AlpnError::ALERT_FATAL));
         if let Some((authorities, required)) = &self.clients {

@@ -13,6 +13,8 @@ mod client;
 mod closing;
 mod death;
 mod defects;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod order;
 mod peer;
 mod pressure;

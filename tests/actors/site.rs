@@ -122,6 +122,8 @@ pub(crate) struct Plan {
     on_drained: Do<Drained>,
     on_request: Option<Do<HttpRequest>>,
     stage: Option<Arc<dyn Fn() -> Chain + Send + Sync>>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<actix_sockets::Deflate>,
 }
 
 impl Plan {
@@ -144,6 +146,8 @@ impl Plan {
             on_drained: Arc::new(|_, _| {}),
             on_request: None,
             stage: None,
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 
@@ -198,6 +202,13 @@ impl Plan {
     /// One stage more, above the others, hosted if the kind is.
     pub(crate) fn stage<S: Stage>(mut self, make: impl Fn() -> S + Send + Sync + 'static) -> Self {
         self.stage = Some(Arc::new(move || Chain::of(make())));
+        self
+    }
+
+    /// Compressed messages, where the peer agrees.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn deflate(mut self, deflate: actix_sockets::Deflate) -> Self {
+        self.deflate = Some(deflate);
         self
     }
 
@@ -304,6 +315,10 @@ impl Plan {
                 }
             }
         }
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            upgrade = upgrade.deflate(deflate.clone());
+        }
         if self.observed {
             upgrade = upgrade.round_trips_to(probe.observer.clone()).on_closed(probe.observer.clone());
         }
@@ -336,6 +351,11 @@ impl Probe {
                 let upgrade = match &self.plan.stage {
                     Some(stage) => UpgradeServer::inline(response, stage()).also(Echo),
                     None => UpgradeServer::inline(response, Echo),
+                };
+                #[cfg(feature = "deflate")]
+                let upgrade = match &self.plan.deflate {
+                    Some(deflate) => upgrade.deflate(deflate.clone()),
+                    None => upgrade,
                 };
                 sender.do_send(upgrade.on_closed(self.observer.clone()));
             }

@@ -35,7 +35,7 @@ def main() -> int:
             url = fuzzer.wait_for(suite.LISTENING, "saying where it listens")[1]
             client = suite.Process(f"client {job}", [*asked.command, url, asked.agent], folder / "client.log")
             processes.append(client)
-            parts.append(suite.Part(cases, folder, fuzzer, ending=client))
+            parts.append(suite.Part(cases, folder, fuzzer, ending=client, url=url))
         suite.watch(parts, asked.stall, asked.deadline)
         for part in parts:
             if part.ending.status():

@@ -23,12 +23,13 @@ class Asked:
     deadline: float
     cert: Path | None
     key: Path | None
+    wss: bool
     command: list[str]
 
 
 def parse(usage: str | None) -> Asked:
     parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sections", default="1-7,9,10", help="sections or cases: 1-7,10 or 9.1 or 7.1.6 (1-7,9,10)")
+    parser.add_argument("--sections", default="1-7,9,10", help="sections or cases: 1-7,10 or 9.1 or 7.1.6 or sample (1-7,9,10)")
     parser.add_argument("--jobs", type=int, default=2, help="how many wstest run side by side (2)")
     parser.add_argument("--agent", default="actix-sockets", help="the name in the reports")
     parser.add_argument("--out", type=Path, help="folder of the reports (target/autobahn/reports/AGENT)")
@@ -37,6 +38,7 @@ def parse(usage: str | None) -> Asked:
     parser.add_argument("--deadline", type=float, default=1800, help="seconds that the whole may last (1800)")
     parser.add_argument("--cert", type=Path, help="client.py only: the suite's certificate, makes it wss://")
     parser.add_argument("--key", type=Path, help="client.py only: and its key")
+    parser.add_argument("--wss", action="store_true", help="server.py only: test where it says wss://")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the program under test, after --")
     given = parser.parse_args()
     try:
@@ -56,6 +58,7 @@ def parse(usage: str | None) -> Asked:
         given.deadline,
         given.cert and given.cert.resolve(),
         given.key and given.key.resolve(),
+        given.wss,
         given.command,
     )
 

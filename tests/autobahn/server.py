@@ -6,10 +6,13 @@
 COMMAND is a server which echoes, and prints one line, flushed, as soon as it accepts connections:
 
     listening on ws://127.0.0.1:PORT
+
+With --wss it is tested where it says `listening on wss://127.0.0.1:PORT`, which may be beside the other.
 """
 
 from __future__ import annotations
 
+import re
 import time
 
 import options
@@ -24,14 +27,16 @@ def main() -> int:
     with suite.stopping([]) as processes:
         server = suite.Process("the server", asked.command, asked.out / "server.log")
         processes.append(server)
-        url = server.wait_for(suite.LISTENING, "the line `listening on ws://IP:PORT`")[1]
+        scheme = "wss" if asked.wss else "ws"
+        listening = re.compile(rf"^listening on ({scheme}://\S+)$", re.MULTILINE)
+        url = server.wait_for(listening, f"the line `listening on {scheme}://IP:PORT`")[1]
         spec = {"servers": [{"agent": asked.agent, "url": url}]}
         parts: list[suite.Part] = []
         for job, cases in enumerate(suite.shares(asked.cases, asked.jobs), 1):
             folder = asked.out / str(job)
             fuzzer = suite.start_fuzzer("fuzzingclient", job, cases, folder, spec)
             processes.append(fuzzer)
-            parts.append(suite.Part(cases, folder, fuzzer, ending=fuzzer))
+            parts.append(suite.Part(cases, folder, fuzzer, ending=fuzzer, url=url))
         suite.watch(parts, asked.stall, asked.deadline)
         for part in parts:
             if part.fuzzer.status():

@@ -11,17 +11,24 @@ import os
 import re
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parents[1] / "target" / "autobahn"
 SITE = HOME / "site"
 PYPY = HOME / "debian" / "usr" / "bin" / "pypy"
+
+#: The exit code of a run that the suite itself has kept from its end.
+STALLED = 3
 
 LISTENING = re.compile(r"^listening on (wss?://\S+)$", re.MULTILINE)
 RUNNING = re.compile(r"^Running test case ID (\S+) ", re.MULTILINE)
@@ -29,6 +36,10 @@ RUNNING = re.compile(r"^Running test case ID (\S+) ", re.MULTILINE)
 
 class Failure(Exception):
     """The run itself went wrong, whatever the cases say."""
+
+
+class Stalled(Failure):
+    """The suite went on for ever, while its peer was well."""
 
 
 def guarded(main: Callable[[], int | None]) -> None:
@@ -45,6 +56,9 @@ def guarded(main: Callable[[], int | None]) -> None:
         signal.signal(number, interrupted)
     try:
         sys.exit(main())
+    except Stalled as stall:
+        print(f"autobahn: {stall}", file=sys.stderr)
+        sys.exit(STALLED)
     except Failure as failure:
         sys.exit(f"autobahn: {failure}")
 
@@ -63,6 +77,14 @@ def environment() -> dict[str, str]:
     """PyPy's: the unpacked libraries, and nothing that is meant for the machine's own Python."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return ours | {"LD_LIBRARY_PATH": str(library_folder())}
+
+
+def describe() -> dict[str, Any]:
+    """What the suite says about itself and its cases."""
+    result = subprocess.run(fuzzer("--describe"), env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if result.returncode:
+        raise Failure(f"the suite does not describe itself:\n{result.stderr}")
+    return json.loads(result.stdout)
 
 
 def fuzzer(*arguments: str) -> list[str]:
@@ -104,11 +126,11 @@ class Process:
     def tail(self) -> str:
         return "\n".join([f"{self.log} ends with:", *(f"  {line}" for line in self.output().splitlines()[-15:])])
 
-    def stop(self) -> None:
+    def stop(self, patience: float = 3) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(3)
+                self._process.wait(patience)
             os.killpg(self._process.pid, signal.SIGKILL)  # those in the group who did not hear
         self._process.wait()
 
@@ -131,6 +153,8 @@ class Part:
     folder: Path
     fuzzer: Process
     ending: Process
+    #: Where to ask whether the listening side, our server or the suite, is still there.
+    url: str
     started: float = field(default_factory=time.monotonic)
     moved: float = field(default_factory=time.monotonic)
     begun: list[str] = field(default_factory=list)
@@ -164,6 +188,34 @@ def start_fuzzer(mode: str, job: int, cases: list[str], folder: Path, spec: dict
     return Process(f"wstest {job}", command, folder / "wstest.log", environment())
 
 
+def answers(url: str, seconds: float = 10) -> bool:
+    """Whether an opening handshake is completed there."""
+    address = urllib.parse.urlsplit(url)
+    request = (
+        f"GET /getCaseCount HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    try:
+        with contextlib.ExitStack() as stack:
+            peer = stack.enter_context(socket.create_connection((address.hostname, address.port), seconds))
+            if address.scheme == "wss":
+                trusting = ssl.create_default_context()
+                trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+                peer = stack.enter_context(trusting.wrap_socket(peer))
+            peer.sendall(request.encode())
+            return peer.recv(64).startswith(b"HTTP/1.1 101 ")
+    except OSError:
+        return False
+
+
+def hanging(part: Part, stall: float) -> Failure:
+    """Who is to blame. The suite has a timer in every case, so a server that is silent does not hold it up; a client may."""
+    said = f"{part.current()} has lasted {stall:.0f} s\n{part.fuzzer.tail()}"
+    if answers(part.url) == (part.ending is part.fuzzer):
+        return Stalled(f"{part.fuzzer.name} hangs: {said}")
+    return Failure(f"the peer of {part.fuzzer.name} hangs: {said}\n{part.ending.tail()}")
+
+
 def watch(parts: list[Part], stall: float, deadline: float) -> None:
     """Returns when all parts have ended, and shows how far they are. No case may last `stall` seconds."""
     began, total = time.monotonic(), sum(len(part.cases) for part in parts)
@@ -184,7 +236,7 @@ def watch(parts: list[Part], stall: float, deadline: float) -> None:
             return
         for part in live:
             if now - part.moved > stall:
-                raise Failure(f"{part.fuzzer.name} hangs: {part.current()} has lasted {stall:.0f} s\n{part.fuzzer.tail()}")
+                raise hanging(part, stall)
             if part.ending is not part.fuzzer and part.fuzzer.status() is not None:
                 raise Failure(f"{part.fuzzer.name} ended with {part.fuzzer.status()}\n{part.fuzzer.tail()}")
             if now - began > deadline:

@@ -1,6 +1,7 @@
 //! The opening handshake (RFC 6455 §4), from outside: what a server answers to a request, what a client makes of a response.
 
 mod client;
+mod deflate;
 mod origin;
 mod properties;
 mod server;

@@ -6,7 +6,7 @@ Each step is one or more commands, run one after the other, their output shown a
 its tests passed and failed: `cargo test` in its `test result:` lines, our own scripts in a last line `N passed,
 N failed`; any other is one test, which passes with exit code 0. A command that was to run tests and ran none has failed,
 so has one that exits non-zero though it counted no failure, and so has one whose build has failed before it.
-The last line is the sum, and the exit code is non-zero if anything failed.
+A line `note: …` is said again at the end. The last line is the sum, and the exit code is non-zero if anything failed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "autobahn"))
+
+import ways  # noqa: E402
+
 PROGRAMS = ("echo", "client", "autobahn-client")
 HANDLERS = ("per-connection", "shared", "inline", "stage-actors")
 
@@ -43,6 +47,9 @@ class Count:
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed" + (f" ({self.ignored} ignored)" if self.ignored else "")
 
+
+#: What was said in passing and should not be lost.
+notes: list[str] = []
 
 Counter = Callable[[str, int], Count]
 
@@ -111,7 +118,7 @@ class Command:
 
         def too_late() -> None:
             late.set()
-            kill_session(process.pid)
+            end_session(process)
 
         deadline = threading.Timer(self.minutes * 60, too_late)
         deadline.start()
@@ -126,18 +133,25 @@ class Command:
             code = process.wait()
         finally:
             deadline.cancel()
-            kill_session(process.pid)
+            end_session(process)
         if late.is_set():
             print(f"stopped: it has not ended within {self.minutes:g} minutes", flush=True)
             code = code or 1
+        notes.extend(line for line in output if line.startswith("note: "))
         return self.counter("".join(output), code)
 
 
-def kill_session(leader: int) -> None:
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+def end_session(process: subprocess.Popen[bytes], patience: float = 20) -> None:
+    """Asks first: what runs in it may have started sessions of its own, and ends those."""
+    for ending in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, ending)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            pass
 
 
 @dataclass
@@ -146,8 +160,8 @@ class Step:
     about: str
     commands: list[Command]
     needs: tuple[str, ...] = ()
-    #: Left out unless asked for.
-    extra: bool = False
+    #: Left out unless this is asked for, `soak` or `full`; the latter asks for everything.
+    extra: str | None = None
 
 
 def steps(options: argparse.Namespace) -> list[Step]:
@@ -165,27 +179,22 @@ def steps(options: argparse.Namespace) -> list[Step]:
     feature_sets = [[], ["--no-default-features"], ["--all-features"]] if package["features"] else [[]]
 
     deny = {"RUSTDOCFLAGS": "-D warnings"}
-    out = target / "autobahn" / "reports"
-
-    def autobahn(script: str, name: str, sections: str, *program: str) -> Command:
-        return Command(
+    examples = str(target / "release" / "examples")
+    handlers = [
+        Command(
             [
-                *(f"tests/autobahn/{script}.py", "--sections", sections, "--jobs", "2", "--agent", name),
-                *("--json", str(out / f"{name}.json"), "--out", str(out / name), "--", *program),
+                *("tests/autobahn/server.py", "--agent", f"echo-{handler}", "--sections", "1-7,9,10" if options.full else "1-7,10"),
+                *("--", program["echo"], "--bind", "127.0.0.1:0", "--handler", handler),
             ],
             count_line,
         )
-
-    quick = "1-7,10"
-    most = quick if options.quick else "1-7,9,10"
-    servers = [
-        autobahn(
-            *("server", f"echo-{handler}", most if handler == "per-connection" or options.full else quick),
-            *(program["echo"], "--bind", "127.0.0.1:0", "--handler", handler),
-        )
         for handler in HANDLERS
     ]
-    client = autobahn("client", "client", most, program["autobahn-client"])
+    some = ways.sections(full=False, long=not options.quick)
+    four_ways = [
+        Command(["tests/autobahn/ways.py", way.name, "--sections", some, "--programs", examples], count_line)
+        for way in ways.WAYS
+    ]
     install = Command(["tests/autobahn/install"])
     judge = Command(["python3", "-m", "unittest", "discover", "tests/autobahn"], count_unittest)
 
@@ -225,12 +234,30 @@ def steps(options: argparse.Namespace) -> list[Step]:
         ),
         Step("autobahn-install", "the real Autobahn suite, and the tests of its judge", [install, judge]),
         Step(
-            "autobahn-server",
+            "autobahn-handlers",
             "the suite against `echo`, in each of its handler modes",
-            servers,
+            handlers,
             needs=("examples", "autobahn-install"),
         ),
-        Step("autobahn-client", "the suite against the client", [client], needs=("examples", "autobahn-install")),
+        Step(
+            "autobahn-ways",
+            "the suite with a server and a client, in clear and under TLS, and a sample of compression",
+            four_ways,
+            needs=("examples", "autobahn-install"),
+        ),
+        Step(
+            "autobahn-full",
+            "all cases in all ways, and the reports written anew",
+            [Command(["tests/autobahn/full.py", "--programs", examples], count_line, minutes=240)],
+            needs=("examples", "autobahn-install"),
+            extra="full",
+        ),
+        Step(
+            "autobahn-reports",
+            "the committed reports: nothing missing, nothing bad, and the pages made from them",
+            [Command(["tests/autobahn/reports.py"], count_line)],
+            needs=("autobahn-install",),
+        ),
         Step(
             "soak",
             "64 connections x 100 000 messages, each compared; memory stays flat",
@@ -241,7 +268,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
                 )
             ],
             needs=("examples",),
-            extra=True,
+            extra="soak",
         ),
     ]
 
@@ -249,7 +276,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
 def chosen(all_steps: list[Step], options: argparse.Namespace) -> list[Step]:
     """The steps to run, in order, with what they need."""
     if options.only is None:
-        return [step for step in all_steps if not step.extra or options.soak or options.full]
+        return [step for step in all_steps if not step.extra or options.full or (options.soak and step.extra == "soak")]
     by_name = {step.name: step for step in all_steps}
     wanted: set[str] = set()
 
@@ -284,7 +311,7 @@ def main() -> int:
     )
     arguments.add_argument("--quick", action="store_true", help="leave out Autobahn's section 9, the large messages")
     arguments.add_argument("--soak", action="store_true", help="the soak too")
-    arguments.add_argument("--full", action="store_true", help="everything: the soak, and section 9 in each handler mode")
+    arguments.add_argument("--full", action="store_true", help="everything: the soak, and all of Autobahn, which writes reports/")
     arguments.add_argument("--only", metavar="STEP[,STEP]", help="these steps, and what they need")
     arguments.add_argument("--list", action="store_true", help="tell the steps and their commands, and run none")
     options = arguments.parse_args()
@@ -294,7 +321,7 @@ def main() -> int:
     all_steps = steps(options)
     if options.list:
         for step in all_steps:
-            print(f"{step.name}: {step.about}" + (" (only when asked for)" if step.extra else ""))
+            print(f"{step.name}: {step.about}" + (f" (only with --{step.extra})" if step.extra else ""))
             for command in step.commands:
                 print(f"    {command}")
         return 0
@@ -312,6 +339,7 @@ def main() -> int:
         print(f"--- {table[-1]}", flush=True)
 
     print("\n" + "\n".join(table))
+    print("".join(dict.fromkeys(notes)), end="")
     if total.ignored:
         print(f"{total.ignored} tests are marked #[ignore]; their reasons stand beside them")
     print(f"\n{total.passed} passed, {total.failed} failed", flush=True)

@@ -1,12 +1,17 @@
 // Node's `ws` as a server for `client`. The path says what it does:
 // / echoes, /close/CODE (or `none`), /terminate, /refuse/STATUS. It prints where it listens, then each connection's end.
+// DEFLATE holds its options for permessage-deflate; without, there is none.
 "use strict";
 
 const { createServer } = require("node:http");
 const { WebSocketServer } = require("ws");
 
 const http = createServer();
-const websockets = new WebSocketServer({ noServer: true, maxPayload: 64 << 20 });
+const websockets = new WebSocketServer({
+  noServer: true,
+  maxPayload: 64 << 20,
+  perMessageDeflate: JSON.parse(process.env.DEFLATE || "false"),
+});
 
 http.on("upgrade", (request, socket, head) => {
   const [, what, how] = request.url.split("/");

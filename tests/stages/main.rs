@@ -14,4 +14,10 @@ mod chain;
 mod closing;
 mod consolidation;
 mod cuts;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod pipeline;
+#[cfg(feature = "deflate")]
+mod puff;
+#[cfg(feature = "deflate")]
+mod t29;

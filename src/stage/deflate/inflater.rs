@@ -75,9 +75,8 @@ impl Inflater {
     }
 
     fn inflate(&mut self, progress: &mut Progress, frame: &Frame) -> Result<bytes::Bytes, ProtocolError> {
-        let Context { window_bits, takeover } = self.context;
         let limits = Limits { message: self.limit, ratio: self.ratio };
-        let state = self.state.get_or_insert_with(|| if takeover { pool::new_inflater(window_bits) } else { pool::inflater() });
+        let state = self.state.get_or_insert_with(pool::inflater);
         let mut sink = Sink::new();
         if !frame.data.is_empty() {
             progress.feed(state, &frame.data, &mut sink, limits)?;
@@ -91,7 +90,9 @@ impl Inflater {
             if let Some(utf8) = progress.utf8 {
                 utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
             }
-            if !takeover && let Some(state) = self.state.take() {
+            if !self.context.takeover
+                && let Some(state) = self.state.take()
+            {
                 pool::put_inflater(state);
             }
         }

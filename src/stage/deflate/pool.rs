@@ -31,17 +31,12 @@ thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
 }
 
-/// An inflater for one message: for any window.
+/// An inflater, for any window: the backend's takes the same memory for all, and only the one with the largest is cheap to reset.
 pub(super) fn inflater() -> Decompress {
-    POOL.with_borrow_mut(|pool| pool.inflaters.pop()).unwrap_or_else(|| new_inflater(LARGEST))
+    POOL.with_borrow_mut(|pool| pool.inflaters.pop()).unwrap_or_else(|| Decompress::new(false))
 }
 
-/// An inflater that a connection keeps.
-pub(super) fn new_inflater(window_bits: u8) -> Decompress {
-    Decompress::new_with_window_bits(false, window_bits.clamp(SMALLEST, LARGEST))
-}
-
-/// An inflater from [`inflater`] is no longer needed.
+/// The inflater is no longer needed.
 pub(super) fn put_inflater(mut inflater: Decompress) {
     POOL.with_borrow_mut(|pool| {
         if pool.inflaters.len() < KEPT {

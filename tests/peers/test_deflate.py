@@ -1,0 +1,203 @@
+"""permessage-deflate (RFC 7692) with peers that we have not written: Python `websockets`, both ways, in every combination of what it can ask for; and
+what an attacker would send, with the memory that it costs."""
+
+from __future__ import annotations
+
+import os
+import json
+import random
+import re
+import threading
+import zlib
+from pathlib import Path
+
+from program import Program
+from support import CLIENT, MIB, UNICODE, Echo, EchoTest, PeerTest, python_client
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
+from websockets.sync.server import ServerConnection, serve
+from wire import BINARY, CONTINUATION, Frame, Wire, opening_handshake
+
+WORDS = "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor".split()
+
+
+def prose(size: int) -> str:
+    """Text that is compressible as prose is: some four times."""
+    words = random.Random(size)
+    text = ""
+    while len(text) < size:
+        text += " ".join(words.choice(WORDS) for _ in range(200)) + " "
+    return text[:size]
+
+
+SIZES = (0, 1, 125, 126, 127, 128, 1000, 65535, 65536, MIB, 5 * MIB)
+
+
+class EveryHandler:
+    """What holds however `echo --deflate` is built inside."""
+
+    echo: Echo
+
+    def agrees(self, **asked: object) -> None:
+        """With what the client asks for, messages come back, compressed where it pays."""
+        offer = ClientPerMessageDeflateFactory(**asked)
+        with python_client(self.echo.url, compression=None, extensions=[offer]) as peer:
+            self.assertEqual([extension.name for extension in peer.protocol.extensions], ["permessage-deflate"])
+            for size in SIZES:
+                for message in (prose(size), os.urandom(size)):
+                    peer.send(message)
+                    self.assertTrue(peer.recv(timeout=30) == message, f"{size} bytes, {asked}")
+            peer.send(["one, ", "", UNICODE, " three"])
+            self.assertEqual(peer.recv(timeout=10), f"one, {UNICODE} three")
+
+    def test_what_websockets_asks_for_by_itself(self) -> None:
+        with python_client(self.echo.url) as peer:
+            self.assertIn("permessage-deflate", peer.response.headers["Sec-WebSocket-Extensions"])
+            for message in ("hello", "", UNICODE, prose(10_000)):
+                peer.send(message)
+                self.assertEqual(peer.recv(timeout=10), message)
+
+    def test_every_combination(self) -> None:
+        # zlib itself has no raw window of 8 bits, neither there nor here: `websockets` takes 9 and more.
+        for server_bits in (None, 9, 12, 15):
+            for client_bits in (None, True, 9, 15):
+                for alone in (False, True):
+                    self.agrees(
+                        server_no_context_takeover=alone,
+                        client_no_context_takeover=not alone,
+                        server_max_window_bits=server_bits,
+                        client_max_window_bits=client_bits,
+                    )
+
+
+class PerConnection(EveryHandler, EchoTest):
+    options = ("--deflate", "--handler", "per-connection")
+
+
+class Shared(EveryHandler, EchoTest):
+    options = ("--deflate", "--handler", "shared")
+
+
+class Inline(EveryHandler, EchoTest):
+    options = ("--deflate", "--handler", "inline")
+
+
+class StageActors(EveryHandler, EchoTest):
+    options = ("--deflate", "--handler", "stage-actors")
+
+
+class WithoutContexts(EveryHandler, EchoTest):
+    options = ("--deflate", "--without-contexts")
+
+
+class Off(EchoTest):
+    def test_it_is_off_by_default(self) -> None:
+        with python_client(self.echo.url) as peer:
+            self.assertNotIn("Sec-WebSocket-Extensions", peer.response.headers)
+
+
+class TheClient(PeerTest):
+    """`client --deflate`, with Python `websockets` and our own `echo` as servers."""
+
+    def speaks(self, url: str, agreed: str) -> None:
+        client = self.start(CLIENT, "--deflate", url)
+        for line in ("hello", "", UNICODE, prose(1000), prose(1000), prose(MIB)):
+            client.feed(line + "\n")
+            self.assertTrue(client.hears_line(30) == line.encode())
+        client.end_input()
+        self.assertEqual(client.exits(), 0, client.errors)
+        self.assertEqual(client.errors.decode(), f"client: agreed on {agreed}\n")
+
+    def served_by(self, **options: object) -> str:
+        def echo(peer: ServerConnection) -> None:
+            for message in peer:
+                peer.send(message)
+
+        server = self.enterContext(serve(echo, "127.0.0.1", 0, max_size=None, **options))
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join, 5)
+        self.addCleanup(server.shutdown)
+        return f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+
+    def test_python_by_its_defaults(self) -> None:
+        self.speaks(self.served_by(), "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12")
+
+    def test_python_in_every_combination(self) -> None:
+        for server_bits, client_bits, alone in ((9, 9, False), (15, 10, True), (10, 15, False)):
+            wishes = ServerPerMessageDeflateFactory(
+                server_no_context_takeover=alone,
+                client_no_context_takeover=alone,
+                server_max_window_bits=server_bits,
+                client_max_window_bits=client_bits,
+            )
+            agreed = "permessage-deflate"
+            if alone:
+                agreed += "; server_no_context_takeover; client_no_context_takeover"
+            agreed += f"; server_max_window_bits={server_bits}; client_max_window_bits={client_bits}"
+            self.speaks(self.served_by(compression=None, extensions=[wishes]), agreed)
+
+    def test_python_without(self) -> None:
+        self.speaks(self.served_by(compression=None), "no extension")
+
+    def test_node(self) -> None:
+        for options, agreed in (
+            ({"threshold": 0}, ""),
+            ({"serverNoContextTakeover": True, "clientNoContextTakeover": True}, "; server_no_context_takeover; client_no_context_takeover"),
+            ({"serverMaxWindowBits": 9, "clientMaxWindowBits": 10}, "; server_max_window_bits=9; client_max_window_bits=10"),
+        ):
+            with self.subTest(options=options):
+                node = Program("node", str(Path(__file__).with_name("node_server.js")), env={"DEFLATE": json.dumps(options)})
+                listening = re.fullmatch(r"listening on (ws://127\.0\.0\.1:\d+)", self.enterContext(node).hears_line().decode())
+                self.speaks(listening[1] + "/", f"permessage-deflate{agreed}")
+
+    def test_ourselves(self) -> None:
+        with Echo("--deflate") as echo:
+            self.speaks(echo.url, "permessage-deflate")
+        with Echo("--deflate", "--without-contexts") as echo:
+            self.speaks(echo.url, "permessage-deflate; server_no_context_takeover; client_no_context_takeover")
+
+
+def gibibyte() -> bytes:
+    """A message of about a mebibyte that inflates to a gibibyte."""
+    state, block = zlib.compressobj(9, zlib.DEFLATED, -15), bytes(MIB)
+    return b"".join([*(state.compress(block) for _ in range(1024)), state.flush(zlib.Z_SYNC_FLUSH)])[:-4]
+
+
+def resident_at_most(program: Program) -> int:
+    """The most memory that the process has ever had, in bytes."""
+    with open(f"/proc/{program.pid}/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
+
+
+class Bomb(PeerTest):
+    """T29: refused with 1009 while it is inflated; memory rises by the message limit (8 MiB) and 4 MiB at most."""
+
+    def test_a_gibibyte_in_a_mebibyte(self) -> None:
+        bomb = gibibyte()
+        for handler in ("per-connection", "shared", "inline", "stage-actors"):
+            for guard in ((), ("--ratio-unlimited",)):
+                for size in (len(bomb), 64):
+                    with self.subTest(handler=handler, guard=guard, size=size):
+                        self.refuses(bomb, size, "--deflate", "--limit", str(8 * MIB), "--handler", handler, *guard)
+
+    def refuses(self, bomb: bytes, size: int, *options: str) -> None:
+        parts = [bomb[at : at + size] for at in range(0, len(bomb), size)]
+        last = len(parts) - 1
+        frames = [
+            Frame(BINARY if n == 0 else CONTINUATION, part, fin=n == last, rsv=0b100 if n == 0 else 0).masked_with(b"\x12\x34\x56\x78")
+            for n, part in enumerate(parts)
+        ]
+        with Echo(*options) as echo:
+            with Wire.to(echo.port) as wire:
+                wire.says(opening_handshake("/", "Sec-WebSocket-Extensions: permessage-deflate"))
+                wire.hears_upgrade()
+                before = resident_at_most(echo)
+                try:
+                    wire.says(b"".join(frames))
+                except OSError:
+                    pass  # it has heard enough
+                closed = wire.hears_frame()
+                self.assertEqual(int.from_bytes(closed.payload[:2], "big"), 1009, closed)
+            rise = resident_at_most(echo) - before
+            print(f"\n{' '.join(options)}, {len(parts)} frames: {closed.payload[2:].decode()}; memory rose by {rise / MIB:.1f} MiB", end=" ")
+            self.assertLessEqual(rise, 12 * MIB)
