@@ -41,6 +41,10 @@ impl Secure {
         match self.never {}
     }
 
+    pub(crate) fn has_stirred(&mut self) -> bool {
+        match self.never {}
+    }
+
     pub(crate) fn truncated(&self) -> bool {
         match self.never {}
     }

@@ -52,6 +52,10 @@ pub(crate) struct Secure {
     pub(crate) info: Arc<Info>,
     /// So much of the plaintext at the front of the output is sealed.
     sealed: usize,
+    /// What has ended the session: every read from then on finds it, as FIN is found in the clear, though the stream wakes nobody for it.
+    end: Option<Result<Plain, TlsError>>,
+    /// Ciphertext has come since the last time that somebody asked.
+    stirred: bool,
     /// The peer's FIN has come without a close_notify.
     truncated: bool,
     closed: bool,
@@ -60,7 +64,12 @@ pub(crate) struct Secure {
 impl Secure {
     /// Whether there is something to be read although the stream has nothing.
     pub(crate) fn has_input(&self) -> bool {
-        self.session.has_input()
+        self.end.is_some() || self.session.has_input()
+    }
+
+    /// Whether ciphertext has come since the last time, be it a part of a record only.
+    pub(crate) fn has_stirred(&mut self) -> bool {
+        std::mem::take(&mut self.stirred)
     }
 
     pub(crate) fn truncated(&self) -> bool {
@@ -98,12 +107,16 @@ impl Secure {
                 self.truncated = matches!(got, Poll::Ready(Ok(0)));
                 return got;
             }
+            self.stirred = true;
             *self.session.incoming() = sealed;
         }
     }
 
     /// Opens what was read, as far as there is room.
     fn open(&mut self, room: usize, buffer: &mut impl BufMut) -> Result<Plain, TlsError> {
+        if let Some(end) = &self.end {
+            return end.clone();
+        }
         let mut total = 0;
         let end = OPENED.with_borrow_mut(|opened| {
             while total < room {
@@ -127,8 +140,12 @@ impl Secure {
         } else {
             *self.session.incoming() = BytesMut::from(&rest[..]);
         }
-        // Whatever ends the session comes again with the next call.
-        if total > 0 { Ok(Plain::Bytes(total)) } else { end }
+        self.end = Some(end).filter(|end| *end != Ok(Plain::Wanting));
+        match &self.end {
+            Some(end) if total == 0 => end.clone(),
+            None if total == 0 => Ok(Plain::Wanting),
+            _ => Ok(Plain::Bytes(total)),
+        }
     }
 
     /// As [`Transport::poll_write`](super::transport::Transport::poll_write).
@@ -257,7 +274,7 @@ async fn shake(stream: &mut TcpStream, mut session: Session) -> Result<Secure, T
                 written.map_err(broken)?;
                 *session.outgoing() = BytesMut::new();
                 let info = Arc::new(session.info());
-                return Ok(Secure { session, info, sealed: 0, truncated: false, closed: false });
+                return Ok(Secure { session, info, sealed: 0, end: None, stirred: false, truncated: false, closed: false });
             }
             Err(error) => {
                 // Read on, or a reset would overtake what we have said.

@@ -103,6 +103,15 @@ impl Transport {
         self.tls.is_some() && self.secure(Secure::truncated)
     }
 
+    /// Whether something has come since the last time that is not to be read yet: a part of a record. A sign of life all the same.
+    pub(crate) fn has_stirred(&self) -> bool {
+        self.tls.is_some() && self.secure_mut(Secure::has_stirred)
+    }
+
+    fn secure_mut(&self, ask: impl FnOnce(&mut Secure) -> bool) -> bool {
+        self.write.lock().as_mut().and_then(|writer| writer.secure.as_deref_mut()).is_some_and(ask)
+    }
+
     fn secure(&self, ask: impl FnOnce(&Secure) -> bool) -> bool {
         self.write.lock().as_ref().and_then(|writer| writer.secure.as_deref()).is_some_and(ask)
     }

@@ -270,9 +270,7 @@ impl WebSocket {
             }
             // Read already: compressed messages of which so much came that the handler was to have its turn.
             if self.pipeline.is_behind() {
-                let mut partial = std::mem::take(&mut self.partial);
-                self.receive(&mut partial, now);
-                self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
+                self.receive_again(now);
                 self.tell();
                 continue;
             }
@@ -282,7 +280,12 @@ impl WebSocket {
                 Poll::Ready(Err(_)) => self.pipeline.lost(now),
             }
             match self.read_once(now, cx) {
-                Poll::Pending => return true,
+                Poll::Pending => {
+                    if self.transport.has_stirred() {
+                        self.receive_again(now);
+                    }
+                    return true;
+                }
                 Poll::Ready(Ok(0)) => self.guarded(now, |pipeline| pipeline.receive_eof(now)),
                 // The handler has it in hand now: the next read may have to wait for it.
                 Poll::Ready(Ok(_)) => self.tell(),
@@ -324,6 +327,13 @@ impl WebSocket {
         }
         buffers::give_read_buffer(buffer);
         read
+    }
+
+    /// What was read already.
+    fn receive_again(&mut self, now: Instant) {
+        let mut partial = std::mem::take(&mut self.partial);
+        self.receive(&mut partial, now);
+        self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
     }
 
     #[inline]

@@ -230,7 +230,7 @@ fn a23_close_all_ends_what_was_connected() {
     over_each(|transport| {
         let site = answers(transport);
         let (tell, told) = mpsc::channel();
-        let (address, url) = (site.address(), site.url());
+        let url = site.url();
         std::thread::spawn(move || {
             System::new().block_on(async move {
                 let target = handshake::Target::parse(&url).expect("a URL");

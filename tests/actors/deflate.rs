@@ -12,7 +12,7 @@ use flate2::{Compress, Compression, FlushCompress};
 
 use crate::peer::{HANDSHAKE, Host, Peer, Raw, close, raw, switching, text};
 use crate::site::{Heard, Kind, Plan, Probe, Site, with, with_each_echo, with_each_handler};
-use crate::transport::Transport;
+use crate::transport::over_each;
 
 const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 /// The same by a reference to the message before.
@@ -191,23 +191,29 @@ fn websockets_has_the_same_call() {
             sender.do_send(Frame::new(message.opcode, message.data));
         }
     }
-    let (tell, told) = std::sync::mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        let system = System::new();
-        system.block_on(async {
-            let echo = WebSockets::handled_by(|| Echo).deflate(small());
-            let bound = Sockets::from_registry().send(Bind::factory(move || echo.clone(), "127.0.0.1:0")).await.unwrap().unwrap();
-            tell.send((bound.address, System::current())).unwrap();
+    over_each(|transport| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let system = System::new();
+            system.block_on(async {
+                let echo = WebSockets::handled_by(|| Echo).deflate(small());
+                let bound = Sockets::from_registry()
+                    .send(transport.bind(Bind::factory(move || echo.clone(), "127.0.0.1:0")))
+                    .await
+                    .unwrap()
+                    .unwrap();
+                tell.send((bound.address, System::current())).unwrap();
+            });
+            system.run().unwrap();
         });
-        system.run().unwrap();
+        let (address, system) = told.recv().unwrap();
+        let mut peer = Peer::connect(address, transport);
+        let head = peer.says_bytes(offering("permessage-deflate")).hears_101();
+        assert_eq!(extensions(&head).as_deref(), Some("permessage-deflate"));
+        peer.says(compressed(0x81, HELLO)).hears(compressed(0x81, HELLO));
+        system.stop();
+        thread.join().unwrap();
     });
-    let (address, system) = told.recv().unwrap();
-    let mut peer = Peer::connect(address, Transport::Clear);
-    let head = peer.says_bytes(offering("permessage-deflate")).hears_101();
-    assert_eq!(extensions(&head).as_deref(), Some("permessage-deflate"));
-    peer.says(compressed(0x81, HELLO)).hears(compressed(0x81, HELLO));
-    system.stop();
-    thread.join().unwrap();
 }
 
 // ── a client ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,9 @@
 
 mod answers;
 #[cfg(feature = "tls")]
-mod certificates;
+#[path = "../tls/authority.rs"]
+#[allow(dead_code, reason = "tests/tls has use for all of it")]
+mod authority;
 mod client;
 mod closing;
 mod death;
@@ -18,6 +20,8 @@ mod deflate;
 mod order;
 mod peer;
 mod pressure;
+#[cfg(feature = "tls")]
+mod sealed;
 mod seed;
 mod sending;
 mod shutdown;

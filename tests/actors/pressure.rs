@@ -246,14 +246,14 @@ fn a_frame_larger_than_the_hard_limit_is_taken_whole() {
 fn t30_timers_go_on_while_output_is_blocked() {
     with_each_handler_at_once(|plan| {
         let site = plan
-            .ping(Duration::from_millis(500))
+            .ping(Duration::from_secs(1))
             .websocket(|settings| settings.unsent_limits(64 << 10, 64 * MIB))
-            .on_upgraded(|upgraded, _| upgraded.sender.do_send(Frame::binary(vec![1; 32 * MIB])))
+            .on_upgraded(|upgraded, _| upgraded.sender.do_send(Frame::binary(vec![1; 16 * MIB])))
             .up();
         let mut peer = site.peer();
         site.upgraded();
-        std::thread::sleep(Duration::from_millis(1700));
-        peer.hears(binary(vec![1; 32 * MIB]));
+        std::thread::sleep(Duration::from_millis(2200));
+        peer.hears(binary(vec![1; 16 * MIB]));
         let next = peer.next();
         assert_eq!(next.first, 0x89, "{next:?}");
         peer.says(text("alive"));

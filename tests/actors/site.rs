@@ -58,17 +58,17 @@ pub(crate) fn with_each_handler(test: impl Fn(Plan)) {
     }
 }
 
-/// The same, all at once: for tests that mostly wait.
+/// The same, all ways at once: for tests that mostly wait.
 pub(crate) fn with_each_handler_at_once(test: impl Fn(Plan) + Sync) {
-    std::thread::scope(|scope| {
-        for transport in Transport::ALL {
+    for transport in Transport::ALL {
+        std::thread::scope(|scope| {
             for kind in Kind::HANDLED {
                 let test = &test;
                 let thread = std::thread::Builder::new().name(format!("{transport:?} {kind:?}"));
                 thread.spawn_scoped(scope, move || test(Plan::new(kind, transport))).unwrap();
             }
-        }
-    });
+        });
+    }
 }
 
 /// The same, and without any handler.

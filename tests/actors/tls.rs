@@ -1,187 +1,167 @@
-//! TLS on both sides, and what there is to be tested under it only. The raw peer's side is OpenSSL over two buffers, so that what it seals
-//! may be cut wherever a test likes.
+//! What there is under TLS only: records cut, broken and drawn out, and ends that say so or do not. The rest of TLS is in `tests/tls`.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix_sockets::tls;
-use openssl::ssl::{ErrorCode, Ssl, SslStream};
+use actix_sockets::websocket::CloseCode;
 
-use crate::certificates::CERTIFICATES;
-use crate::peer::{PATIENCE, is_timeout};
-use crate::transport::Wire;
+use crate::client::with_each_client;
+use crate::peer::{HANDSHAKE, Peer, close, text};
+use crate::sealed::Sealed;
+use crate::site::{Kind, Plan, Site, with_each_echo, with_each_handler};
+use crate::transport::{Transport, Wire as _};
 
-pub(crate) fn server() -> tls::Server {
-    static SERVER: LazyLock<tls::Server> = LazyLock::new(|| {
-        let identity = tls::Identity::pem(&CERTIFICATES.chain, &CERTIFICATES.key).unwrap();
-        tls::Server::builder(identity).build().unwrap()
+/// A raw client of this site, without the peer around it.
+fn sealed(site: &Site) -> Sealed {
+    let tcp = TcpStream::connect_timeout(&site.address(), crate::peer::PATIENCE).unwrap();
+    tcp.set_nodelay(true).unwrap();
+    tcp.set_write_timeout(Some(crate::peer::PATIENCE)).unwrap();
+    Sealed::client(tcp)
+}
+
+/// The test once for each handler, under TLS.
+fn under_tls(test: impl Fn(Plan)) {
+    with_each_echo(|plan| {
+        if plan.transport == Transport::Tls {
+            test(plan);
+        }
     });
-    SERVER.clone()
 }
 
-/// Trusts our authority, and nobody else.
-pub(crate) fn client() -> tls::Client {
-    static CLIENT: LazyLock<tls::Client> = LazyLock::new(|| {
-        let authorities = tls::Authorities::pem(&CERTIFICATES.authority).unwrap();
-        tls::Client::builder().authorities(authorities).build().unwrap()
+/// The handshake, a message in two fragments and the end of TLS: three records in two segments, whose border is at every byte.
+#[test]
+fn records_cut_at_every_byte() {
+    let site = Plan::new(Kind::Fed, Transport::Tls).up();
+    let length = |parts: &[Vec<u8>]| parts.iter().map(Vec::len).sum::<usize>();
+    let parts = |wire: &mut Sealed| {
+        let [first, last] = [text("one ").more(), crate::peer::continuation("two")].map(|frame| frame.bytes(Some([1, 2, 3, 4])));
+        vec![wire.seals(HANDSHAKE.as_bytes()), wire.seals(&[first, last].concat()), wire.seals_the_end()]
+    };
+    let all = length(&parts(&mut sealed(&site)));
+    for cut in (1..all).step_by(3) {
+        let mut wire = sealed(&site);
+        let bytes = parts(&mut wire).concat();
+        wire.tcp().write_all(&bytes[..cut]).unwrap();
+        std::thread::sleep(Duration::from_micros(300));
+        wire.tcp().write_all(&bytes[cut..]).unwrap();
+        wire.tcp().shutdown(Shutdown::Write).unwrap();
+        let mut peer = Peer::over(Box::new(wire), true);
+        peer.hears_101();
+        peer.hears(text("one two")).hears_fin();
+    }
+}
+
+/// A record for each byte.
+#[test]
+fn a_message_in_records_of_one_byte() {
+    under_tls(|plan| {
+        let site = plan.up();
+        let mut wire = sealed(&site);
+        let message = text("x".repeat(3000)).bytes(Some([1, 2, 3, 4]));
+        let all: Vec<u8> = HANDSHAKE.as_bytes().iter().chain(&message).flat_map(|byte| wire.seals(&[*byte])).collect();
+        wire.tcp().write_all(&all).unwrap();
+        let mut peer = Peer::over(Box::new(wire), true);
+        peer.hears_101();
+        peer.hears(text("x".repeat(3000)));
     });
-    CLIENT.clone()
 }
 
-/// The raw peer's end.
-pub(crate) struct Sealed {
-    session: SslStream<Buffers>,
-    tcp: TcpStream,
-    nonblocking: bool,
+/// RFC 8446 §6.1: a close_notify ends what is said, FIN or not; what came before it is answered.
+#[test]
+fn a_close_notify_without_a_fin_is_the_end() {
+    under_tls(|plan| {
+        let site = plan.up();
+        let mut wire = sealed(&site);
+        let all = [wire.seals(HANDSHAKE.as_bytes()), wire.seals(&text("last words").bytes(Some([1, 2, 3, 4]))), wire.seals_the_end()];
+        wire.tcp().write_all(&all.concat()).unwrap();
+        let mut peer = Peer::over(Box::new(wire), true);
+        peer.hears_101();
+        peer.hears(text("last words")).hears_fin();
+        let closed = site.closed();
+        assert_eq!((closed.code, closed.clean), (CloseCode::ABNORMAL, false), "{closed:?}");
+    });
 }
 
-/// Ciphertext on its way.
-#[derive(Default)]
-struct Buffers {
-    incoming: Vec<u8>,
-    outgoing: Vec<u8>,
-}
-
-impl Sealed {
-    /// Of a client that verifies whom it talks to.
-    pub(crate) fn client(tcp: TcpStream) -> Self {
-        let mut ssl = CERTIFICATES.connector.configure().unwrap().into_ssl("localhost").unwrap();
-        ssl.set_connect_state();
-        Self::shaken(ssl, tcp)
-    }
-
-    pub(crate) fn server(tcp: TcpStream) -> Self {
-        let mut ssl = Ssl::new(CERTIFICATES.acceptor.context()).unwrap();
-        ssl.set_accept_state();
-        Self::shaken(ssl, tcp)
-    }
-
-    fn shaken(ssl: Ssl, tcp: TcpStream) -> Self {
-        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut sealed = Self { session: SslStream::new(ssl, Buffers::default()).unwrap(), tcp, nonblocking: false };
-        loop {
-            let done = sealed.session.do_handshake();
-            sealed.flush().expect("the handshake is taken");
-            match done {
-                Ok(()) => return sealed,
-                Err(error) if error.code() == ErrorCode::WANT_READ => {}
-                Err(error) => panic!("the handshake fails: {error}"),
-            }
-            assert!(sealed.fill().expect("the handshake goes on") > 0, "FIN within the handshake");
+/// A FIN without a close_notify: what came before it is answered all the same, and nothing is clean but a closing handshake that was.
+#[test]
+fn a_fin_without_a_close_notify_is_a_truncation() {
+    under_tls(|plan| {
+        let site = plan.up();
+        for (last, clean) in [(text("last words"), false), (close(1000, ""), true)] {
+            let mut wire = sealed(&site);
+            let all = [wire.seals(HANDSHAKE.as_bytes()), wire.seals(&last.bytes(Some([1, 2, 3, 4])))];
+            wire.tcp().write_all(&all.concat()).unwrap();
+            wire.tcp().shutdown(Shutdown::Write).unwrap();
+            let mut peer = Peer::over(Box::new(wire), true);
+            peer.hears_101();
+            peer.hears(last).hears_fin();
+            let closed = site.closed();
+            assert_eq!((closed.code == CloseCode::NORMAL, closed.clean), (clean, clean), "{closed:?}");
         }
-    }
-
-    /// Reads ciphertext once. What is not written yet goes on being written meanwhile, or two that wait for each other would for ever.
-    fn fill(&mut self) -> io::Result<usize> {
-        let mut sealed = [0; 64 << 10];
-        let until = Instant::now() + self.tcp.read_timeout()?.unwrap_or(PATIENCE);
-        let both = !self.nonblocking && !self.session.get_ref().outgoing.is_empty();
-        if both {
-            self.tcp.set_nonblocking(true)?;
+    });
+    with_each_client(|plan, host| {
+        if plan.transport == Transport::Tls {
+            let client = plan.visits(&host.url());
+            let peer = host.upgrades(&[]);
+            client.upgraded();
+            peer.tcp().shutdown(Shutdown::Write).unwrap();
+            let closed = client.closed();
+            assert_eq!((closed.code, closed.clean), (CloseCode::ABNORMAL, false), "{closed:?}");
         }
-        let read = loop {
-            match self.flush() {
-                Err(error) if !is_timeout(&error) => break Err(error),
-                _ => {}
-            }
-            match self.tcp.read(&mut sealed) {
-                Err(error) if both && is_timeout(&error) && Instant::now() < until => std::thread::sleep(Duration::from_micros(200)),
-                other => break other,
-            }
-        };
-        if both {
-            self.tcp.set_nonblocking(false)?;
-        }
-        let n = read?;
-        self.session.get_mut().incoming.extend_from_slice(&sealed[..n]);
-        Ok(n)
-    }
+    });
 }
 
-impl Wire for Sealed {
-    fn tcp(&self) -> &TcpStream {
-        &self.tcp
-    }
-
-    fn set_nonblocking(&mut self, nonblocking: bool) -> io::Result<()> {
-        self.nonblocking = nonblocking;
-        self.tcp.set_nonblocking(nonblocking)
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.session.shutdown().map_err(io::Error::other)?;
-        self.flush()?;
-        self.tcp.shutdown(Shutdown::Write)
-    }
+/// A record that was changed on its way is the end of its connection, with an alert, and of no other.
+#[test]
+fn a_broken_record_ends_its_connection_only() {
+    with_each_handler(|plan| {
+        if plan.transport != Transport::Tls {
+            return;
+        }
+        let site = plan.on_frame(|_, _| {}).up();
+        let neighbour = site.peer();
+        site.upgraded();
+        for at in [0, 1, 3, 5, 20, -1] {
+            eprintln!("   byte {at}");
+            let mut wire = sealed(&site);
+            wire.write_all(HANDSHAKE.as_bytes()).unwrap();
+            assert!(wire.read(&mut [0; 1000]).unwrap() > 0);
+            let mut record = wire.seals(&text("to be broken").bytes(Some([1, 2, 3, 4])));
+            let at = usize::try_from(at).unwrap_or(record.len() - 1);
+            record[at] ^= 0x55;
+            wire.tcp().write_all(&record).unwrap();
+            // A length that was changed is found out when that much has come.
+            wire.tcp().write_all(&vec![0; 20 << 10]).ok();
+            site.upgraded();
+            let closed = site.closed();
+            assert_eq!((closed.code, closed.clean), (CloseCode::ABNORMAL, false), "{closed:?}");
+            let error = wire.read_to_end(&mut Vec::new()).expect_err("this is no clean end");
+            assert_ne!(error.kind(), std::io::ErrorKind::UnexpectedEof, "an alert, or a reset that overtook it: {error}");
+        }
+        drop(neighbour);
+        assert!(!site.closed().clean);
+    });
 }
 
-impl Read for Sealed {
-    /// One record at most. 0 is close_notify and FIN; one without the other is an error.
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.session.ssl_read(into) {
-                Ok(n) => return Ok(n),
-                Err(error) if error.code() == ErrorCode::WANT_READ => {}
-                Err(error) if error.code() == ErrorCode::ZERO_RETURN => {
-                    return match self.fill()? {
-                        0 => Ok(0),
-                        n => Err(io::Error::other(format!("{n} bytes behind the close_notify"))),
-                    };
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-            if self.fill()? == 0 {
-                return Err(io::Error::new(ErrorKind::UnexpectedEof, "FIN without a close_notify"));
-            }
+/// A peer that is busy with one record, slowly, sends no pong, and is alive.
+#[test]
+fn any_byte_of_a_record_is_a_sign_of_life() {
+    let site = Plan::new(Kind::Fed, Transport::Tls).ping(Duration::from_millis(300)).up();
+    let mut wire = sealed(&site);
+    wire.write_all(HANDSHAKE.as_bytes()).unwrap();
+    let record = wire.seals(&text("slow").bytes(Some([1, 2, 3, 4])));
+    for byte in record {
+        wire.tcp().write_all(&[byte]).unwrap();
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    let mut peer = Peer::over(Box::new(wire), true);
+    peer.hears_101();
+    loop {
+        let frame = peer.next();
+        if frame.first != 0x89 {
+            assert_eq!(frame, text("slow"));
+            break;
         }
-    }
-}
-
-impl Write for Sealed {
-    /// One record at most. Once it is sealed it counts as taken, and what the stream does not take now goes before all that follows.
-    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.flush()?;
-        let n = match self.session.ssl_write(&from[..from.len().min(16 << 10)]) {
-            Ok(n) => n,
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        match self.flush() {
-            Err(error) if !is_timeout(&error) => Err(error),
-            _ => Ok(n),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let outgoing = &mut self.session.get_mut().outgoing;
-        while !outgoing.is_empty() {
-            let n = self.tcp.write(outgoing)?;
-            outgoing.drain(..n);
-        }
-        Ok(())
-    }
-}
-
-impl Read for Buffers {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let n = self.incoming.len().min(into.len());
-        if n == 0 {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        into[..n].copy_from_slice(&self.incoming[..n]);
-        self.incoming.drain(..n);
-        Ok(n)
-    }
-}
-
-impl Write for Buffers {
-    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.outgoing.extend_from_slice(from);
-        Ok(from.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -24,7 +24,7 @@ impl Transport {
         match self {
             Self::Clear => bind,
             #[cfg(feature = "tls")]
-            Self::Tls => bind.tls(crate::tls::server()),
+            Self::Tls => bind.tls(crate::sealed::our_server()),
         }
     }
 
@@ -33,7 +33,7 @@ impl Transport {
         match self {
             Self::Clear => connect,
             #[cfg(feature = "tls")]
-            Self::Tls => connect.tls(crate::tls::client()),
+            Self::Tls => connect.tls(crate::sealed::our_client()),
         }
     }
 
@@ -42,7 +42,7 @@ impl Transport {
         match self {
             Self::Clear => Box::new(stream),
             #[cfg(feature = "tls")]
-            Self::Tls => Box::new(crate::tls::Sealed::client(stream)),
+            Self::Tls => Box::new(crate::sealed::Sealed::client(stream)),
         }
     }
 
@@ -51,7 +51,7 @@ impl Transport {
         match self {
             Self::Clear => Box::new(stream),
             #[cfg(feature = "tls")]
-            Self::Tls => Box::new(crate::tls::Sealed::server(stream)),
+            Self::Tls => Box::new(crate::sealed::Sealed::server(stream)),
         }
     }
 
