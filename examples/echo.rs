@@ -213,6 +213,7 @@ fn options() -> Result<Options, String> {
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         match arg.as_str() {
+            "--help" => return Err("an echo server for websockets".into()),
             "--bind" => options.bind = value()?,
             "--workers" => options.workers = value()?.parse().map_err(|_| "--workers needs a number")?,
             "--limit" => options.limit = value()?.parse().map_err(|_| "--limit needs a number of bytes")?,

@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(all(feature = "deflate", feature = "tls"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "deflate", feature = "tls")),
+    doc = "Built without all its features: see the README for what there is with them."
+)]
 //!
 //! # The flow
 //!

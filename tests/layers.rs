@@ -5,15 +5,14 @@
 use std::fs;
 use std::path::Path;
 
-/// The code of every file below `folder`, without comments and without its tests.
+/// The code of every file below `folder`, without comments.
 fn code(folder: &str) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
         if folder.is_file() {
             let text = fs::read_to_string(&folder).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-            let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
             files.push((folder.display().to_string(), lines.join("\n")));
         } else {
             folders.extend(fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()));

@@ -36,11 +36,6 @@ fn impurity(line: &str) -> Option<&'static str> {
     })
 }
 
-/// The lines outside of `mod tests`: a test may ask for the time.
-fn code(source: &str) -> impl Iterator<Item = (usize, &str)> {
-    source.lines().enumerate().take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
-}
-
 #[test]
 fn only_the_actor_folder_knows_the_world() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -51,7 +46,7 @@ fn only_the_actor_folder_knows_the_world() {
             continue;
         }
         seen += 1;
-        for (number, line) in code(&fs::read_to_string(&path).unwrap()) {
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
             let found = impurity(line);
             assert!(found.is_none(), "{}:{}: {} in: {line}", name.display(), number + 1, found.unwrap());
         }

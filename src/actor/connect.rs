@@ -26,7 +26,7 @@ use crate::upgrade::handshake::Target;
 
 /// Makes a TCP connection: sent to [`Sockets`](super::Sockets), answered with [`Connected`] or [`ConnectError`].
 ///
-/// The handler hears [`Received<Connected, Requester>`](Requester), whose sender takes an [`HttpRequest`] or an [`UpgradeClient`]. With
+/// The handler hears [`Received<Connected, Requester>`](Requester), whose sender takes an [`HttpRequest`](crate::HttpRequest) or an [`UpgradeClient`]. With
 /// [`websocket`](Self::websocket) that is done for you.
 pub struct Connect {
     host: String,
@@ -70,7 +70,7 @@ impl Connect {
     }
 
     /// To the host of a websocket URL, and asks for the upgrade at once. The answer, [`Connected`], is about TCP and TLS only: whether there is a
-    /// websocket is told by [`Upgraded`] or by [`UpgradeFailed`], which the frame handler can [hear](super::Upgrade::hears). The target comes from
+    /// websocket is told by [`Upgraded`](super::Upgraded) or by [`UpgradeFailed`](super::UpgradeFailed), which the frame handler can [hear](super::Upgrade::hears). The target comes from
     /// [`Target::parse`](crate::upgrade::handshake::Target::parse), which also knows what goes into `Host` and `Authorization`; headers of your
     /// own go into the request of an [`UpgradeClient`] sent by hand.
     ///

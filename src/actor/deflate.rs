@@ -20,15 +20,17 @@ use crate::websocket::{Frame, Role};
 /// # }
 /// ```
 ///
-/// Whether messages are compressed is for both ends to agree on: a server accepts it if the client offers it, and the 101 says so by itself; a client
-/// offers it, and does without if the server does. [`Upgraded::extensions`](super::Upgraded) tells. Where it is not agreed on nothing is different.
+/// Whether messages are compressed is for both ends to agree on: a server accepts it if the client offers it, and the 101 says so by
+/// itself; a client offers it, and does without if the server does. [`Upgraded::extensions`](super::Upgraded) tells. Where it is not agreed
+/// on nothing is different.
 ///
-/// The defaults are those of the RFC, which make the smallest messages: contexts are taken over, so that a message may refer to those before it. That
-/// costs memory for each connection, from its first compressed message on: 371 KiB for what we send and 46 KiB for what we hear. [`without_contexts`](Self::without_contexts)
-/// costs none while nothing is on its way. See [`stage::deflate`](crate::stage::deflate) for figures.
+/// The defaults are those of the RFC, which make the smallest messages: contexts are taken over, so that a message may refer to those
+/// before it. That costs memory for each connection, from its first compressed message on: 371 KiB for what we send and 46 KiB for what we
+/// hear. [`without_contexts`](Self::without_contexts) costs none while nothing is on its way. See [`stage::deflate`](crate::stage::deflate)
+/// for figures.
 ///
-/// **Secrets.** A message that holds a secret and also text that somebody else chooses tells of the secret by its length once it is compressed (CRIME, BREACH). Send such
-/// ones with [`Frame::uncompressed`].
+/// **Secrets.** A message that holds a secret and also text that somebody else chooses tells of the secret by its length once it is
+/// compressed (CRIME, BREACH). Send such ones with [`Frame::uncompressed`].
 #[derive(Clone)]
 pub struct Deflate {
     preferences: Preferences,
@@ -51,7 +53,8 @@ impl Deflate {
         Self::default()
     }
 
-    /// How hard to compress, from 1 (fast) to 9 (small): 1, which makes a kibibyte of JSON 28 % of it; 6 makes it 21 % and takes five times as long.
+    /// How hard to compress, from 1 (fast) to 9 (small): 1, which makes a kibibyte of JSON 28 % of it; 6 makes it 21 % and takes five times
+    /// as long.
     #[must_use]
     pub fn level(mut self, level: u8) -> Self {
         self.level = level.clamp(1, 9);
@@ -73,8 +76,8 @@ impl Deflate {
         self
     }
 
-    /// How many bytes one compressed byte may become, in a message that is inflated to more than 1 MiB: 200. Beyond: close 1009. The message limit
-    /// holds besides, also while inflating.
+    /// How many bytes one compressed byte may become, in a message that is inflated to more than 1 MiB: 200. Beyond: close 1009. The
+    /// message limit holds besides, also while inflating.
     #[must_use]
     pub fn ratio_limit(mut self, ratio: u32) -> Self {
         self.ratio = Some(ratio);
@@ -88,8 +91,8 @@ impl Deflate {
         self
     }
 
-    /// The server compresses each message by itself (RFC 7692 §7.1.1.1). To a client this is a demand: the handshake fails if the server does not
-    /// agree.
+    /// The server compresses each message by itself (RFC 7692 §7.1.1.1). To a client this is a demand: the handshake fails if the server
+    /// does not agree.
     #[must_use]
     pub fn server_no_context_takeover(mut self) -> Self {
         self.preferences.server_no_context_takeover = true;
@@ -116,7 +119,8 @@ impl Deflate {
         self
     }
 
-    /// The most bits of the client's window, 8 to 15: 15 (RFC 7692 §7.1.2.2). To a server this is a wish, for the clients that can be asked.
+    /// The most bits of the client's window, 8 to 15: 15 (RFC 7692 §7.1.2.2). To a server this is a wish, for the clients that can be
+    /// asked.
     #[must_use]
     pub fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.preferences.client_max_window_bits = bits.clamp(8, 15);

@@ -36,25 +36,21 @@ use crate::websocket::Frame;
 /// let bound = Sockets::from_registry().send(Bind::factory(move || echo.clone(), "127.0.0.1:0")).await??;
 /// # Ok(()) }
 /// ```
-pub struct WebSockets<A> {
+pub struct WebSockets<A: Actor> {
     make: Arc<dyn Fn() -> A + Send + Sync>,
     path: Option<String>,
     rules: Rules,
-    #[cfg(feature = "deflate")]
-    deflate: Option<super::Deflate>,
+    dress: Option<Dress<A>>,
 }
+
+/// What is done to each upgrade before it is sent.
+type Dress<A> = Arc<dyn Fn(UpgradeServer<A>) -> UpgradeServer<A> + Send + Sync>;
 
 impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> WebSockets<A> {
     /// With frame handlers made by this.
     #[must_use]
     pub fn handled_by(make: impl Fn() -> A + Send + Sync + 'static) -> Self {
-        Self {
-            make: Arc::new(make),
-            path: None,
-            rules: Rules::new(),
-            #[cfg(feature = "deflate")]
-            deflate: None,
-        }
+        Self { make: Arc::new(make), path: None, rules: Rules::new(), dress: None }
     }
 
     /// Only at this path: elsewhere 404. Any path by default.
@@ -67,8 +63,26 @@ impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> WebSockets<A> {
     /// With compressed messages, where the client offers them: see [`Upgrade::deflate`](super::Upgrade::deflate).
     #[cfg(feature = "deflate")]
     #[must_use]
-    pub fn deflate(mut self, deflate: super::Deflate) -> Self {
-        self.deflate = Some(deflate);
+    pub fn deflate(self, deflate: super::Deflate) -> Self {
+        self.upgrading(move |upgrade| upgrade.deflate(deflate.clone()))
+    }
+
+    /// Whatever else an [`UpgradeServer`] can be told: stages, limits, what the handler hears.
+    ///
+    /// ```
+    /// # use actix_sockets::{Closed, Received, WebSockets, stage::AutoPong, websocket::Frame};
+    /// # use actix::prelude::*;
+    /// # fn dress<A>(websockets: WebSockets<A>) -> WebSockets<A>
+    /// # where A: Actor<Context = Context<A>> + Handler<Received<Frame>> + Handler<Received<Closed>> {
+    /// websockets.upgrading(|upgrade| upgrade.frame_size_limit(4096).stages(AutoPong).hears::<Closed>())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn upgrading(mut self, dress: impl Fn(UpgradeServer<A>) -> UpgradeServer<A> + Send + Sync + 'static) -> Self {
+        self.dress = Some(match self.dress.take() {
+            Some(before) => Arc::new(move |upgrade| dress(before(upgrade))),
+            None => Arc::new(dress),
+        });
         self
     }
 
@@ -87,19 +101,13 @@ impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> WebSockets<A> {
     }
 }
 
-impl<A> Clone for WebSockets<A> {
+impl<A: Actor> Clone for WebSockets<A> {
     fn clone(&self) -> Self {
-        Self {
-            make: self.make.clone(),
-            path: self.path.clone(),
-            rules: self.rules.clone(),
-            #[cfg(feature = "deflate")]
-            deflate: self.deflate.clone(),
-        }
+        Self { make: self.make.clone(), path: self.path.clone(), rules: self.rules.clone(), dress: self.dress.clone() }
     }
 }
 
-impl<A: 'static> Actor for WebSockets<A> {
+impl<A: Actor> Actor for WebSockets<A> {
     type Context = Context<Self>;
 }
 
@@ -114,19 +122,17 @@ impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> Handler<Received
             Ok(response) => {
                 let make = self.make.clone();
                 let upgrade = UpgradeServer::factory(response, move || make());
-                #[cfg(feature = "deflate")]
-                let upgrade = match &self.deflate {
-                    Some(deflate) => upgrade.deflate(deflate.clone()),
+                sender.do_send(match &self.dress {
+                    Some(dress) => dress(upgrade),
                     None => upgrade,
-                };
-                sender.do_send(upgrade);
+                });
             }
             Err(refusal) => sender.do_send(refusal.into_response()),
         }
     }
 }
 
-impl<A> fmt::Debug for WebSockets<A> {
+impl<A: Actor> fmt::Debug for WebSockets<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSockets").field("path", &self.path).field("rules", &self.rules).finish_non_exhaustive()
     }

@@ -57,7 +57,7 @@ impl Peer for ClientLine {
     }
 }
 
-/// A client's connection, to be talked to: the sender of its [`Connected`], which takes an [`HttpRequest`] or an [`UpgradeClient`].
+/// A client's connection, to be talked to: the sender of its [`Connected`](super::Connected), which takes an [`HttpRequest`] or an [`UpgradeClient`].
 ///
 /// It can be cloned. When all are dropped and every request has its response, the connection ends.
 ///

@@ -144,35 +144,3 @@ impl fmt::Debug for AutoPing {
         write!(f, "AutoPing({:?})", self.every)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stage::Life;
-
-    fn at(now: Instant, last_read: Instant) -> Flow {
-        Flow::new(now, Life { last_read, suspended: false })
-    }
-
-    /// A peer that answers at once and then is silent is alive: the clock may ring any time after the deadline.
-    #[test]
-    fn an_answer_is_life_however_late_the_clock_rings() {
-        let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let mut stage = AutoPing::every(second);
-        stage.started(&mut at(start, start));
-        let mut ping = start;
-        for _ in 0..3 {
-            ping += second + Duration::from_millis(20);
-            stage.timeout(&mut at(ping, ping - second));
-            let mut flow = at(ping + second + Duration::from_millis(19), ping + Duration::from_millis(1));
-            stage.timeout(&mut flow);
-            let (_, said) = flow.take();
-            assert!(!said.iter().any(|command| matches!(command, Command::Fail(..))), "{said:?}");
-            ping = flow.now();
-        }
-        // And silence is death.
-        let mut flow = at(ping + second, ping - Duration::from_millis(1));
-        stage.timeout(&mut flow);
-        assert!(matches!(flow.take().1[..], [Command::Fail(CloseCode::INTERNAL_ERROR, _)]));
-    }
-}

@@ -1,9 +1,9 @@
 //! Pings, round-trip times, and the end of a silent peer (RFC 6455 §5.5.2, §5.5.3).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix_sockets::stage::AutoPing;
-use actix_sockets::websocket::Frame;
+use actix_sockets::stage::{AutoPing, Command, Flow, Life, Stage};
+use actix_sockets::websocket::{CloseCode, Frame};
 use bytes::Bytes;
 
 use super::probe::Probe;
@@ -163,4 +163,31 @@ fn a_body_that_is_too_long_is_cut() {
     assert_eq!(probe.waits(SECOND), [format!(r#"1 ↓ Ping "{}""#, "x".repeat(125))]);
     let measured = probe.reads(Frame::pong("x".repeat(125)));
     assert_eq!(measured[0], "↑ round trip 0ns");
+}
+
+/// A flow at this time, of a peer that was last heard then.
+fn flow_at(now: Instant, last_read: Instant) -> Flow {
+    Flow::new(now, Life { last_read, suspended: false })
+}
+
+/// A peer that answers at once and then is silent is alive: the clock may ring any time after the deadline.
+#[test]
+fn an_answer_is_life_however_late_the_clock_rings() {
+    let (start, second) = (Instant::now(), Duration::from_secs(1));
+    let mut stage = AutoPing::every(second);
+    stage.started(&mut flow_at(start, start));
+    let mut ping = start;
+    for _ in 0..3 {
+        ping += second + Duration::from_millis(20);
+        stage.timeout(&mut flow_at(ping, ping - second));
+        let mut flow = flow_at(ping + second + Duration::from_millis(19), ping + Duration::from_millis(1));
+        stage.timeout(&mut flow);
+        let (_, said) = flow.take();
+        assert!(!said.iter().any(|command| matches!(command, Command::Fail(..))), "{said:?}");
+        ping = flow.now();
+    }
+    // And silence is death.
+    let mut flow = flow_at(ping + second, ping - Duration::from_millis(1));
+    stage.timeout(&mut flow);
+    assert!(matches!(flow.take().1[..], [Command::Fail(CloseCode::INTERNAL_ERROR, _)]));
 }

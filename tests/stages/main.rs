@@ -16,6 +16,7 @@ mod consolidation;
 mod cuts;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod hide_pongs;
 mod pipeline;
 #[cfg(feature = "deflate")]
 mod puff;

@@ -329,7 +329,7 @@ fn t34_a_handshake_that_does_not_come_ends_in_time() {
     while stream.write_all(b"\x16").is_ok() && began.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(20));
         stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-        if matches!(stream.read(&mut [0; 100]), Ok(_)) {
+        if stream.read(&mut [0; 100]).is_ok() {
             break;
         }
     }

@@ -82,8 +82,8 @@ impl Inflater {
             progress.feed(state, &frame.data, &mut sink, limits)?;
         }
         if frame.fin {
-            // No byte at all is no DEFLATE data (an empty message is one byte, RFC 7692 §7.2.3.6); yet whoever removes the tail from nothing sends it.
-            // And a last block with BFINAL set should be followed by a byte for the tail to fit on (§7.2.3.4).
+            // No byte at all is no DEFLATE data (an empty message is one byte, RFC 7692 §7.2.3.6); yet whoever removes the tail from
+            // nothing sends it. And a last block with BFINAL set should be followed by a byte for the tail to fit on (§7.2.3.4).
             if progress.taken > 0 && !progress.ended {
                 progress.feed(state, &TAIL, &mut sink, limits)?;
             }

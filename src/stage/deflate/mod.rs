@@ -1,17 +1,20 @@
 //! Compressed messages (RFC 7692).
 //!
-//! permessage-deflate gives RSV1 a meaning: the message that begins with it is DEFLATE data (RFC 1951), cut into fragments wherever the sender liked.
-//! The stage stands below all others, between [`Closing`](super::Closing) and the codec, so that nobody above it sees RSV1 or a compressed byte:
+//! permessage-deflate gives RSV1 a meaning: the message that begins with it is DEFLATE data (RFC 1951), cut into fragments wherever the
+//! sender liked. The stage stands below all others, between [`Closing`](super::Closing) and the codec, so that nobody above it sees RSV1 or
+//! a compressed byte:
 //!
-//! * **In**, a frame is inflated when it comes and handed up as one frame with what came out of it. Whole messages stay whole, fragments stay
-//!   fragments; [`Consolidation`](super::Consolidation) knows nothing of it. Text is judged as it comes out, and the message limit holds *while*
-//!   inflating: not one piece more is made of a message that has crossed it.
+//! * **In**, a frame is inflated when it comes and handed up as one frame with what came out of it. Whole messages stay whole, fragments
+//!   stay fragments; [`Consolidation`](super::Consolidation) knows nothing of it. Text is judged as it comes out, and the message limit holds
+//!   *while* inflating: not one piece more is made of a message that has crossed it.
 //! * **Out**, each message is sent compressed or not, as its size, your choice and the frame's own
-//!   [word](crate::websocket::Frame::uncompressed) say. Fragments are compressed as they come and flushed, so that the peer can read each of them at once.
+//!   [word](crate::websocket::Frame::uncompressed) say. Fragments are compressed as they come and flushed, so that the peer can read each of
+//!   them at once.
 //!
-//! What the two ends agreed on is a [`Context`] for each direction. With *context takeover* a message may refer to those before it: messages
-//! that resemble each other get very small, and each connection keeps a compressor or an inflater for as long as it lives, from the first
-//! compressed message on. Without it a connection at rest keeps nothing: both come from a pool of the thread and go back to it behind each message.
+//! What the two ends agreed on is a [`Context`] for each direction. With *context takeover* a message may refer to those before it:
+//! messages that resemble each other get very small, and each connection keeps a compressor or an inflater for as long as it lives, from
+//! the first compressed message on. Without it a connection at rest keeps nothing: both come from a pool of the thread and go back to it
+//! behind each message.
 //!
 //! What one connection then holds, measured:
 //!
@@ -22,10 +25,13 @@
 //! | 8 or 9 | 245 KiB | 46 KiB |
 //! | without context takeover | 0 | 0 |
 //!
+//! These are what is allocated; of it a connection of `examples/echo.rs` has in memory, at rest after a message of 1000 bytes each way: 336
+//! KiB with windows of 15 bits, 212 KiB with 9, and 5.6 KiB without contexts, where one that does not compress has 4.3 KiB.
+//!
 //! Each thread keeps four of each at most for those without. (The backend has no setting for its memory but the window.)
 //!
-//! A broken message fails the websocket as the codec's errors do: nothing more is read, and the Close frame goes out behind the answers to what came
-//! before it ([`Command::Refuse`]).
+//! A broken message fails the websocket as the codec's errors do: nothing more is read, and the Close frame goes out behind the answers to
+//! what came before it ([`Command::Refuse`]).
 
 mod deflater;
 mod inflater;
@@ -80,7 +86,8 @@ impl PerMessageDeflate {
         self
     }
 
-    /// A message of fewer bytes is sent as it is: 128. One in fragments is compressed whatever its length, which nobody knows when it begins.
+    /// A message of fewer bytes is sent as it is: 128. One in fragments is compressed whatever its length, which nobody knows when it
+    /// begins.
     #[must_use]
     pub fn threshold(mut self, bytes: usize) -> Self {
         self.outgoing.threshold = bytes;

@@ -6,8 +6,8 @@
 //!   Preferences::judge ◀── permessage-deflate; server_max_window_bits=12 ──── Parameters
 //! ```
 //!
-//! An offer that breaks a rule is declined, and the next one looked at; a response that breaks one fails the handshake. Both ends use one set of
-//! names, the RFC's: `server_…` is about the messages that the server sends, whoever asks.
+//! An offer that breaks a rule is declined, and the next one looked at; a response that breaks one fails the handshake. Both ends use one
+//! set of names, the RFC's: `server_…` is about the messages that the server sends, whoever asks.
 
 use std::fmt;
 
@@ -31,8 +31,8 @@ pub struct Preferences {
     pub client_no_context_takeover: bool,
     /// The most bits of the server's window, 8 to 15 (§7.1.2.1).
     pub server_max_window_bits: u8,
-    /// The most bits of the client's window, 8 to 15 (§7.1.2.2). To a server it is a wish: a client that does not offer the parameter cannot be
-    /// asked for it, and its messages may refer as far back as they like.
+    /// The most bits of the client's window, 8 to 15 (§7.1.2.2). To a server it is a wish: a client that does not offer the parameter
+    /// cannot be asked for it, and its messages may refer as far back as they like.
     pub client_max_window_bits: u8,
 }
 
@@ -118,8 +118,8 @@ impl Preferences {
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::Deflate`] with what is wrong: a parameter that the offer does not allow or that the response lacks, one that is unknown,
-    /// doubled or out of its range, or the extension agreed on twice.
+    /// [`HandshakeError::Deflate`] with what is wrong: a parameter that the offer does not allow or that the response lacks, one that is
+    /// unknown, doubled or out of its range, or the extension agreed on twice.
     pub fn judge(&self, response: &HttpResponse) -> Result<Option<Parameters>, HandshakeError> {
         let Some(answer) = only(&response.headers)? else { return Ok(None) };
         if self.server_no_context_takeover && !answer.server_no_context_takeover {
