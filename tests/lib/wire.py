@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -105,7 +107,7 @@ def switching_protocols(key: str, *more: str, accept: str | None = None) -> byte
 
 
 class Wire:
-    """One TCP connection. Every read has the same deadline."""
+    """One TCP connection, perhaps under TLS. Every read has the same deadline."""
 
     def __init__(self, connection: socket.socket, timeout: float = 10) -> None:
         connection.settimeout(timeout)
@@ -114,8 +116,12 @@ class Wire:
         self.unread = b""
 
     @classmethod
-    def to(cls, port: int, timeout: float = 10) -> "Wire":
-        return cls(socket.create_connection(("127.0.0.1", port), timeout), timeout)
+    def to(cls, port: int, timeout: float = 10, tls: ssl.SSLContext | None = None) -> "Wire":
+        connection = socket.create_connection(("127.0.0.1", port), timeout)
+        if tls is not None:
+            # An end without a close_notify is an error, and not an end.
+            connection = tls.wrap_socket(connection, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
+        return cls(connection, timeout)
 
     def says(self, *parts: bytes) -> None:
         self.socket.sendall(b"".join(parts))
@@ -176,6 +182,10 @@ class Wire:
         assert not data, f"heard {data!r:.300}, expected the end of the connection"
 
     def close(self) -> None:
+        if isinstance(self.socket, ssl.SSLSocket):
+            self.socket.settimeout(0)
+            with contextlib.suppress(OSError, ValueError):
+                self.socket.unwrap()  # says close_notify, and waits for none
         self.socket.close()
 
     def abort(self) -> None:
@@ -193,11 +203,12 @@ class Wire:
 class WireServer:
     """Accepts one connection and plays a script on it; what goes wrong in the script is raised by `done`."""
 
-    def __init__(self, script: Callable[[Wire, Head], None]) -> None:
+    def __init__(self, script: Callable[[Wire, Head], None], tls: ssl.SSLContext | None = None) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(10)
         self.port: int = self.listener.getsockname()[1]
-        self.url = f"ws://127.0.0.1:{self.port}/"
+        self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.port}/"
+        self._tls = tls
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._play, args=(script,), daemon=True)
         self._thread.start()
@@ -208,9 +219,16 @@ class WireServer:
         if self.failure is not None:
             raise self.failure
 
+    def _accept(self) -> Wire:
+        connection = self.listener.accept()[0]
+        connection.settimeout(10)
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False)
+        return Wire(connection)
+
     def _play(self, script: Callable[[Wire, Head], None]) -> None:
         try:
-            with self.listener, Wire(self.listener.accept()[0]) as wire:
+            with self.listener, self._accept() as wire:
                 script(wire, wire.hears_head())
         except BaseException as failure:  # told by `done`, in the test's own thread
             self.failure = failure

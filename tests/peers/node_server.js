@@ -1,12 +1,15 @@
 // Node's `ws` as a server for `client`. The path says what it does:
 // / echoes, /close/CODE (or `none`), /terminate, /refuse/STATUS. It prints where it listens, then each connection's end.
-// DEFLATE holds its options for permessage-deflate; without, there is none.
+// DEFLATE holds its options for permessage-deflate; without, there is none. TLS_CERT and TLS_KEY name the files for TLS.
 "use strict";
 
-const { createServer } = require("node:http");
+const { readFileSync } = require("node:fs");
 const { WebSocketServer } = require("ws");
 
-const http = createServer();
+const { TLS_CERT, TLS_KEY } = process.env;
+const http = TLS_CERT
+  ? require("node:https").createServer({ cert: readFileSync(TLS_CERT), key: readFileSync(TLS_KEY) })
+  : require("node:http").createServer();
 const websockets = new WebSocketServer({
   noServer: true,
   maxPayload: 64 << 20,
@@ -32,4 +35,4 @@ http.on("upgrade", (request, socket, head) => {
   });
 });
 
-http.listen(0, "127.0.0.1", () => console.log(`listening on ws://127.0.0.1:${http.address().port}`));
+http.listen(0, "127.0.0.1", () => console.log(`listening on ${TLS_CERT ? "wss" : "ws"}://127.0.0.1:${http.address().port}`));

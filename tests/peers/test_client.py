@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import threading
 import time
 from pathlib import Path
 
 from program import Program
-from support import CLIENT, MIB, UNICODE, Echo, PeerTest
+from support import MIB, UNICODE, PeerTest, server_context, twice
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
-from wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, Head, Wire, WireServer, close, switching_protocols, text
+from wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, Head, Wire, close, switching_protocols, text
 
 
 class ClientTest(PeerTest):
-    def client(self, url: str, *options: str) -> Program:
-        return self.start(CLIENT, *options, url)
-
     def fails(self, client: Program, within: float = 10) -> str:
         """The one line on stderr of a client that exits 1."""
         self.assertEqual(client.exits(within), 1, client.errors)
@@ -39,7 +37,7 @@ class Echoes:
     url: str
 
     def test_lines_go_out_as_messages_and_come_back(self) -> None:
-        client = self.client(self.url)
+        client = self.new_client(self.url)
         for line in ("hello", "", UNICODE, "  spaces stay  "):
             client.feed(line + "\n")
             self.assertEqual(client.hears_line().decode(), line)
@@ -47,13 +45,13 @@ class Echoes:
         self.succeeds(client)
 
     def test_no_input_at_all(self) -> None:
-        client = self.client(self.url)
+        client = self.new_client(self.url)
         client.end_input()
         self.assertEqual(client.hears_rest(), [])
         self.succeeds(client)
 
     def test_every_size_comes_back(self) -> None:
-        client = self.client(self.url)
+        client = self.new_client(self.url)
         for size in (125, 126, 65535, 65536, MIB, 20 * MIB):
             client.feed(b"x" * size + b"\n")
             self.assertTrue(client.hears_line(30) == b"x" * size, f"{size} bytes")
@@ -61,7 +59,7 @@ class Echoes:
         self.succeeds(client)
 
     def test_binary(self) -> None:
-        client = self.client(self.url, "--binary")
+        client = self.new_client(self.url, "--binary")
         for line in (b"hello", b"\xff\xfe\x00 no text", os.urandom(MIB).replace(b"\n", b"")):
             client.feed(line + b"\n")
             self.assertTrue(client.hears_line(20) == line)
@@ -79,7 +77,7 @@ class ClosesFirst:
         raise NotImplementedError
 
     def ends(self, path: str) -> Program:
-        client = self.client(self.url + path)
+        client = self.new_client(self.url + path)
         self.assertEqual(client.hears_line(), b"last words")
         ended = self.connection_ended()
         client.exits(within=5)
@@ -102,18 +100,19 @@ class ClosesFirst:
     def test_a_refusal_exits_1_with_its_status(self) -> None:
         for status in ("403", "404", "503", "200"):
             with self.subTest(status=status):
-                client = self.client(self.url + f"refuse/{status}")
+                client = self.new_client(self.url + f"refuse/{status}")
                 self.assertIn(status, self.fails(client))
                 self.assertEqual(client.hears_rest(), [])
 
 
+@twice
 class WithEcho(Echoes, ClientTest):
     def setUp(self) -> None:
         super().setUp()
-        self.url = self.enterContext(Echo()).url
+        self.url = self.enterContext(self.new_echo()).url
 
     def test_answers_that_are_under_way_at_the_end_of_input_are_printed(self) -> None:
-        client = self.client(self.url)
+        client = self.new_client(self.url)
         lines = [f"number {n}" for n in range(2000)]
         client.feed("\n".join(lines))  # the last line has no newline, and is a message all the same
         client.end_input()
@@ -121,12 +120,13 @@ class WithEcho(Echoes, ClientTest):
         self.succeeds(client)
 
     def test_text_that_is_not_utf_8_is_named_and_ends_it(self) -> None:
-        client = self.client(self.url)
+        client = self.new_client(self.url)
         client.feed(b"good\n\xff\xfe\n")
         self.assertEqual(client.hears_line(), b"good")
         self.assertIn("UTF-8", self.fails(client, within=2))  # standard input is still open
 
 
+@twice
 class WithPython(Echoes, ClosesFirst, ClientTest):
     """Python `websockets` as the server: / echoes, /close/CODE, /terminate, /refuse/STATUS."""
 
@@ -134,13 +134,19 @@ class WithPython(Echoes, ClosesFirst, ClientTest):
         super().setUp()
         self.ended = threading.Event()
         server = self.enterContext(
-            serve(self.serve, "127.0.0.1", 0, process_request=self.refuse, max_size=None, close_timeout=5)
+            serve(
+                *(self.serve, "127.0.0.1", 0),
+                process_request=self.refuse,
+                max_size=None,
+                close_timeout=5,
+                ssl=server_context() if self.tls else None,
+            )
         )
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         self.addCleanup(thread.join, 5)
         self.addCleanup(server.shutdown)
-        self.url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        self.url = f"{self.scheme}://127.0.0.1:{server.socket.getsockname()[1]}/"
 
     def connection_ended(self) -> float:
         self.assertTrue(self.ended.wait(10), "the server has not seen the end of the connection")
@@ -174,20 +180,20 @@ class WithPython(Echoes, ClosesFirst, ClientTest):
         self.ended.set()
 
 
+@twice
 class WithNode(Echoes, ClosesFirst, ClientTest):
     """Node `ws` as the server."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.server = self.start("node", str(Path(__file__).with_name("node_server.js")))
-        listening = re.fullmatch(r"listening on (ws://127\.0\.0\.1:\d+)", self.server.hears_line().decode())
-        self.url = listening[1] + "/"
+        self.server, self.url = self.new_node()
 
     def connection_ended(self) -> float:
         self.assertRegex(self.server.hears_line().decode(), "^closed ")
         return time.monotonic()
 
 
+@twice
 class WithAWire(ClientTest):
     """Servers that no library would be."""
 
@@ -211,8 +217,8 @@ class WithAWire(ClientTest):
             self.assertEqual(wire.hears_frame(), close(1000)._replace(masked=True))
             wire.says(close(1000).unmasked())
 
-        server = WireServer(script)
-        client = self.client(server.url + "some/path?with=query")
+        server = self.wire_server(script)
+        client = self.new_client(server.url + "some/path?with=query")
         client.feed("hello\nhello\nhello\n")
         client.end_input()
         server.done()
@@ -226,8 +232,8 @@ class WithAWire(ClientTest):
             wire.says(text("one ", fin=False).unmasked(), Frame(PING, b"?").unmasked())
             wire.says(Frame(0, b"more").unmasked(), text("and another").unmasked(), close(1000).unmasked())
 
-        server = WireServer(script)
-        client = self.client(server.url)
+        server = self.wire_server(script)
+        client = self.new_client(server.url)
         client.end_input()
         self.assertEqual(client.hears_rest(), [b"one more", b"and another"])
         self.succeeds(client)
@@ -240,8 +246,8 @@ class WithAWire(ClientTest):
             wire.says(close().unmasked())
             self.assertIsNone(wire.hears_close())
 
-        server = WireServer(script)
-        client = self.client(server.url)
+        server = self.wire_server(script)
+        client = self.new_client(server.url)
         server.done()
         self.succeeds(client)
 
@@ -286,8 +292,8 @@ class WithAWire(ClientTest):
         }
         for name, answer in answers.items():
             with self.subTest(name):
-                server = WireServer(lambda wire, head: wire.says(answer(head)))
-                client = self.client(server.url)
+                server = self.wire_server(lambda wire, head: wire.says(answer(head)))
+                client = self.new_client(server.url)
                 self.fails(client)
                 self.assertEqual(client.hears_rest(), [])
                 server.done()
@@ -313,8 +319,8 @@ class WithAWire(ClientTest):
                     self.assertTrue(heard.masked)
                     self.assertEqual((heard.opcode, heard.payload[:2]), (CLOSE, code.to_bytes(2, "big")))
 
-                server = WireServer(script)
-                client = self.client(server.url)
+                server = self.wire_server(script)
+                client = self.new_client(server.url)
                 server.done()
                 self.assertIn(str(code), self.fails(client))
                 self.assertEqual(client.hears_rest(), [])
@@ -325,8 +331,8 @@ class WithAWire(ClientTest):
             time.sleep(0.2)
             wire.abort()
 
-        server = WireServer(script)
-        client = self.client(server.url)
+        server = self.wire_server(script)
+        client = self.new_client(server.url)
         self.assertEqual(client.hears_line(), b"hello")
         server.done()
         self.fails(client, within=1)
@@ -340,8 +346,8 @@ class WithAWire(ClientTest):
             go_on.wait(30)
             wire.abort()
 
-        server = WireServer(script)
-        client = self.client(server.url)
+        server = self.wire_server(script)
+        client = self.new_client(server.url)
         fed = 0
 
         def feed() -> None:
@@ -378,8 +384,8 @@ class WithAWire(ClientTest):
             self.assertEqual(wire.hears_close(), 1000)
             wire.says(close(1000).unmasked())
 
-        server = WireServer(script)
-        client = self.client(server.url)
+        server = self.wire_server(script)
+        client = self.new_client(server.url)
         client.feed(b"x" * (32 * MIB))
         client.end_input()
         self.assertTrue(client.hears_line(20) == b"y" * (32 * MIB))
@@ -387,10 +393,10 @@ class WithAWire(ClientTest):
         server.done()
 
     def test_nobody_listens(self) -> None:
-        server = WireServer(lambda wire, head: None)
-        Wire.to(server.port).close()  # the one connection that it accepts
+        server = self.wire_server(lambda wire, head: None)
+        server.listener.shutdown(socket.SHUT_RDWR)  # before anybody came
         server.listener.close()
-        self.fails(self.client(server.url))
+        self.fails(self.new_client(server.url))
 
     def hears_and_closes(self, wire: Wire) -> None:
         self.assertEqual(wire.hears_frame(), Frame(TEXT, b"hello", masked=True))
@@ -398,8 +404,8 @@ class WithAWire(ClientTest):
         wire.says(close(1000).unmasked())
 
     def greets(self, script: object, *welcome: bytes) -> None:
-        server = WireServer(script)  # type: ignore[arg-type]
-        client = self.client(server.url)
+        server = self.wire_server(script)  # type: ignore[arg-type]
+        client = self.new_client(server.url)
         for line in welcome:
             self.assertEqual(client.hears_line(), line)
         client.feed("hello\n")

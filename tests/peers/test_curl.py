@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 
-from support import MIB, EchoTest, curl
+from support import MIB, EchoTest, curl, twice
 
 
 def responses(printed: bytes) -> list[tuple[int, dict[str, str]]]:
@@ -19,6 +19,7 @@ def responses(printed: bytes) -> list[tuple[int, dict[str, str]]]:
     return parsed
 
 
+@twice
 class Http(EchoTest):
     def heads(
         self, path: str, *arguments: str, content: bytes | None = None, output: str = os.devnull

@@ -3,19 +3,17 @@ what an attacker would send, with the memory that it costs."""
 
 from __future__ import annotations
 
-import os
 import json
+import os
 import random
-import re
 import threading
 import zlib
-from pathlib import Path
 
 from program import Program
-from support import CLIENT, MIB, UNICODE, Echo, EchoTest, PeerTest, python_client
+from support import MIB, UNICODE, Echo, EchoTest, PeerTest, python_client, server_context, twice
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 from websockets.sync.server import ServerConnection, serve
-from wire import BINARY, CONTINUATION, Frame, Wire, opening_handshake
+from wire import BINARY, CONTINUATION, TEXT, Frame, Head, Wire, close, opening_handshake, switching_protocols
 
 WORDS = "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor".split()
 
@@ -30,6 +28,13 @@ def prose(size: int) -> str:
 
 
 SIZES = (0, 1, 125, 126, 127, 128, 1000, 65535, 65536)
+
+
+def inflated(frame: Frame) -> bytes:
+    """Of the first message of a connection, which has become much shorter (RFC 7692 §7.2.2)."""
+    assert frame.fin and frame.rsv == 0b100, frame
+    assert len(frame.payload) < 100, frame
+    return zlib.decompressobj(-15).decompress(frame.payload + b"\0\0\xff\xff")
 
 
 class EveryHandler:
@@ -59,6 +64,13 @@ class EveryHandler:
     def test_large_messages(self) -> None:
         self.agrees((MIB, 5 * MIB), client_max_window_bits=True)
 
+    def test_what_is_long_is_short_on_the_wire(self) -> None:
+        with self.echo.wire() as wire:
+            wire.says(opening_handshake("/", "Sec-WebSocket-Extensions: permessage-deflate"))
+            self.assertIn("permessage-deflate", wire.hears_upgrade().fields["sec-websocket-extensions"])
+            wire.says(Frame(TEXT, b"x" * 10_000).masked_with())
+            self.assertEqual(inflated(wire.hears_frame()), b"x" * 10_000)
+
     def test_every_combination(self) -> None:
         # zlib itself has no raw window of 8 bits, neither there nor here: `websockets` takes 9 and more.
         for server_bits in (None, 9, 12, 15):
@@ -72,37 +84,44 @@ class EveryHandler:
                     )
 
 
+@twice
 class PerConnection(EveryHandler, EchoTest):
     options = ("--deflate", "--handler", "per-connection")
 
 
+@twice
 class Shared(EveryHandler, EchoTest):
     options = ("--deflate", "--handler", "shared")
 
 
+@twice
 class Inline(EveryHandler, EchoTest):
     options = ("--deflate", "--handler", "inline")
 
 
+@twice
 class StageActors(EveryHandler, EchoTest):
     options = ("--deflate", "--handler", "stage-actors")
 
 
+@twice
 class WithoutContexts(EveryHandler, EchoTest):
     options = ("--deflate", "--without-contexts")
 
 
+@twice
 class Off(EchoTest):
     def test_it_is_off_by_default(self) -> None:
         with python_client(self.echo.url) as peer:
             self.assertNotIn("Sec-WebSocket-Extensions", peer.response.headers)
 
 
+@twice
 class TheClient(PeerTest):
     """`client --deflate`, with Python `websockets` and our own `echo` as servers."""
 
     def speaks(self, url: str, agreed: str) -> None:
-        client = self.start(CLIENT, "--deflate", url)
+        client = self.new_client(url, "--deflate")
         for line in ("hello", "", UNICODE, prose(1000), prose(1000), prose(MIB)):
             client.feed(line + "\n")
             self.assertTrue(client.hears_line(30) == line.encode())
@@ -115,12 +134,12 @@ class TheClient(PeerTest):
             for message in peer:
                 peer.send(message)
 
-        server = self.enterContext(serve(echo, "127.0.0.1", 0, max_size=None, **options))
+        server = self.enterContext(serve(echo, "127.0.0.1", 0, max_size=None, ssl=server_context() if self.tls else None, **options))
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         self.addCleanup(thread.join, 5)
         self.addCleanup(server.shutdown)
-        return f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        return f"{self.scheme}://127.0.0.1:{server.socket.getsockname()[1]}/"
 
     def test_python_by_its_defaults(self) -> None:
         self.speaks(self.served_by(), "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12")
@@ -149,14 +168,32 @@ class TheClient(PeerTest):
             ({"serverMaxWindowBits": 9, "clientMaxWindowBits": 10}, "; client_max_window_bits=10; server_max_window_bits=9"),
         ):
             with self.subTest(options=options):
-                node = Program("node", str(Path(__file__).with_name("node_server.js")), env={"DEFLATE": json.dumps(options)})
-                listening = re.fullmatch(r"listening on (ws://127\.0\.0\.1:\d+)", self.enterContext(node).hears_line().decode())
-                self.speaks(listening[1] + "/", f"permessage-deflate{agreed}")
+                _, url = self.new_node(json.dumps(options))
+                self.speaks(url, f"permessage-deflate{agreed}")
+
+    def test_what_is_long_is_short_on_the_wire(self) -> None:
+        def script(wire: Wire, head: Head) -> None:
+            self.assertIn("permessage-deflate", head.fields["sec-websocket-extensions"])
+            agreed = "Sec-WebSocket-Extensions: permessage-deflate"
+            wire.says(switching_protocols(head.fields["sec-websocket-key"], agreed))
+            heard = wire.hears_frame()
+            self.assertEqual(inflated(heard), b"x" * 10_000)
+            wire.says(heard.unmasked())
+            self.assertEqual(wire.hears_close(), 1000)
+            wire.says(close(1000).unmasked())
+
+        server = self.wire_server(script)
+        client = self.new_client(server.url, "--deflate")
+        client.feed("x" * 10_000 + "\n")
+        self.assertEqual(client.hears_line(), b"x" * 10_000)
+        client.end_input()
+        server.done()
+        self.assertEqual(client.exits(), 0, client.errors)
 
     def test_ourselves(self) -> None:
-        with Echo("--deflate") as echo:
+        with self.new_echo("--deflate") as echo:
             self.speaks(echo.url, "permessage-deflate")
-        with Echo("--deflate", "--without-contexts") as echo:
+        with self.new_echo("--deflate", "--without-contexts") as echo:
             self.speaks(echo.url, "permessage-deflate; server_no_context_takeover; client_no_context_takeover")
 
 
@@ -172,6 +209,7 @@ def resident_at_most(program: Program) -> int:
         return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
 
 
+@twice
 class Bomb(PeerTest):
     """T29: refused with 1009 while it is inflated; memory rises by the message limit (8 MiB) and 4 MiB at most."""
 
@@ -190,8 +228,8 @@ class Bomb(PeerTest):
             Frame(BINARY if n == 0 else CONTINUATION, part, fin=n == last, rsv=0b100 if n == 0 else 0).masked_with(b"\x12\x34\x56\x78")
             for n, part in enumerate(parts)
         ]
-        with Echo(*options) as echo:
-            with Wire.to(echo.port) as wire:
+        with self.new_echo(*options) as echo:
+            with echo.wire() as wire:
                 wire.says(opening_handshake("/", "Sec-WebSocket-Extensions: permessage-deflate"))
                 wire.hears_upgrade()
                 before = resident_at_most(echo)

@@ -8,9 +8,9 @@ import sys
 import threading
 
 from program import Program
-from support import SIZES, UNICODE, Echo, EchoTest, PeerTest, python_client
+from support import CERTIFICATES, SIZES, UNICODE, Echo, EchoTest, PeerTest, python_client, twice
 from websockets.exceptions import ConnectionClosed
-from wire import Wire, close, opening_handshake, text
+from wire import close, opening_handshake, text
 
 
 class EveryHandler:
@@ -55,7 +55,7 @@ class EveryHandler:
                 self.assertEqual(peer.protocol.close_rcvd.code, code)
 
     def test_a_close_is_answered_behind_the_messages_before_it(self) -> None:
-        with Wire.to(self.echo.port) as wire:
+        with self.echo.wire() as wire:
             words = [text(f"word {n}") for n in range(100)]
             wire.says(opening_handshake(), *(word.masked_with() for word in words), close(1000).masked_with())
             wire.hears_upgrade()
@@ -63,26 +63,32 @@ class EveryHandler:
             wire.hears_end()
 
 
+@twice
 class PerConnection(EveryHandler, EchoTest):
     options = ("--handler", "per-connection")
 
 
+@twice
 class Shared(EveryHandler, EchoTest):
     options = ("--handler", "shared")
 
 
+@twice
 class Inline(EveryHandler, EchoTest):
     options = ("--handler", "inline")
 
 
+@twice
 class StageActors(EveryHandler, EchoTest):
     options = ("--handler", "stage-actors")
 
 
+@twice
 class TwoWorkers(EveryHandler, EchoTest):
     options = ("--workers", "2")
 
 
+@twice
 class Defaults(EchoTest):
     """What is asked of `echo` without options."""
 
@@ -134,11 +140,12 @@ class Defaults(EchoTest):
                 self.assertEqual(peer.recv(timeout=10), f"peer {n}, round {round}")
 
 
+@twice
 class Stopping(PeerTest):
     """SIGTERM and Ctrl-C tell every peer 1001, and leave nothing behind."""
 
     def stops_with(self, with_signal: signal.Signals, *options: str) -> None:
-        with Echo(*options) as echo, python_client(echo.url) as peer, python_client(echo.url) as other:
+        with self.new_echo(*options) as echo, python_client(echo.url) as peer, python_client(echo.url) as other:
             peer.send("hello")
             self.assertEqual(peer.recv(timeout=10), "hello")
             echo.process.send_signal(with_signal)
@@ -149,7 +156,7 @@ class Stopping(PeerTest):
             self.assertEqual(echo.exits(within=5), 0)
             with self.assertRaises(ConnectionRefusedError):
                 python_client(echo.url)
-            self.assertEqual(echo.hears_rest(), [], "`echo` prints one line for its listener and no more")
+            self.assertEqual(echo.hears_rest(), [], "`echo` prints one line for each listener and no more")
 
     def test_sigterm(self) -> None:
         for handler in ("per-connection", "shared", "inline", "stage-actors"):
@@ -160,15 +167,17 @@ class Stopping(PeerTest):
         self.stops_with(signal.SIGINT)
 
     def test_sigterm_with_nobody_connected(self) -> None:
-        with Echo() as echo:
+        with self.new_echo() as echo:
             self.assertEqual(echo.stop(signal.SIGTERM, within=5), 0)
 
 
+@twice
 class InteractiveClient(EchoTest):
     """`python3 -m websockets URL`, what a user types first."""
 
     def test_a_line_is_echoed(self) -> None:
-        with Program(sys.executable, "-m", "websockets", self.echo.url) as user:
+        env = {"SSL_CERT_FILE": str(CERTIFICATES.ca)}
+        with Program(sys.executable, "-m", "websockets", self.echo.url, env=env) as user:
             self.assertEqual(user.hears_line(), f"Connected to {self.echo.url}.".encode())
             for line in ("hello", UNICODE.replace("\0", "")):
                 user.feed(line + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from support import MIB, EchoTest
+from support import MIB, EchoTest, twice
 from wire import (
     BINARY,
     CONTINUATION,
@@ -20,6 +20,7 @@ from wire import (
 )
 
 
+@twice
 class Segments(EchoTest):
     """The handshake and the first frames, cut every way (D2, D9 of the seed's defects)."""
 
@@ -44,13 +45,13 @@ class Segments(EchoTest):
         wire.hears_end()
 
     def test_all_in_one_segment(self) -> None:
-        with Wire.to(self.echo.port) as wire:
+        with self.echo.wire() as wire:
             wire.says(self.says)
             self.hears(wire)
 
     def test_in_two_segments_cut_at_every_byte(self) -> None:
         for cut in range(1, len(self.says)):
-            with Wire.to(self.echo.port) as wire:
+            with self.echo.wire() as wire:
                 wire.says(self.says[:cut])
                 time.sleep(0.002)  # so that the first part is a read of its own
                 wire.says(self.says[cut:])
@@ -60,7 +61,7 @@ class Segments(EchoTest):
                     self.fail(f"cut after {cut} bytes: {failure}")
 
     def test_byte_by_byte(self) -> None:
-        with Wire.to(self.echo.port) as wire:
+        with self.echo.wire() as wire:
             for byte in self.says:
                 wire.says(bytes([byte]))
                 time.sleep(0.0005)
@@ -68,7 +69,7 @@ class Segments(EchoTest):
 
     def test_behind_pipelined_requests(self) -> None:
         """The 101 waits its turn (D8)."""
-        with Wire.to(self.echo.port) as wire:
+        with self.echo.wire() as wire:
             wire.says(request("GET /nowhere HTTP/1.1", "Host: a"), request("HEAD / HTTP/1.1", "Host: a"), self.says)
             first = wire.hears_head()
             self.assertEqual(first.status, 404)
@@ -77,11 +78,12 @@ class Segments(EchoTest):
             self.hears(wire)
 
 
+@twice
 class Frames(EchoTest):
     """What a library's client cannot send."""
 
     def opened(self) -> Wire:
-        wire = self.enterContext(Wire.to(self.echo.port))
+        wire = self.enterContext(self.echo.wire())
         wire.says(opening_handshake())
         wire.hears_upgrade()
         return wire
