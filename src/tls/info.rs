@@ -12,7 +12,8 @@ pub struct Info {
     pub cipher: String,
     /// The name that the client asked for (RFC 6066 §3), if it did.
     pub server_name: Option<String>,
-    /// The protocol agreed on with ALPN (RFC 7301): `http/1.1`, or nothing if one side did not care.
+    /// The protocol agreed on with ALPN (RFC 7301): `http/1.1`, `http/1.0` for a client that offers no
+    /// other, or nothing if one side did not care.
     pub protocol: Option<String>,
     /// The peer's certificate. It has been verified: on a server against the authorities that it was told to ask for, on a client
     /// against its authorities and the host's name.

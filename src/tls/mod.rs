@@ -14,8 +14,8 @@
 //! [`Server`] and [`Client`] are what sessions are made from: certificates, authorities, and what is asked of the peer. Both take OpenSSL's
 //! own `SslAcceptor` and `SslConnector` too, for what is not on offer here.
 //!
-//! TLS 1.2 and 1.3 are spoken (RFC 8446, RFC 5246), the ciphers are Mozilla's *intermediate* ones, the protocol offered and accepted with
-//! ALPN is `http/1.1` (RFC 7301). There is no renegotiation, no compression and no early data.
+//! TLS 1.2 and 1.3 are spoken (RFC 8446, RFC 5246), the ciphers are Mozilla's *intermediate* ones, the protocol offered with
+//! ALPN is `http/1.1`, a server accepts `http/1.0` too (RFC 7301). There is no renegotiation, no compression and no early data.
 //!
 //! [`Info`], [`Certificate`] and [`TlsError`], what can be told of a session, are there without the feature `tls` as well: then there are
 //! never any.

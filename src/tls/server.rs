@@ -10,7 +10,10 @@ use openssl::ssl::{
     SslSessionCacheMode, SslVerifyMode, select_next_proto,
 };
 
-use super::{ALPN, Authorities, Identity, Session, TlsError};
+use super::{Authorities, Identity, Session, TlsError};
+
+/// What is accepted, as ALPN lists it: `curl --http1.0` offers nothing else.
+const SERVED: &[u8] = b"\x08http/1.1\x08http/1.0";
 
 /// What a listener's TLS sessions are made from. Clones are one and the same: [`replace`](Self::replace) a certificate by any of them, and
 /// new connections have the new one while those that are there go on.
@@ -155,7 +158,7 @@ impl ServerBuilder {
         acceptor.set_session_cache_mode(SslSessionCacheMode::OFF);
         acceptor.set_session_id_context(b"sockets").map_err(unfit())?;
         // Nothing in common: RFC 7301 §3.2 wants a fatal no_application_protocol.
-        acceptor.set_alpn_select_callback(|_, offered| select_next_proto(ALPN, offered).ok_or(AlpnError::ALERT_FATAL));
+        acceptor.set_alpn_select_callback(|_, offered| select_next_proto(SERVED, offered).ok_or(AlpnError::ALERT_FATAL));
         if let Some((authorities, required)) = &self.clients {
             let must = if *required { SslVerifyMode::FAIL_IF_NO_PEER_CERT } else { SslVerifyMode::empty() };
             acceptor.set_verify(SslVerifyMode::PEER | must);

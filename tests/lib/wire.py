@@ -182,7 +182,7 @@ class Wire:
         assert not data, f"heard {data!r:.300}, expected the end of the connection"
 
     def close(self) -> None:
-        if isinstance(self.socket, ssl.SSLSocket):
+        if isinstance(self.socket, ssl.SSLSocket) and self.socket.fileno() >= 0:
             self.socket.settimeout(0)
             with contextlib.suppress(OSError, ValueError):
                 self.socket.unwrap()  # says close_notify, and waits for none

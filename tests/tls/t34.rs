@@ -354,7 +354,7 @@ fn a_listener_that_ends_does_not_wait_for_handshakes() {
 }
 
 #[test]
-fn alpn_agrees_on_http_1_1_or_on_nothing() {
+fn alpn_agrees_on_http_1_or_on_nothing() {
     let authority = Authority::new("A");
     let site = Site::with(&server_of(&authority.signs(&["localhost"])));
     let offering = |protocols: &[u8]| {
@@ -364,6 +364,9 @@ fn alpn_agrees_on_http_1_1_or_on_nothing() {
     };
     let both = offering(b"\x02h2\x08http/1.1").unwrap();
     assert_eq!(both.ssl().selected_alpn_protocol(), Some(&b"http/1.1"[..]));
+    // As `curl --http1.0` does.
+    let old = offering(b"\x08http/1.0").unwrap();
+    assert_eq!(old.ssl().selected_alpn_protocol(), Some(&b"http/1.0"[..]));
     let error = offering(b"\x02h2").unwrap_err();
     assert!(error.contains("no application protocol"), "RFC 7301 §3.2: {error}");
 }
