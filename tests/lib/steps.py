@@ -164,6 +164,24 @@ class Step:
     extra: str | None = None
 
 
+def sets_of_features(features: dict[str, list[str]]) -> list[list[str]]:
+    """The default ones, none, and all; those that are the same once only. What another feature needs counts as named."""
+    named, wanted = set(), {"default"} & features.keys()
+    while wanted:
+        named |= wanted
+        wanted = {feature for name in wanted for feature in features[name] if feature in features} - named
+    sets: list[list[str]] = [[]]
+    if named:
+        sets.append(["--no-default-features"])
+    if features.keys() - named:
+        sets.append(["--all-features"])
+    return sets
+
+
+def each_alone(features: dict[str, list[str]]) -> list[list[str]]:
+    return [["--no-default-features", "--features", name] for name in features if name != "default"]
+
+
 def steps(options: argparse.Namespace) -> list[Step]:
     described = subprocess.run(
         ["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, stdout=subprocess.PIPE, timeout=120
@@ -175,8 +193,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
     target = Path(metadata["target_directory"])
     program = {name: str(target / "release" / "examples" / name) for name in PROGRAMS}
     [package] = metadata["packages"]
-    # Without features, the three sets are one.
-    feature_sets = [[], ["--no-default-features"], ["--all-features"]] if package["features"] else [[]]
+    feature_sets = sets_of_features(package["features"])
 
     deny = {"RUSTDOCFLAGS": "-D warnings"}
     examples = str(target / "release" / "examples")
@@ -202,10 +219,10 @@ def steps(options: argparse.Namespace) -> list[Step]:
         Step("fmt", "rustfmt", [Command(["cargo", "fmt", "--all", "--check"])]),
         Step(
             "clippy",
-            "no lint on any target, with all features and with none",
+            "no lint on any target, on the same features as the tests, and on each feature alone",
             [
                 Command(["cargo", "clippy", "--all-targets", *features, "--", "-D", "warnings"])
-                for features in (["--all-features"], ["--no-default-features"])[: len(feature_sets)]
+                for features in (*feature_sets, *each_alone(package["features"]))
             ],
         ),
         Step(
@@ -218,7 +235,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
         ),
         Step(
             "test",
-            "all cargo tests, doctests too, on default features, on none and on all",
+            "all cargo tests, doctests too, on default features, on none, and on all if there are others",
             [Command(["cargo", "test", "--no-fail-fast", *features], count_cargo) for features in feature_sets],
         ),
         Step(
