@@ -245,7 +245,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
         ),
         Step(
             "peers",
-            "Python websockets, Node ws, curl and raw sockets",
+            "Python websockets, Node ws, curl and raw sockets, in the clear and under TLS",
             [Command(["tests/peers/run"], count_line, env={"ECHO": program["echo"], "CLIENT": program["client"]})],
             needs=("examples",),
         ),

@@ -5,6 +5,7 @@ const assert = require("node:assert/strict");
 const { randomBytes } = require("node:crypto");
 const { once } = require("node:events");
 const { test } = require("node:test");
+const { rootCertificates } = require("node:tls");
 const { WebSocket } = require("ws");
 
 const URL = process.env.ECHO_URL;
@@ -128,3 +129,11 @@ test("fifty connections at once", within(30_000), async () => {
     }),
   );
 });
+
+if (URL.startsWith("wss:")) {
+  test("a certificate is verified: the usual authorities know nothing of ours", within(20_000), async () => {
+    const peer = new WebSocket(URL, { ca: rootCertificates });
+    const [error] = await once(peer, "error");
+    assert.match(error.code, /^(UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/);
+  });
+}
