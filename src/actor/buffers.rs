@@ -59,7 +59,7 @@ pub(crate) fn give_read_buffer(mut buffer: BytesMut) {
     BUFFERS.with_borrow_mut(|buffers| buffers.read = buffer);
 }
 
-/// Takes one of the arbiter's write buffers. To be [given back](give_write_buffer).
+/// Takes one of the arbiter's write buffers. To be [given back](give_write).
 pub(crate) fn take_write() -> BytesMut {
     let kept = BUFFERS.with_borrow_mut(|buffers| buffers.write.pop());
     kept.unwrap_or_else(|| BytesMut::with_capacity(FIRST))
