@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import ssl
 import tempfile
 from pathlib import Path
 
 from certificates import certificates
 from program import Program
-from support import CERTIFICATES, CLIENT, Echo, EchoTest, curl, python_client
+from support import CERTIFICATES, CLIENT, MIB, UNICODE, Echo, EchoTest, client_context, curl, python_client
+from websockets.asyncio.client import connect
+from wire import Wire, opening_handshake, text
 
 
 class TlsTest(EchoTest):
@@ -69,6 +73,47 @@ class Clients(TlsTest):
             shown = ("--cert", str(other.client_cert), "--key", str(other.client_key))
             self.fails(self.new_client(self.echo.url, *shown))
         self.says_hello(self.new_client(self.echo.url))
+
+
+class Versions(TlsTest):
+    def test_tls_1_2_and_1_3_are_spoken(self) -> None:
+        for version, name in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
+            context = client_context()
+            context.minimum_version = context.maximum_version = version
+            with Wire.to(self.echo.port, tls=context) as wire:
+                self.assertEqual(wire.socket.version(), name)
+                wire.says(opening_handshake(), text("hello").masked_with())
+                wire.hears_upgrade()
+                wire.hears(text("hello"))
+
+
+class OneThread(TlsTest):
+    """Python `websockets` under TLS 1.3, in one thread, with what it is by default."""
+
+    options = ("--deflate",)
+
+    def test_compressed_messages_come_back(self) -> None:
+        async def speak() -> None:
+            async with connect(self.echo.url, ssl=client_context(), max_size=None, proxy=None) as peer:
+                self.assertEqual(peer.transport.get_extra_info("ssl_object").version(), "TLSv1.3")
+                self.assertIn("permessage-deflate", peer.response.headers["Sec-WebSocket-Extensions"])
+                for message in ("hello", "", UNICODE, os.urandom(MIB).hex(), os.urandom(MIB)):
+                    await peer.send(message)
+                    self.assertTrue(await peer.recv() == message)
+
+        asyncio.run(asyncio.wait_for(speak(), 30))
+
+    def test_fifty_connections_at_once(self) -> None:
+        async def speak(n: int) -> None:
+            async with connect(self.echo.url, ssl=client_context(), proxy=None) as peer:
+                for round in range(20):
+                    await peer.send(f"peer {n}, round {round}")
+                    self.assertEqual(await peer.recv(), f"peer {n}, round {round}")
+
+        async def all_speak() -> None:
+            await asyncio.wait_for(asyncio.gather(*map(speak, range(50))), 30)
+
+        asyncio.run(all_speak())
 
 
 class TheWrongPort(TlsTest):
