@@ -204,12 +204,12 @@ impl Dialled {
     async fn secured(self) -> Result<Transport, ConnectError> {
         let Self { name, stream, session, within, seat } = self;
         let refused = |error| ConnectError::Refused(name.clone(), error);
-        let mut stream = TcpStream::from_std(stream).map_err(refused)?;
-        let secure = match session {
-            None => None,
+        let stream = TcpStream::from_std(stream).map_err(refused)?;
+        let (stream, secure, seat) = match session {
+            None => (stream, None, seat),
             Some(session) => {
-                let made = secure::handshake(&mut stream, session, &seat, within).await;
-                Some(made.map_err(|error| ConnectError::Tls(name.clone(), error))?)
+                let made = secure::handshake(stream, session, seat, within).await;
+                made.map(|(stream, secure, seat)| (stream, Some(secure), seat)).map_err(|error| ConnectError::Tls(name.clone(), error))?
             }
         };
         Transport::new(stream, secure, seat).map_err(refused)

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -116,9 +117,10 @@ impl Connection {
                 }
             }
         }
-        if read(&mut parts, self.upstream.is_some(), now, cx).is_break() {
-            return Poll::Ready(());
-        }
+        let waits = match read(&mut parts, self.upstream.is_some(), now, cx) {
+            ControlFlow::Continue(waits) => waits,
+            ControlFlow::Break(()) => return Poll::Ready(()),
+        };
         self.deliver(&mut parts);
         let Some(mut parts) = self.upgraded(parts, now) else { return Poll::Ready(()) };
         if write(&mut parts, now, cx).is_break() {
@@ -135,6 +137,10 @@ impl Connection {
                 return Poll::Ready(());
             }
             Closing::Abort => return Poll::Ready(()),
+        }
+        // What kept us from reading was written in this turn, or only our turn is over.
+        if !waits && wants(&parts, self.upstream.is_some()) {
+            cx.waker().wake_by_ref();
         }
         let deadline = [parts.http.deadline(), self.register_by, self.look].into_iter().flatten().min();
         self.timer.arm(deadline, now, cx);
@@ -269,17 +275,22 @@ fn internal_error() -> HttpResponse {
     HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR).with_text("500 Internal Server Error\n")
 }
 
-/// Reads while there is something and HTTP wants it. Breaks when the connection is broken.
-fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<'_>) -> std::ops::ControlFlow<()> {
-    use std::ops::ControlFlow::{Break, Continue};
+/// Whether there is something to be read for.
+fn wants(parts: &Parts, registered: bool) -> bool {
+    let discarding = parts.http.closing() == Closing::AfterFlush;
+    discarding || registered && parts.http.wants_read()
+}
+
+/// Reads while there is something and HTTP wants it. Tells whether the socket will wake the task when there is more; breaks when the
+/// connection is broken.
+fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<(), bool> {
+    use ControlFlow::{Break, Continue};
     for _ in 0..READS {
-        let discarding = parts.http.closing() == Closing::AfterFlush;
-        let wanted = discarding || registered && parts.http.wants_read();
-        if !wanted {
-            return Continue(());
+        if !wants(parts, registered) {
+            return Continue(false);
         }
         match parts.transport.poll_readable(cx) {
-            Poll::Pending => return Continue(()),
+            Poll::Pending => return Continue(true),
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(_)) => return Break(()),
         }
@@ -288,21 +299,21 @@ fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<
         let arrived: BytesMut = buffer.split();
         buffers::give_read_buffer(buffer);
         match read {
-            Poll::Pending => return Continue(()),
+            Poll::Pending => return Continue(true),
             Poll::Ready(Ok(0)) => {
                 parts.http.receive_eof(now);
-                return Continue(());
+                return Continue(true);
             }
             Poll::Ready(Ok(_)) => parts.http.receive(arrived, now),
             Poll::Ready(Err(_)) => return Break(()),
         }
     }
-    cx.waker().wake_by_ref();
-    Continue(())
+    // There may be more; the others first.
+    Continue(false)
 }
 
 /// Writes what there is to write. Breaks when the connection is broken.
-fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> std::ops::ControlFlow<()> {
+fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
     let Parts { http, transport } = parts;
     if !http.output().is_empty() {
         let mut progress = false;
@@ -311,11 +322,11 @@ fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> std::ops:
             http.wrote(now);
         }
         if matches!(result, Poll::Ready(Err(_))) {
-            return std::ops::ControlFlow::Break(());
+            return ControlFlow::Break(());
         }
     }
     buffers::take_write_buffer(http.output());
-    std::ops::ControlFlow::Continue(())
+    ControlFlow::Continue(())
 }
 
 impl Drop for Connection {

@@ -55,6 +55,9 @@ impl Deflate {
 
     /// How hard to compress, from 1 (fast) to 9 (small): 1, which makes a kibibyte of JSON 28 % of it; 6 makes it 21 % and takes five times
     /// as long.
+    ///
+    /// From level 2 on a message that repeats itself for more than a mebibyte can get smaller than a 200th of it, which the default
+    /// [`ratio_limit`](Self::ratio_limit) of a receiver refuses; level 1 does not.
     #[must_use]
     pub fn level(mut self, level: u8) -> Self {
         self.level = level.clamp(1, 9);

@@ -26,7 +26,9 @@ impl Acceptor {
     }
 }
 
-pub(crate) async fn handshake(_: &mut TcpStream, session: Session, _: &Seat, _: Duration) -> Result<Secure, TlsError> {
+pub(crate) type Secured = (TcpStream, Secure, Seat);
+
+pub(crate) async fn handshake(_: TcpStream, session: Session, _: Seat, _: Duration) -> Result<Secured, TlsError> {
     match session {}
 }
 

@@ -264,16 +264,15 @@ impl House {
         }
     }
 
-    async fn secured(self, mut stream: TcpStream, tls: secure::Acceptor, seat: Seat) {
+    async fn secured(self, stream: TcpStream, tls: secure::Acceptor, seat: Seat) {
+        let (id, peer) = (seat.id(), stream.peer_addr().ok());
         let made = match tls.session() {
-            Ok(session) => secure::handshake(&mut stream, session, &seat, self.settings.tls_handshake).await,
+            Ok(session) => secure::handshake(stream, session, seat, self.settings.tls_handshake).await,
             Err(error) => Err(error),
         };
         match made {
-            Ok(secure) => self.start(stream, Some(secure), seat),
-            Err(error) => {
-                tracing::warn!(connection = %seat.id(), peer = ?stream.peer_addr().ok(), %error, "no connection: its TLS handshake failed");
-            }
+            Ok((stream, secure, seat)) => self.start(stream, Some(secure), seat),
+            Err(error) => tracing::warn!(connection = %id, ?peer, %error, "no connection: its TLS handshake failed"),
         }
     }
 

@@ -37,6 +37,8 @@ const RECORD: usize = 16 << 10;
 const AHEAD: usize = 48 << 10;
 /// With more ciphertext than this waiting, nothing is read: else a peer could have us answer its key updates without end.
 const FULL: usize = 2 * AHEAD;
+/// How long is read on behind a handshake that has failed.
+const LINGER: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// Where a record is opened, before its plaintext goes where it belongs.
@@ -59,6 +61,8 @@ pub(crate) struct Secure {
     /// The peer's FIN has come without a close_notify.
     truncated: bool,
     closed: bool,
+    /// Ciphertext has left since the last write.
+    moved: bool,
 }
 
 impl Secure {
@@ -88,7 +92,7 @@ impl Secure {
         loop {
             let opened = self.open(room, buffer);
             // Alerts, tickets, key updates. What the stream does not take now, it will when it wakes us.
-            let flushed = self.poll_flush(write, cx, &mut false);
+            let flushed = self.poll_flush(write, cx);
             match opened {
                 Ok(Plain::Wanting) => {}
                 Ok(Plain::Bytes(n)) => return Poll::Ready(Ok(n)),
@@ -157,7 +161,9 @@ impl Secure {
         progress: &mut bool,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.poll_flush(write, cx, progress))?;
+            let flushed = self.poll_flush(write, cx);
+            *progress |= std::mem::take(&mut self.moved);
+            ready!(flushed)?;
             output.advance(std::mem::take(&mut self.sealed).min(output.len()));
             if output.is_empty() {
                 return Poll::Ready(Ok(()));
@@ -200,14 +206,14 @@ impl Secure {
     }
 
     /// Writes the ciphertext that there is.
-    fn poll_flush(&mut self, write: &mut OwnedWriteHalf, cx: &mut Context<'_>, progress: &mut bool) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, write: &mut OwnedWriteHalf, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outgoing = self.session.outgoing();
         while !outgoing.is_empty() {
             let written = ready!(Pin::new(&mut *write).poll_write(cx, outgoing))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            *progress = true;
+            self.moved = true;
             outgoing.advance(written);
         }
         self.rest();
@@ -227,7 +233,7 @@ impl Secure {
         if !std::mem::replace(&mut self.closed, true) {
             self.session.close();
         }
-        self.poll_flush(write, cx, &mut false)
+        self.poll_flush(write, cx)
     }
 }
 
@@ -241,19 +247,33 @@ impl Peer for Called {
     }
 }
 
-/// Makes the handshake on a new stream, in time. With an error the stream is done with: the peer has been told what can be told.
-pub(crate) async fn handshake(stream: &mut TcpStream, session: Session, seat: &Seat, within: Duration) -> Result<Secure, TlsError> {
+/// A stream under TLS, and its seat.
+pub(crate) type Secured = (TcpStream, Secure, Seat);
+
+/// Makes the handshake on a new stream, in time.
+pub(crate) async fn handshake(mut stream: TcpStream, session: Session, seat: Seat, within: Duration) -> Result<Secured, TlsError> {
     let called = Arc::new(Called::default());
     seat.take(&called);
-    let mut shaken = pin!(timeout(within, shake(stream, session)));
-    let mut end = pin!(called.0.notified());
-    poll_fn(|cx| {
-        if let Poll::Ready(shaken) = shaken.as_mut().poll(cx) {
-            return Poll::Ready(shaken.unwrap_or(Err(TlsError::Timeout)));
+    let shaken = {
+        let mut shaken = pin!(timeout(within, shake(&mut stream, session)));
+        let mut end = pin!(called.0.notified());
+        poll_fn(|cx| {
+            if let Poll::Ready(shaken) = shaken.as_mut().poll(cx) {
+                return Poll::Ready(shaken.unwrap_or(Err(TlsError::Timeout)));
+            }
+            end.as_mut().poll(cx).map(|()| Err(TlsError::Handshake("we are shutting down".to_owned())))
+        })
+        .await
+    };
+    match shaken {
+        Ok(secure) => Ok((stream, secure, seat)),
+        Err(error) => {
+            if !matches!(error, TlsError::Timeout | TlsError::Truncated) {
+                actix_rt::spawn(linger(stream, seat, called));
+            }
+            Err(error)
         }
-        end.as_mut().poll(cx).map(|()| Err(TlsError::Handshake("we are shutting down".to_owned())))
-    })
-    .await
+    }
 }
 
 async fn shake(stream: &mut TcpStream, mut session: Session) -> Result<Secure, TlsError> {
@@ -268,26 +288,12 @@ async fn shake(stream: &mut TcpStream, mut session: Session) -> Result<Secure, T
             }
         }
         let written = stream.write_all_buf(session.outgoing()).await;
-        match shaken {
-            Ok(false) => {}
-            Ok(true) => {
-                written.map_err(broken)?;
-                *session.outgoing() = BytesMut::new();
-                let info = Arc::new(session.info());
-                return Ok(Secure { session, info, sealed: 0, end: None, stirred: false, truncated: false, closed: false });
-            }
-            Err(error) => {
-                // Read on, or a reset would overtake what we have said.
-                let _ = stream.shutdown().await;
-                let mut ignored = [0; 4096];
-                let mut left = READ;
-                while let Ok(n @ 1..) = stream.read(&mut ignored).await
-                    && left > 0
-                {
-                    left = left.saturating_sub(n);
-                }
-                return Err(error);
-            }
+        if shaken? {
+            written.map_err(broken)?;
+            *session.outgoing() = BytesMut::new();
+            let info = Arc::new(session.info());
+            let (end, stirred, truncated, closed, moved) = Default::default();
+            return Ok(Secure { session, info, sealed: 0, end, stirred, truncated, closed, moved });
         }
         let incoming = session.incoming();
         incoming.reserve(RECORD);
@@ -296,6 +302,23 @@ async fn shake(stream: &mut TcpStream, mut session: Session) -> Result<Secure, T
             _ => first = first.or(incoming.first().copied()),
         }
     }
+}
+
+/// Reads on for a while behind a handshake that has failed: a reset would overtake what the peer was told of it.
+async fn linger(mut stream: TcpStream, seat: Seat, called: Arc<Called>) {
+    let _ = stream.shutdown().await;
+    let ignored = async {
+        let (mut ignored, mut left) = ([0; 4096], READ);
+        while let Ok(n @ 1..) = stream.read(&mut ignored).await
+            && left > 0
+        {
+            left = left.saturating_sub(n);
+        }
+    };
+    let mut ignored = pin!(timeout(LINGER, ignored));
+    let mut end = pin!(called.0.notified());
+    poll_fn(|cx| if ignored.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { end.as_mut().poll(cx) }).await;
+    drop(seat);
 }
 
 /// What is said to somebody who speaks HTTP where TLS is spoken.

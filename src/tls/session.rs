@@ -79,12 +79,16 @@ impl Session {
     ///
     /// When a record is broken, or the peer has sent a fatal alert: the session is over.
     pub fn read(&mut self, plain: &mut [u8]) -> Result<Plain, TlsError> {
-        match self.stream.ssl_read(plain) {
-            Ok(0) => Ok(Plain::Wanting),
-            Ok(n) => Ok(Plain::Bytes(n)),
-            Err(error) if error.code() == ErrorCode::WANT_READ => Ok(Plain::Wanting),
-            Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(Plain::End),
-            Err(error) => Err(TlsError::broken(&error)),
+        loop {
+            return match self.stream.ssl_read(plain) {
+                Ok(0) => Ok(Plain::Wanting),
+                Ok(n) => Ok(Plain::Bytes(n)),
+                // An acceptor of the user's own may be one that does not try again by itself.
+                Err(error) if error.code() == ErrorCode::WANT_READ && !self.stream.get_ref().incoming.is_empty() => continue,
+                Err(error) if error.code() == ErrorCode::WANT_READ => Ok(Plain::Wanting),
+                Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(Plain::End),
+                Err(error) => Err(TlsError::broken(&error)),
+            };
         }
     }
 

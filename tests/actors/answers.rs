@@ -183,6 +183,30 @@ fn answers(transport: Transport) -> Site {
     Plan::new(Kind::Fed, transport).on_request(answer).up()
 }
 
+/// While much is unsent nothing is read; when all of it leaves in one write, reading goes on, also if half a request has been read before.
+#[test]
+fn a_request_that_came_while_nothing_was_read_is_answered() {
+    over_each(|transport| {
+        let echo = |Received { message, sender }: Received<HttpRequest>, _: &mut _| {
+            Responder::do_send(sender, HttpResponse::ok(message.content));
+        };
+        for first in [3 * MIB, 4 * MIB, 5 * MIB, 6 * MIB] {
+            let site = Plan::new(Kind::Fed, transport).on_request(echo).up();
+            let mut peer = site.connection();
+            socket2::SockRef::from(peer.tcp()).set_recv_buffer_size(100_000).expect("a small buffer");
+            let post = |length: usize| {
+                [format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n").into_bytes(), vec![b'x'; length]]
+                    .concat()
+            };
+            let second = post(100_000);
+            peer.says_bytes([&post(first), &second[..60_000]].concat());
+            std::thread::sleep(Duration::from_millis(300));
+            peer.hears_content(first);
+            peer.says_bytes(&second[60_000..]).hears_content(100_000);
+        }
+    });
+}
+
 /// RFC 9112 §9.6: nothing is sent behind a request that closes; it is that one that fails, not the one before it.
 #[test]
 fn a_request_behind_the_last_one_fails_alone() {

@@ -249,6 +249,18 @@ impl Peer {
         head
     }
 
+    /// A response with content of this length.
+    #[track_caller]
+    pub(crate) fn hears_content(&mut self, length: usize) {
+        let head = self.hears_head();
+        assert!(head.starts_with("HTTP/1.1 200 ") && head.contains(&format!("content-length: {length}\r\n")), "{head}");
+        while self.inbox.len() < length {
+            let read = self.read(Instant::now() + PATIENCE);
+            assert!(matches!(read, Ok(1..)), "{read:?} after {} of {length} bytes", self.inbox.len());
+        }
+        self.inbox.drain(..length);
+    }
+
     /// A response with this status and content.
     #[track_caller]
     pub(crate) fn hears_response(&mut self, status: u16, content: &str) {

@@ -256,6 +256,17 @@ fn what_somebody_else_has_compressed_passes_only_where_nothing_is_remembered() {
     assert_eq!(sent(&mut deflate(), hello), None);
 }
 
+/// What the codec would refuse must not be remembered by our compressor: the peer never sees it.
+#[test]
+fn a_frame_that_may_not_be_sent_leaves_no_trace_in_what_follows() {
+    let (mut ours, mut theirs) = (deflate(), deflate());
+    let refused = Frame { rsv: 0b010, ..Frame::text("a text that nobody reads, of some length, again and again ".repeat(9)) };
+    assert!(sent(&mut ours, refused).is_none());
+    let text = "a text that nobody reads, of some length, again and again, but this one they do ".repeat(9);
+    let frame = sent(&mut ours, Frame::text(text.clone())).unwrap();
+    assert_eq!(read(&mut theirs, frame).unwrap().as_text(), Some(text.as_str()));
+}
+
 #[test]
 fn a_chain_with_it_prints_what_was_agreed_on() {
     let stage = PerMessageDeflate::new(Context { window_bits: 9, takeover: false }, Context::default(), 1).level(3);

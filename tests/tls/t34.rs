@@ -506,6 +506,32 @@ fn our_client_says_that_a_server_does_not_speak_tls_or_does_not_answer() {
     assert!(began.elapsed() >= Duration::from_secs(2) && began.elapsed() < PATIENCE);
 }
 
+/// Whatever the other end does then: it need not even close.
+#[test]
+fn our_client_says_at_once_what_is_wrong_with_a_server_that_keeps_the_connection() {
+    let (authority, other) = (Authority::new("A"), Authority::new("B"));
+    let signed = authority.signs(&["localhost"]);
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+    acceptor.set_certificate(&signed.certificate).unwrap();
+    acceptor.set_private_key(&signed.key).unwrap();
+    let (acceptor, listener) = (acceptor.build(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = listener.local_addr().unwrap().port();
+    let (end, ended) = channel::<()>();
+    let server = std::thread::spawn(move || {
+        let untrusted = acceptor.accept(listener.accept().unwrap().0);
+        let mut greeting = listener.accept().unwrap().0;
+        greeting.write_all(b"220 mail.example ESMTP\r\n").unwrap();
+        let _ = ended.recv();
+        drop((untrusted.is_ok(), greeting));
+    });
+    let error = fetch("localhost", port, Some(trusting(&other))).unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_, TlsError::Untrusted(_))), "{error}");
+    let error = fetch("localhost", port, Some(trusting(&other))).unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_, TlsError::NotTls)), "{error}");
+    drop(end);
+    server.join().unwrap();
+}
+
 /// A server of one connection, which answers with this and then ends, properly or not.
 fn answers_once(signed: &Signed, answer: &'static str, properly: bool) -> (u16, JoinHandle<()>) {
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();

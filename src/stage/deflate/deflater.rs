@@ -41,6 +41,11 @@ impl Deflater {
 
     /// The frame as it is to be sent; `None` if it may not be.
     pub(super) fn take(&mut self, mut frame: Frame) -> Option<Frame> {
+        if frame.rsv & 0b011 != 0 {
+            // The codec would refuse it, and then the peer would not know what our compressor remembers.
+            tracing::error!("a frame with RSV2 or RSV3 was not sent: no extension that was agreed on uses them (RFC 6455 §5.2)");
+            return None;
+        }
         let first = frame.opcode != OpCode::Continuation;
         if first {
             self.message = if self.chooses(&frame) { Message::Compressed } else { Message::Plain };

@@ -80,6 +80,9 @@ impl PerMessageDeflate {
     }
 
     /// How hard to compress, from 1 (fast) to 9 (small): 1.
+    ///
+    /// From level 2 on a message that repeats itself for more than a mebibyte can get smaller than a 200th of it, which the default
+    /// [`ratio_limit`](Self::ratio_limit) of a receiver refuses; level 1 does not.
     #[must_use]
     pub fn level(mut self, level: u8) -> Self {
         self.outgoing.level = level.clamp(1, 9);
