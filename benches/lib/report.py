@@ -9,7 +9,7 @@ from pathlib import Path
 import plots
 from measure import QUIET
 from plots import number
-from scenarios import BY_NAME, CURVES, ECHO, SCENARIOS, Scenario
+from scenarios import CURVES, ECHO, SCENARIOS, TLS, Scenario
 from servers import SERVERS
 
 #: Differences under this count as equal.
@@ -32,6 +32,8 @@ class Figures:
     memory: float | None
     spread: float | None
     server_busy: float | None
+    #: Bytes of an answer as it travels.
+    bytes: float | None
 
 
 def figures(rows: list[dict]) -> Figures:
@@ -53,6 +55,7 @@ def figures(rows: list[dict]) -> Figures:
         memory=None if memory is None else max(memory, 0) / 1024,
         spread=(max(rates) - min(rates)) / rate if rate else None,
         server_busy=median("server_cpu"),
+        bytes=median("bytes_per_msg"),
     )
 
 
@@ -81,6 +84,10 @@ def shown_ratio(value: float | None) -> str:
     return f"= {value:.2f}" if abs(value - 1) < EQUAL else f"{value:.2f}"
 
 
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
 def table(heads: list[str], rows: list[list[str]]) -> list[str]:
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
 
@@ -103,25 +110,25 @@ def scenario_table(scenario: Scenario, results: Results, baseline: str) -> list[
         return table(["server", "KiB each", "to best Rust peer"], rows)
     best_rate, best_cpu = best_rust(of, "rate"), best_rust(of, "cpu")
     one = scenario.unit.removesuffix("s")
-    heads = ["server", f"{scenario.unit}/s", f"to {baseline}", "to best Rust peer", "spread", f"CPU µs/{one}", f"to {baseline}"]
-    heads += ["to best Rust peer", "p50 µs", "p99 µs", "server busy"]
-    rows = [
-        [
-            name,
-            shown(f.rate),
-            shown_ratio(ratio(f.rate, base and base.rate)),
-            shown_ratio(ratio(f.rate, best_rate)),
-            "–" if f.spread is None else f"{100 * f.spread:.0f} %",
-            shown(f.cpu),
-            shown_ratio(ratio(f.cpu, base and base.cpu)),
-            shown_ratio(ratio(f.cpu, best_cpu)),
-            shown(f.p50),
-            shown(f.p99),
-            "–" if f.server_busy is None else f"{100 * f.server_busy:.0f} %",
-        ]
-        for name, f in sorted(of.items(), key=lambda item: -(item[1].rate or 0))
-    ]
-    return table(heads, rows)
+
+    def row(name: str, f: Figures) -> dict[str, str]:
+        cells = {"server": name, f"{scenario.unit}/s": shown(f.rate)}
+        if base:
+            cells[f"to {baseline}"] = shown_ratio(ratio(f.rate, base.rate))
+        if best_rate:
+            cells["to best Rust peer"] = shown_ratio(ratio(f.rate, best_rate))
+        cells |= {"spread": percent(f.spread), f"CPU µs/{one}": shown(f.cpu)}
+        if base:
+            cells[f"CPU to {baseline}"] = shown_ratio(ratio(f.cpu, base.cpu))
+        if best_cpu:
+            cells["CPU to best Rust peer"] = shown_ratio(ratio(f.cpu, best_cpu))
+        cells |= {"p50 µs": shown(f.p50), "p99 µs": shown(f.p99), "server busy": percent(f.server_busy)}
+        if scenario.role == "deflate":
+            cells["bytes each"] = shown(f.bytes)
+        return cells
+
+    rows = [row(name, f) for name, f in sorted(of.items(), key=lambda item: -(item[1].rate or 0))]
+    return table(list(rows[0]), [list(cells.values()) for cells in rows]) if rows else ["No server takes part."]
 
 
 def remarks(results: Results) -> list[str]:
@@ -160,11 +167,11 @@ def targets(everything: dict[str, Results]) -> list[Target]:
         f = of.get(scenario, {}).get(server)
         return f and getattr(f, key)
 
-    for s in ECHO:
+    for s in (*ECHO, *TLS, "deflate"):
         if s in of:
             hold(f"{s}: messages/s to the best Rust peer's", ratio(value(s, OURS, "rate"), best_rust(of[s], "rate")), 1 - EQUAL, least=True)
             hold(f"{s}: CPU/message to the best Rust peer's", ratio(value(s, OURS, "cpu"), best_rust(of[s], "cpu")), 1 + EQUAL)
-    for s in ECHO:
+    for s in (*ECHO, *TLS, "deflate"):
         hold(f"{s}, inline: CPU/message to uWebSockets'", ratio(value(s, INLINE, "cpu"), value(s, "uwebsockets", "cpu")), 1 + EQUAL)
         hold(f"{s}, inline: CPU/message to the limit's", ratio(value(s, INLINE, "cpu"), value(s, "limit", "cpu")), 1.25)
     for s in ("handshakes", "http-1", "http-16"):
@@ -244,6 +251,3 @@ def render_curve(curve: str, about: str, everything: dict[str, Results], folder:
     for s in points:
         out += remarks(everything[s.name])[1:]
     return out
-
-
-assert set(ECHO) <= set(BY_NAME)

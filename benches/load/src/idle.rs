@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::frames::batch;
 use crate::socket::Socket;
-use crate::{Opts, die, progress, sys};
+use crate::{Opts, die, sys};
 
 pub fn run(o: &Opts, n: usize, descriptors: u64) {
     let pid = o.pid.unwrap_or_else(|| die("--idle needs --pid"));
@@ -41,7 +41,7 @@ pub fn run(o: &Opts, n: usize, descriptors: u64) {
 }
 
 fn settle() {
-    progress::sleep("settling", 0.3);
+    std::thread::sleep(Duration::from_millis(300));
 }
 
 fn exchange(s: &mut Socket, frame: &[u8], want: &[u8]) -> std::io::Result<()> {

@@ -2,12 +2,13 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::answers::Answers;
 use crate::frames::{Batch, batch};
 use crate::hist::Hist;
 use crate::socket::Socket;
-use crate::{Opts, progress, sys};
+use crate::{Opts, sys};
 
 const WARM: u8 = 0;
 const MEASURE: u8 = 1;
@@ -190,10 +191,10 @@ pub fn run(o: &Opts) {
     let me = Some(std::process::id());
     let (wall, server, own, counts, hist) = std::thread::scope(|s| {
         let worker = s.spawn(|| work(o, conns, &b, &phase));
-        progress::sleep("warm-up", o.warmup);
+        std::thread::sleep(Duration::from_secs_f64(o.warmup));
         let (t0, s0, o0) = (sys::now(), cpu(o.pid), cpu(me));
         phase.store(MEASURE, Relaxed);
-        progress::sleep("measure", o.secs);
+        std::thread::sleep(Duration::from_secs_f64(o.secs));
         let (wall, server, own) = (sys::now() - t0, cpu(o.pid) - s0, cpu(me) - o0);
         phase.store(STOP, Relaxed);
         let (counts, hist) = worker.join().expect("worker");

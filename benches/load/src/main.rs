@@ -97,6 +97,9 @@ fn main() {
     if descriptors < needed {
         die(&format!("{needed} descriptors are needed, and {descriptors} allowed (ulimit -n)"));
     }
+    if idle.is_none() {
+        progress::show(o.warmup + o.secs);
+    }
     match idle {
         Some(n) => idle::run(&o, n, descriptors),
         None if rate => rate::run(&o),

@@ -3,23 +3,21 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 const WIDTH: usize = 40;
+const STEP: Duration = Duration::from_millis(100);
 
-/// Sleeps so long.
-pub fn sleep(what: &str, secs: f64) {
-    let whole = Duration::from_secs_f64(secs);
+/// Draws for so long, from a thread of its own, and is gone just before the end.
+pub fn show(secs: f64) {
     let mut err = std::io::stderr();
     if !err.is_terminal() {
-        return std::thread::sleep(whole);
+        return;
     }
-    let start = Instant::now();
-    loop {
-        let passed = start.elapsed();
-        if passed >= whole {
-            let _ = write!(err, "\r\x1b[K");
-            return;
+    std::thread::spawn(move || {
+        let start = Instant::now();
+        while start.elapsed().as_secs_f64() + 2.0 * STEP.as_secs_f64() < secs {
+            let full = (start.elapsed().as_secs_f64() / secs * WIDTH as f64) as usize;
+            let _ = write!(err, "\r[{}{}]", "=".repeat(full), " ".repeat(WIDTH.saturating_sub(full)));
+            std::thread::sleep(STEP);
         }
-        let full = (passed.as_secs_f64() / secs * WIDTH as f64) as usize;
-        let _ = write!(err, "\r{what:8} [{}{}]", "=".repeat(full), " ".repeat(WIDTH - full));
-        std::thread::sleep(Duration::from_millis(100).min(whole - passed));
-    }
+        let _ = write!(err, "\r\x1b[K");
+    });
 }

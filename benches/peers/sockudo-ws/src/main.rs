@@ -50,7 +50,7 @@ impl Connection for Peer {
 }
 
 fn main() {
-    let args = common::args(&["--batch", "--fan-out", "--deflate"]);
+    let args = common::args(&["--batch", "--fan-out", "--deflate", "--tls", "--openssl"]);
     let hub = Hub::new(Message::Binary(Bytes::from_static(PREPARED)));
     common::serve(&args.clone(), Peer { args, hub });
 }

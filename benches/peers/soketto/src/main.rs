@@ -6,9 +6,8 @@ use std::pin::pin;
 use std::task::Poll;
 
 use common::{Args, Connection, Transport};
-use soketto::extension::deflate::Deflate;
+use soketto::BoxedError;
 use soketto::handshake::{Server, server::Response};
-use soketto::{BoxedError, Mode};
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
 async fn handle(stream: impl Transport, args: Args) -> Result<(), BoxedError> {
@@ -63,6 +62,6 @@ impl Connection for Peer {
 }
 
 fn main() {
-    let args = common::args(&["--batch"]);
+    let args = common::args(&["--batch", "--tls", "--openssl"]);
     common::serve(&args.clone(), Peer(args));
 }

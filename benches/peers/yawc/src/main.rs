@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use http_body_util::Empty;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use yawc::{Frame, OpCode, Options, WebSocket, WebSocketError};
+use yawc::{OpCode, Options, WebSocket, WebSocketError};
 
 async fn on_request(mut req: Request<Incoming>, args: Args) -> Result<Response<Empty<Bytes>>, WebSocketError> {
     let mut options = Options::default().with_utf8().with_limits(16 << 20, 32 << 20);
@@ -42,12 +42,11 @@ async fn on_request(mut req: Request<Incoming>, args: Args) -> Result<Response<E
             if !matches!(frame.opcode(), OpCode::Text | OpCode::Binary) {
                 continue;
             }
-            let reply = Frame::from(frame);
             let sent = if batch {
                 unflushed = true;
-                ws.feed(reply).await
+                ws.feed(frame).await
             } else {
-                ws.send(reply).await
+                ws.send(frame).await
             };
             if sent.is_err() {
                 return;
@@ -68,6 +67,6 @@ impl Connection for Peer {
 }
 
 fn main() {
-    let args = common::args(&["--batch", "--deflate"]);
+    let args = common::args(&["--batch", "--deflate", "--tls", "--openssl"]);
     common::serve(&args.clone(), Peer(args));
 }
