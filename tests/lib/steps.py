@@ -1,6 +1,6 @@
 """The steps of `tests/run`, and how they are counted.
 
-    tests/run [--quick] [--soak] [--full] [--only STEP[,STEP]] [--list]
+    tests/run [--quick] [--soak] [--bench] [--full] [--only STEP[,STEP]] [--list]
 
 Each step is one or more commands, run one after the other, their output shown as it comes. A command says how many of
 its tests passed and failed: `cargo test` in its `test result:` lines, our own scripts in a last line `N passed,
@@ -31,7 +31,7 @@ sys.path.append(str(ROOT / "tests" / "autobahn"))
 
 import ways  # noqa: E402
 
-PROGRAMS = ("echo", "client", "autobahn-client")
+PROGRAMS = ("echo", "client", "autobahn-client", "instructions")
 HANDLERS = ("per-connection", "shared", "inline", "stage-actors")
 
 
@@ -160,7 +160,7 @@ class Step:
     about: str
     commands: list[Command]
     needs: tuple[str, ...] = ()
-    #: Left out unless this is asked for, `soak` or `full`; the latter asks for everything.
+    #: Left out unless this is asked for, `soak`, `bench` or `full`; the latter asks for everything.
     extra: str | None = None
 
 
@@ -213,6 +213,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
         for way in ways.WAYS
     ]
     install = Command(["tests/autobahn/install"])
+    benches, apart = ("benches/load/Cargo.toml", "benches/peers/Cargo.toml"), {"CARGO_TARGET_DIR": str(target / "bench")}
     judge = Command(["python3", "-m", "unittest", "discover", "tests/autobahn"], count_unittest)
 
     return [
@@ -249,6 +250,13 @@ def steps(options: argparse.Namespace) -> list[Step]:
             [Command(["tests/peers/run"], count_line, env={"ECHO": program["echo"], "CLIENT": program["client"]})],
             needs=("examples",),
         ),
+        Step(
+            "instructions",
+            "what codec, masking, UTF-8, stages and an echo cost, in instructions: no more than recorded",
+            [Command(["benches/instructions/run", program["instructions"]], count_line)],
+            needs=("examples",),
+        ),
+        Step("bench-report", "the report maker of the benches", [Command(["python3", "-m", "unittest", "discover", "benches/lib"], count_unittest)]),
         Step("autobahn-install", "the real Autobahn suite, and the tests of its judge", [install, judge]),
         Step(
             "autobahn-handlers",
@@ -287,13 +295,24 @@ def steps(options: argparse.Namespace) -> list[Step]:
             needs=("examples",),
             extra="soak",
         ),
+        Step(
+            "bench",
+            "the benches: the load generator's tests, and each peer's echoes compared",
+            [
+                *(Command(["cargo", "fmt", "--all", "--check", "--manifest-path", manifest]) for manifest in benches),
+                Command(["cargo", "clippy", "--all-targets", "--manifest-path", benches[0], "--", "-D", "warnings"], env=apart),
+                Command(["cargo", "test", "--manifest-path", benches[0]], count_cargo, env=apart),
+                Command(["benches/run", "--verify"], count_line, minutes=60),
+            ],
+            extra="bench",
+        ),
     ]
 
 
 def chosen(all_steps: list[Step], options: argparse.Namespace) -> list[Step]:
     """The steps to run, in order, with what they need."""
     if options.only is None:
-        return [step for step in all_steps if not step.extra or options.full or (options.soak and step.extra == "soak")]
+        return [step for step in all_steps if not step.extra or options.full or getattr(options, step.extra)]
     by_name = {step.name: step for step in all_steps}
     wanted: set[str] = set()
 
@@ -304,7 +323,7 @@ def chosen(all_steps: list[Step], options: argparse.Namespace) -> list[Step]:
             wanted.add(name)
             want(by_name[name].needs)
 
-    want(options.only.split(",") + (["soak"] if options.soak else []))
+    want(options.only.split(",") + [extra for extra in ("soak", "bench") if getattr(options, extra)])
     return [step for step in all_steps if step.name in wanted]
 
 
@@ -328,6 +347,7 @@ def main() -> int:
     )
     arguments.add_argument("--quick", action="store_true", help="leave out Autobahn's section 9, the large messages")
     arguments.add_argument("--soak", action="store_true", help="the soak too")
+    arguments.add_argument("--bench", action="store_true", help="the benches too: builds all peers, and compares their echoes; no figures")
     arguments.add_argument("--full", action="store_true", help="everything: the soak, and all of Autobahn, which writes reports/")
     arguments.add_argument("--only", metavar="STEP[,STEP]", help="these steps, and what they need")
     arguments.add_argument("--list", action="store_true", help="tell the steps and their commands, and run none")

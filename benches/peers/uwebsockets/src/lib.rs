@@ -1,0 +1,1 @@
+//! See echo.cpp.
