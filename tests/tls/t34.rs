@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use actix_sockets::handshake::Target;
 use actix_sockets::tls::{self, TlsError};
 use actix_sockets::{Bind, Connect, ConnectError, Connected, HttpRequest, HttpResponse, Received, Requester, Settings, Shutdown, Sockets};
 use openssl::ssl::{ErrorCode, SslAcceptor, SslConnector, SslMethod, SslStream, SslVersion};
@@ -480,6 +481,51 @@ fn t34_our_client_trusts_nobody_who_cannot_show_why() {
         let got = fetch(host, site.address.port(), Some(trusting(&authority))).unwrap().recv_timeout(PATIENCE).unwrap();
         assert_eq!(got.unwrap(), format!("nobody [] asks {asked}"), "RFC 6066 §3: an address is no name");
     }
+}
+
+/// The scheme of a URL says it all: `https` and `wss` are under TLS, with the authorities of whoever says which; `http` is in the clear.
+#[test]
+fn a_url_says_whether_it_is_tls() {
+    let authority = Authority::new("A");
+    let (secure, plain) = (Site::with(&server_of(&authority.signs(&["localhost"]))), Site::up(|bind| bind));
+    for (url, tls, expected) in [
+        (format!("https://localhost:{}/page", secure.address.port()), Some(trusting(&authority)), true),
+        (format!("wss://localhost:{}/page", secure.address.port()), Some(trusting(&authority)), true),
+        (format!("http://localhost:{}/page", plain.address.port()), None, false),
+    ] {
+        let target = Target::parse(&url).unwrap();
+        let connected = std::thread::spawn(move || {
+            System::new().block_on(async move {
+                let connect = Connect::target(Listener.start(), &target);
+                let connect = match tls {
+                    Some(tls) => connect.tls(tls),
+                    None => connect,
+                };
+                Sockets::from_registry().send(connect).await.unwrap().unwrap()
+            })
+        });
+        assert_eq!(connected.join().unwrap().tls.is_some(), expected, "{url}");
+    }
+    // Without a word about authorities it is the system's that are asked.
+    let target = Target::parse(&format!("https://localhost:{}/", secure.address.port())).unwrap();
+    let refused = std::thread::spawn(move || {
+        System::new().block_on(async move { Sockets::from_registry().send(Connect::target(Listener.start(), &target)).await.unwrap() })
+    });
+    let error = refused.join().unwrap().unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_, TlsError::Untrusted(_))), "{error}");
+}
+
+/// Only listens.
+struct Listener;
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<Connected, Requester>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, _: Received<Connected, Requester>, _: &mut Context<Self>) {}
 }
 
 #[test]
