@@ -75,7 +75,8 @@ impl Handler<Received<UpgradeFailed>> for Client {
     type Result = ();
 
     fn handle(&mut self, Received { message: failed, .. }: Received<UpgradeFailed>, _: &mut Context<Self>) {
-        self.end(Err(format!("no websocket: {}", failed.error)));
+        let said = failed.response.as_ref().and_then(|response| std::str::from_utf8(&response.content).ok()).unwrap_or_default();
+        self.end(Err(format!("no websocket: {} {}", failed.error, said.trim()).trim_end().to_owned()));
     }
 }
 

@@ -104,8 +104,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let sockets = Sockets::from_registry();
         let bound = sockets.send(Bind::new(ShoutServer.start(), "localhost:0")).await??;
         let target = Target::parse(&format!("ws://{}/mychat", bound.address))?;
-        let (host, port) = (target.host.clone(), target.port);
-        sockets.send(Connect::new(ShoutClient { target }.start(), host, port)).await??;
+        let client = ShoutClient { target: target.clone() }.start();
+        sockets.send(Connect::target(client, &target)).await??;
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
     Ok(system.run()?)

@@ -133,6 +133,13 @@ impl ClientConnection {
                     let _ = tell.send(Err(HttpError::Closed));
                 }
             }
+            // What is for https is not said in the clear: its credentials, to begin with.
+            ClientCommand::Request(request, tell) if request.secure && self.connected.tls.is_none() => {
+                tracing::error!(connection = %self.line.id, "a request for https is not sent in the clear");
+                if let Some(tell) = tell {
+                    let _ = tell.send(Err(HttpError::Insecure));
+                }
+            }
             ClientCommand::Request(request, tell) => {
                 let number = parts.http.request(*request, now);
                 if let Some(tell) = tell {
@@ -141,6 +148,10 @@ impl ClientConnection {
             }
             ClientCommand::Upgrade(upgrade) => {
                 let (mut request, handling) = *upgrade;
+                if request.secure && self.connected.tls.is_none() {
+                    let error = "the URL is wss, and the connection is not TLS: Connect::target or Connect::tls makes one that is";
+                    return refuse(handling, self.line.id, None, UpgradeError::Connection(error.into()));
+                }
                 if !parts.http.can_request() {
                     let error = UpgradeError::Connection("no request can be sent on this connection any more".into());
                     return refuse(handling, self.line.id, None, error);

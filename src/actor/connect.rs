@@ -42,7 +42,7 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// To this host and port, for this actor: it hears [`Received<Connected, Requester>`](Requester). An IPv6 address is written without
+    /// To this host and port, in the clear unless [`tls`](Self::tls) is called ([`target`](Self::target) goes by a URL), for this actor: it hears [`Received<Connected, Requester>`](Requester). An IPv6 address is written without
     /// brackets.
     ///
     /// # Panics

@@ -302,7 +302,7 @@ impl fmt::Display for ConnectError {
             Self::Refused(host, error) => write!(f, "no connection to {host}: {error}"),
             Self::Timeout(host, within) => write!(f, "no connection to {host} within {within:?}"),
             Self::Tls(host, error) => write!(f, "no TLS connection to {host}: {error}"),
-            Self::NoTls(host) => write!(f, "no TLS connection to {host}: this library was built without TLS"),
+            Self::NoTls(host) => write!(f, "no TLS connection to {host}: actix-sockets was built without its feature `tls`"),
         }
     }
 }

@@ -75,6 +75,8 @@ pub enum HttpError {
     Truncated,
     /// Client: the connection ended, or is ending, before the response began.
     Closed,
+    /// Client: a request that is for `https` or `wss`, on a connection that is not TLS. It was not sent.
+    Insecure,
     /// The peer did not take our bytes in time.
     WriteTimeout,
 }
@@ -111,6 +113,7 @@ impl HttpError {
             | Self::UnexpectedResponse
             | Self::UnexpectedSwitch
             | Self::Truncated
+            | Self::Insecure
             | Self::Closed => StatusCode::BAD_GATEWAY,
         }
     }
@@ -158,6 +161,7 @@ impl fmt::Display for HttpError {
             Self::ResponseTimeout => "the response was not there in time",
             Self::Truncated => "the connection ended inside a response (RFC 9112 §8)",
             Self::Closed => "the connection ended before the response (RFC 9112 §9.5)",
+            Self::Insecure => "a request for https or wss, on a connection that is not TLS (RFC 9110 §4.2.2)",
             Self::WriteTimeout => "the peer takes no bytes",
         })
     }

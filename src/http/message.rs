@@ -17,7 +17,8 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// The content, transfer coding removed. Empty when there is none.
     pub content: Bytes,
-    /// Whether it came under TLS: the scheme of its URI is `https` then (RFC 9110 §7.1). Means nothing in a request that is sent.
+    /// Whether it came under TLS: the scheme of its URI is `https` then (RFC 9110 §7.1). One that is sent with this set is not sent in the
+    /// clear: it fails with [`HttpError::Insecure`](super::HttpError::Insecure).
     pub secure: bool,
 }
 

@@ -91,8 +91,11 @@ impl ClientBuilder {
         connector.set_options(SslOptions::NO_RENEGOTIATION);
         connector.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(unfit())?;
         connector.set_alpn_protos(ALPN).map_err(unfit())?;
-        if let Some(authorities) = &self.authorities {
-            connector.set_cert_store(authorities.store()?);
+        match (&self.authorities, std::env::var_os("SSL_CERT_FILE")) {
+            (Some(authorities), _) => connector.set_cert_store(authorities.store()?),
+            // OpenSSL takes it by itself, and says nothing if it cannot.
+            (None, Some(file)) => drop(Authorities::file(file)?),
+            (None, None) => {}
         }
         if let Some(identity) = &self.identity {
             identity.install(&mut connector)?;

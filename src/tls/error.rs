@@ -43,6 +43,14 @@ impl std::error::Error for TlsError {}
 
 #[cfg(feature = "tls")]
 impl TlsError {
+    /// The same, with the files that it is about.
+    pub(super) fn of(self, files: impl fmt::Display) -> Self {
+        match self {
+            Self::Settings(what) => Self::Settings(format!("{files}: {what}")),
+            other => other,
+        }
+    }
+
     pub(super) fn settings(what: impl fmt::Display) -> impl FnOnce(ErrorStack) -> Self {
         move |errors| Self::Settings(format!("{what}: {}", reasons(&errors)))
     }

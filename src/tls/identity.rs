@@ -46,7 +46,8 @@ impl Identity {
     ///
     /// When they cannot be read, and as for [`pem`](Self::pem).
     pub fn files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
-        Self::pem(&read(chain.as_ref())?, &read(key.as_ref())?)
+        let (chain, key) = (chain.as_ref(), key.as_ref());
+        Self::pem(&read(chain)?, &read(key)?).map_err(|error| error.of(format_args!("{} and {}", chain.display(), key.display())))
     }
 
     pub(super) fn install(&self, context: &mut SslContextBuilder) -> Result<(), TlsError> {
@@ -95,7 +96,8 @@ impl Authorities {
     ///
     /// When it cannot be read, and as for [`pem`](Self::pem).
     pub fn file(certificates: impl AsRef<Path>) -> Result<Self, TlsError> {
-        Self::pem(&read(certificates.as_ref())?)
+        let file = certificates.as_ref();
+        Self::pem(&read(file)?).map_err(|error| error.of(file.display()))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &X509> {

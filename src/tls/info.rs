@@ -1,5 +1,7 @@
 //! What is known of a TLS session.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// What a TLS handshake has agreed on.
@@ -21,7 +23,7 @@ pub struct Info {
 }
 
 /// A verified certificate of a peer (RFC 5280).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Certificate {
     /// The subject, its parts in the certificate's order: `C=AQ, O=Station, CN=alice`. Commas, backslashes, quotes and control bytes
@@ -33,4 +35,11 @@ pub struct Certificate {
     pub names: Vec<String>,
     /// The whole certificate, DER.
     pub der: Bytes,
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, names, .. } = self;
+        f.debug_struct("Certificate").field("subject", subject).field("names", names).finish_non_exhaustive()
+    }
 }

@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use actix_sockets::handshake::Target;
 use actix_sockets::tls::{self, TlsError};
-use actix_sockets::{Bind, Connect, ConnectError, Connected, HttpRequest, HttpResponse, Received, Requester, Settings, Shutdown, Sockets};
+use actix_sockets::{
+    Bind, Connect, ConnectError, Connected, Frame, HttpRequest, HttpResponse, Received, Requester, Settings, Shutdown, Sockets,
+    UpgradeClient, UpgradeFailed,
+};
 use openssl::ssl::{ErrorCode, SslAcceptor, SslConnector, SslMethod, SslStream, SslVersion};
 
 use crate::authority::{Authority, Signed};
@@ -513,6 +516,66 @@ fn a_url_says_whether_it_is_tls() {
     });
     let error = refused.join().unwrap().unwrap_err();
     assert!(matches!(error, ConnectError::Tls(_, TlsError::Untrusted(_))), "{error}");
+}
+
+/// What is for `wss` is not said on a connection that is not TLS, whoever made it so: the URL may hold a password.
+#[test]
+fn what_is_for_tls_is_not_said_in_the_clear() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).unwrap();
+        heard
+    });
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        System::new().block_on(async move {
+            let connect = Connect::new(Careless(tell).start(), "localhost", port);
+            Sockets::from_registry().send(connect).await.unwrap().unwrap();
+            actix_rt::time::sleep(Duration::from_millis(300)).await;
+        });
+    });
+    let errors: Vec<String> = (0..2).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
+    assert!(errors.iter().any(|error| error.contains("the URL is wss, and the connection is not TLS")), "{errors:?}");
+    assert!(errors.iter().any(|error| error.starts_with("a request for https or wss, on a connection that is not TLS")), "{errors:?}");
+    assert_eq!(heard.join().unwrap(), b"");
+}
+
+/// Asks for `wss` and for `https` on whatever connection it has.
+struct Careless(Sender<String>);
+
+impl Actor for Careless {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<Connected, Requester>> for Careless {
+    type Result = ();
+
+    fn handle(&mut self, Received { sender, .. }: Received<Connected, Requester>, ctx: &mut Context<Self>) {
+        let target = Target::parse("wss://user:secret@localhost/").unwrap();
+        sender.do_send(UpgradeClient::to(&target, ctx.address()).hears::<UpgradeFailed>());
+        let mut request = HttpRequest::new(http::Method::GET, "/".parse().unwrap());
+        request.secure = true;
+        let (answer, tell) = (sender.send(request), self.0.clone());
+        ctx.spawn(async move { tell.send(answer.await.unwrap_err().to_string()).unwrap() }.into_actor(self));
+    }
+}
+
+impl Handler<Received<UpgradeFailed>> for Careless {
+    type Result = ();
+
+    fn handle(&mut self, failed: Received<UpgradeFailed>, _: &mut Context<Self>) {
+        self.0.send(failed.message.error.to_string()).unwrap();
+    }
+}
+
+impl Handler<Received<Frame>> for Careless {
+    type Result = ();
+
+    fn handle(&mut self, _: Received<Frame>, _: &mut Context<Self>) {}
 }
 
 /// Only listens.

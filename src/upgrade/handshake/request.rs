@@ -22,6 +22,7 @@ pub fn request(target: &Target, key: [u8; 16]) -> HttpRequest {
     // Base64 is visible ASCII: the other value is never taken.
     let key = HeaderValue::try_from(STANDARD.encode(key)).unwrap_or(HeaderValue::from_static(""));
     let mut request = HttpRequest::new(Method::GET, target.uri.clone()).with_header(HOST, target.authority.clone());
+    request.secure = target.secure;
     if let Some(authorization) = &target.authorization {
         request = request.with_header(AUTHORIZATION, authorization.clone());
     }
