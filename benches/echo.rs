@@ -8,16 +8,20 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::prelude::*;
 use actix_sockets::http::HttpRequest;
-use actix_sockets::stage::{AutoPing, AutoPong, Chain, Closing, Command, Consolidation, Event, Flow, Pipeline, Stage};
-use actix_sockets::websocket::{Codec, Frame, Role, masking};
+use actix_sockets::stage::{AutoPing, AutoPong, Chain, Stage};
+use actix_sockets::websocket::{Frame, masking};
 use actix_sockets::{Bind, Received, Sockets, UpgradeServer, handshake};
 use bytes::BytesMut;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+
+use common::{EchoStage, HANDSHAKE, answer, pipeline};
+
+mod common;
 
 const FRAMES: usize = 64;
 
@@ -46,11 +50,6 @@ fn masked(frames: usize, size: usize) -> Vec<u8> {
     bytes
 }
 
-fn pipeline(chain: Chain) -> Pipeline {
-    let chain = chain.and(Consolidation::new(8 << 20)).and(Closing::new(Role::Server, Duration::from_secs(5)));
-    Pipeline::new(Codec::new(Role::Server), Box::new(|| [0; 4]), chain, Instant::now())
-}
-
 /// Bytes in, 64 events up, 64 commands down, bytes out: the default stages, without any actor.
 #[divan::bench(args = [64, 1024])]
 fn pipeline_default_stages(bencher: Bencher<'_, '_>, size: usize) {
@@ -62,27 +61,10 @@ fn pipeline_default_stages(bencher: Bencher<'_, '_>, size: usize) {
         buffer.reserve(input.len());
         buffer.extend_from_slice(&input);
         pipeline.receive(&mut buffer, now);
-        pipeline.swap_events(&mut events);
-        for event in events.drain(..) {
-            if let Event::Frame(frame) = event {
-                pipeline.command(Command::Frame(Frame::new(frame.opcode, frame.data)), now);
-            }
-        }
+        answer(&mut pipeline, &mut events, now);
         let written = pipeline.output().len();
         pipeline.output().advance(black_box(written));
     });
-}
-
-#[derive(Debug)]
-struct EchoStage;
-
-impl Stage for EchoStage {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
-        match event {
-            Event::Frame(frame) if frame.opcode.is_data() => flow.down(Command::Frame(Frame::new(frame.opcode, frame.data))),
-            other => flow.up(other),
-        }
-    }
 }
 
 /// The same, with the echo in a stage.
@@ -149,18 +131,16 @@ fn server(fed: bool) -> SocketAddr {
 fn over_loopback(bencher: Bencher<'_, '_>, fed: bool, size: usize) {
     let mut stream = TcpStream::connect(server(fed)).expect("the server listens");
     stream.set_nodelay(true).expect("it is a TCP stream");
-    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    stream.write_all(request.as_bytes()).expect("the server reads");
+    stream.write_all(HANDSHAKE.as_bytes()).expect("the server reads");
     let mut head = [0; 512];
     let read = stream.read(&mut head).expect("the server answers");
     assert!(head[..read].starts_with(b"HTTP/1.1 101 ") && head[..read].ends_with(b"\r\n\r\n"));
     let input = masked(FRAMES, size);
     // A server's frames have no masking-key.
-    let mut answer = vec![0; input.len() - 4 * FRAMES];
+    let mut echoed = vec![0; input.len() - 4 * FRAMES];
     bencher.counter(ItemsCount::new(FRAMES)).bench_local(|| {
         stream.write_all(&input).expect("the server reads");
-        stream.read_exact(&mut answer).expect("the server echoes");
+        stream.read_exact(&mut echoed).expect("the server echoes");
     });
 }
 

@@ -7,18 +7,23 @@
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::prelude::*;
 use actix_sockets::http::HttpRequest;
 use actix_sockets::output::Output;
-use actix_sockets::stage::{AutoPing, AutoPong, Chain, Closing, Command, Consolidation, Event, Flow, Pipeline, Stage};
+use actix_sockets::stage::{AutoPing, AutoPong, Chain, Stage};
 use actix_sockets::websocket::utf8::Utf8Validator;
 use actix_sockets::websocket::{Codec, Frame, Role, masking};
 use actix_sockets::{Bind, Received, Sockets, UpgradeServer, handshake};
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use common::{EchoStage, HANDSHAKE, answer, pipeline};
+
+#[path = "../common/mod.rs"]
+mod common;
 
 const FRAMES: usize = 64;
 const SIZE: usize = 64;
@@ -71,11 +76,6 @@ fn utf8(times: usize) {
     }
 }
 
-fn pipeline(chain: Chain) -> Pipeline {
-    let chain = chain.and(Consolidation::new(8 << 20)).and(Closing::new(Role::Server, Duration::from_secs(5)));
-    Pipeline::new(Codec::new(Role::Server), Box::new(|| [0; 4]), chain, Instant::now())
-}
-
 /// 64 texts up the default stages and their echoes down, unless a stage has echoed already.
 fn chain(times: usize, chain: Chain) {
     let (input, now) = (wire(), Instant::now());
@@ -86,27 +86,10 @@ fn chain(times: usize, chain: Chain) {
         buffer.reserve(input.len());
         buffer.extend_from_slice(&input);
         pipeline.receive(&mut buffer, now);
-        pipeline.swap_events(&mut events);
-        for event in events.drain(..) {
-            if let Event::Frame(frame) = event {
-                pipeline.command(Command::Frame(Frame::new(frame.opcode, frame.data)), now);
-            }
-        }
+        answer(&mut pipeline, &mut events, now);
         let written = pipeline.output().len();
         assert_eq!(written, input.len() - 4 * FRAMES);
         pipeline.output().advance(written);
-    }
-}
-
-#[derive(Debug)]
-struct EchoStage;
-
-impl Stage for EchoStage {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
-        match event {
-            Event::Frame(frame) if frame.opcode.is_data() => flow.down(Command::Frame(Frame::new(frame.opcode, frame.data))),
-            other => flow.up(other),
-        }
     }
 }
 
@@ -144,17 +127,15 @@ fn echo_turn(times: usize, inline: bool) {
         let bind = Bind::factory(move || Echo { inline }, "127.0.0.1:0").workers(1);
         let bound = Sockets::from_registry().send(bind).await.expect("the service runs").expect("a port is free");
         let mut stream = TcpStream::connect(bound.address).await.expect("the server listens");
-        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-        stream.write_all(request.as_bytes()).await.expect("the server reads");
+        stream.write_all(HANDSHAKE.as_bytes()).await.expect("the server reads");
         let mut head = [0; 512];
         let read = stream.read(&mut head).await.expect("the server answers");
         assert!(head[..read].starts_with(b"HTTP/1.1 101 ") && head[..read].ends_with(b"\r\n\r\n"));
         let input = wire();
-        let mut answer = vec![0; input.len() - 4 * FRAMES];
+        let mut echoed = vec![0; input.len() - 4 * FRAMES];
         for _ in 0..times {
             stream.write_all(&input).await.expect("the server reads");
-            stream.read_exact(&mut answer).await.expect("the server echoes");
+            stream.read_exact(&mut echoed).await.expect("the server echoes");
         }
     });
 }

@@ -18,9 +18,10 @@ use super::messages::{Connected, Received, UpgradeError, UpgradeFailed, Upgraded
 use super::requester::{ClientCommand, ClientLine, Requester};
 use super::settings::Settings;
 use super::socket::SocketId;
+use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::{Handled, Handling};
-use super::websocket::{Takeover, Timer, WebSocket};
+use super::websocket::{Takeover, WebSocket};
 use crate::http::{self, ClientEvent, Closing, HttpError, HttpRequest, HttpResponse, RequestNumber};
 use crate::output::Output;
 use crate::upgrade::handshake::deflate::Parameters;
@@ -126,21 +127,14 @@ impl ClientConnection {
     fn obey(&mut self, command: ClientCommand, parts: &mut Parts, now: Instant) {
         match command {
             ClientCommand::Close => self.closing = true,
-            // Behind the last request of a connection, and behind one that may end HTTP, nothing can be asked (RFC 9110 §7.8).
-            ClientCommand::Request(_, tell) if !parts.http.can_request() => {
-                tracing::debug!(connection = %self.line.id, "a request behind the last one of its connection is not sent");
-                if let Some(tell) = tell {
-                    let _ = tell.send(Err(HttpError::Closed));
-                }
-            }
-            // What is for https is not said in the clear: its credentials, to begin with.
-            ClientCommand::Request(request, tell) if request.secure && self.connected.tls.is_none() => {
-                tracing::error!(connection = %self.line.id, "a request for https is not sent in the clear");
-                if let Some(tell) = tell {
-                    let _ = tell.send(Err(HttpError::Insecure));
-                }
-            }
             ClientCommand::Request(request, tell) => {
+                if let Err(error) = self.may_send(&request, parts) {
+                    tracing::warn!(connection = %self.line.id, %error, "a request is not sent");
+                    if let Some(tell) = tell {
+                        let _ = tell.send(Err(error));
+                    }
+                    return;
+                }
                 let number = parts.http.request(*request, now);
                 if let Some(tell) = tell {
                     self.awaited.push_back((number, tell));
@@ -148,13 +142,14 @@ impl ClientConnection {
             }
             ClientCommand::Upgrade(upgrade) => {
                 let (mut request, handling) = *upgrade;
-                if request.secure && self.connected.tls.is_none() {
-                    let error = "the URL is wss, and the connection is not TLS: Connect::target or Connect::tls makes one that is";
-                    return refuse(handling, self.line.id, None, UpgradeError::Connection(error.into()));
-                }
-                if !parts.http.can_request() {
-                    let error = UpgradeError::Connection("no request can be sent on this connection any more".into());
-                    return refuse(handling, self.line.id, None, error);
+                if let Err(error) = self.may_send(&request, parts) {
+                    let what = match error {
+                        HttpError::Insecure => {
+                            "the URL is wss, and the connection is not TLS: Connect::target or Connect::tls makes one that is"
+                        }
+                        _ => "no request can be sent on this connection any more",
+                    };
+                    return refuse(handling, self.line.id, None, UpgradeError::Connection(what.into()));
                 }
                 if let Some(deflate) = handling.deflate() {
                     deflate.offer(&mut request);
@@ -162,6 +157,16 @@ impl ClientConnection {
                 let number = parts.http.request(request.clone(), now);
                 self.upgrade = Some((number, Box::new(request), handling));
             }
+        }
+    }
+
+    /// What is for https is not said in the clear: its credentials, to begin with. Behind the last request of a connection, and behind one
+    /// that may end HTTP, nothing can be asked (RFC 9110 §7.8).
+    fn may_send(&self, request: &HttpRequest, parts: &Parts) -> Result<(), HttpError> {
+        match () {
+            () if request.secure && self.connected.tls.is_none() => Err(HttpError::Insecure),
+            () if !parts.http.can_request() => Err(HttpError::Closed),
+            () => Ok(()),
         }
     }
 
@@ -224,8 +229,7 @@ impl ClientConnection {
         let Parts { mut http, transport } = parts;
         let unsent: Output = std::mem::take(http.output());
         let unread = http.into_unread();
-        let Handled { settings, chain, upstream, masks, observers } =
-            handling.open(Role::Client, &self.settings.websocket, deflate.as_ref());
+        let handled = handling.open(Role::Client, &self.settings.websocket, deflate.as_ref());
         let requester = Requester::new(self.line.clone());
         let message = Upgraded {
             request,
@@ -238,18 +242,7 @@ impl ClientConnection {
             Delivery::Response(Box::new(Received { message: response, sender: requester })),
             Delivery::Upgraded(Box::new(message)),
         ]);
-        WebSocket::take_over(Takeover {
-            transport,
-            role: Role::Client,
-            settings,
-            chain,
-            unsent,
-            unread,
-            upstream,
-            masks,
-            observers,
-            first,
-        });
+        WebSocket::take_over(Takeover { transport, role: Role::Client, handled, unsent, unread, first });
     }
 }
 

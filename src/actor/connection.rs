@@ -22,10 +22,11 @@ use super::listener::Acceptor;
 use super::messages::{Connected, Received, Upgraded};
 use super::responder::{HttpCommand, HttpDelivery, HttpLine, Registrar, Responder};
 use super::settings::Settings;
+use super::timer::Timer;
 use super::transport::Transport;
-use super::upgrade::{Handled, Handling};
+use super::upgrade::Handling;
 use super::upstream::Upstream;
-use super::websocket::{LOOK, Takeover, Timer, WebSocket};
+use super::websocket::{LOOK, Takeover, WebSocket};
 use crate::http::{self, Closing, Event, HttpResponse, RequestNumber};
 use crate::upgrade::handshake::SwitchRefused;
 use crate::upgrade::{NotSwitched, Switched, switch};
@@ -248,7 +249,7 @@ impl Connection {
 
 fn take_over(switched: Switched, handling: Handling, transport: Transport, settings: &Settings) {
     let Switched { head_bytes, unread, request, agreed, deflate, .. } = switched;
-    let Handled { settings, chain, upstream, masks, observers } = handling.open(Role::Server, &settings.websocket, deflate.as_ref());
+    let handled = handling.open(Role::Server, &settings.websocket, deflate.as_ref());
     let message = Upgraded {
         request,
         remote: transport.remote,
@@ -257,18 +258,7 @@ fn take_over(switched: Switched, handling: Handling, transport: Transport, setti
         extensions: agreed.extensions,
     };
     let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
-    WebSocket::take_over(Takeover {
-        transport,
-        role: Role::Server,
-        settings,
-        chain,
-        unsent: head_bytes,
-        unread,
-        upstream,
-        masks,
-        observers,
-        first,
-    });
+    WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent: head_bytes, unread, first });
 }
 
 fn internal_error() -> HttpResponse {

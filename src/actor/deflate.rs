@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::stage::PerMessageDeflate;
-use crate::stage::deflate::{Choice, Context};
+use crate::stage::deflate::{Choice, Context, LEVEL, RATIO, THRESHOLD};
 use crate::upgrade::handshake::deflate::{Parameters, Preferences};
 use crate::websocket::{Frame, Role};
 
@@ -42,7 +42,7 @@ pub struct Deflate {
 
 impl Default for Deflate {
     fn default() -> Self {
-        Self { preferences: Preferences::default(), level: 1, threshold: 128, ratio: Some(200), choice: None }
+        Self { preferences: Preferences::default(), level: LEVEL, threshold: THRESHOLD, ratio: Some(RATIO), choice: None }
     }
 }
 

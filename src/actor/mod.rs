@@ -46,6 +46,7 @@ mod settings;
 mod socket;
 mod sockets;
 mod stage_actor;
+mod timer;
 mod transport;
 mod upgrade;
 mod upstream;

@@ -13,8 +13,9 @@ use actix::{Actor, ActorContext, ActorFuture, Addr, ArbiterHandle, AsyncContext,
 use super::delivery::{Delivery, deliveries};
 use super::line::{Ack, Entry, Line, Peer, Signal};
 use super::socket::Socket;
+use super::timer::Timer;
 use super::upstream::Upstream;
-use super::websocket::{LOOK, Timer};
+use super::websocket::LOOK;
 use crate::output::Output;
 use crate::stage::{Chain, Command, Event, Flow, Life, Stage};
 use crate::websocket::CloseCode;

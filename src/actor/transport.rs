@@ -81,7 +81,7 @@ impl Transport {
     /// Whether there may be something to read. Cheap: nothing is asked of the operating system.
     #[inline]
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.tls.is_some() && self.secure(Secure::has_input) {
+        if self.secure(|secure| secure.has_input()) {
             return Poll::Ready(Ok(()));
         }
         self.read.as_ref().poll_read_ready(cx)
@@ -100,20 +100,17 @@ impl Transport {
 
     /// Whether the stream has ended without a close_notify (RFC 8446 §6.1): what seems to be its end may not be.
     pub(crate) fn is_truncated(&self) -> bool {
-        self.tls.is_some() && self.secure(Secure::truncated)
+        self.secure(|secure| secure.truncated())
     }
 
     /// Whether something has come since the last time that is not to be read yet: a part of a record. A sign of life all the same.
     pub(crate) fn has_stirred(&self) -> bool {
-        self.tls.is_some() && self.secure_mut(Secure::has_stirred)
+        self.secure(Secure::has_stirred)
     }
 
-    fn secure_mut(&self, ask: impl FnOnce(&mut Secure) -> bool) -> bool {
-        self.write.lock().as_mut().and_then(|writer| writer.secure.as_deref_mut()).is_some_and(ask)
-    }
-
-    fn secure(&self, ask: impl FnOnce(&Secure) -> bool) -> bool {
-        self.write.lock().as_ref().and_then(|writer| writer.secure.as_deref()).is_some_and(ask)
+    /// Asks the session, if there is one.
+    fn secure(&self, ask: impl FnOnce(&mut Secure) -> bool) -> bool {
+        self.tls.is_some() && self.write.lock().as_mut().and_then(|writer| writer.secure.as_deref_mut()).is_some_and(ask)
     }
 
     /// Writes as much as the socket takes. Ready when nothing is left, or with the error that ends the connection; `progress` tells

@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use bytes::{BufMut, BytesMut};
 use tokio::sync::oneshot;
-use tokio::time::{Sleep, sleep_until};
 
 use super::buffers;
 use super::delivery::{Delivery, Observers, deliveries};
 use super::line::{Line, Signal, Signals};
-use super::settings::WebSocketSettings;
+use super::timer::Timer;
 use super::transport::Transport;
+use super::upgrade::Handled;
 use super::upstream::Upstream;
-use crate::stage::{By, Chain, Close, Command, Interest, Outcome, Phase, Pipeline};
+use crate::stage::{By, Close, Command, Interest, Outcome, Phase, Pipeline};
 use crate::websocket::{CloseCode, Role};
 
 /// Reads in one turn: then others on this arbiter have theirs.
@@ -55,52 +55,13 @@ pub struct WebSocket {
     look: Option<Instant>,
 }
 
-/// One timer, armed again only when it has rung or something is due sooner.
-#[derive(Default)]
-pub(crate) struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    armed: Option<Instant>,
-}
-
-impl Timer {
-    /// Whether a deadline may have come.
-    #[inline]
-    pub(crate) fn rings(&self, now: Instant) -> bool {
-        self.armed.is_some_and(|armed| armed <= now)
-    }
-
-    /// Wakes the task at the deadline, or somewhat before.
-    pub(crate) fn arm(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut TaskContext<'_>) {
-        let Some(deadline) = deadline else { return };
-        if self.armed.is_some_and(|armed| armed <= deadline && armed > now) {
-            return;
-        }
-        self.armed = Some(deadline);
-        let sleep = match &mut self.sleep {
-            Some(sleep) => {
-                sleep.as_mut().reset(deadline.into());
-                sleep
-            }
-            none => none.insert(Box::pin(sleep_until(deadline.into()))),
-        };
-        if sleep.as_mut().poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
-    }
-}
-
 /// What an upgrade hands over.
 pub(crate) struct Takeover {
     pub(crate) transport: Transport,
     pub(crate) role: Role,
-    pub(crate) settings: WebSocketSettings,
-    /// Nearest the handler first, down to and with the closing stage.
-    pub(crate) chain: Chain,
+    pub(crate) handled: Handled,
     pub(crate) unsent: crate::output::Output,
     pub(crate) unread: BytesMut,
-    pub(crate) upstream: Option<Box<dyn Upstream<Delivery>>>,
-    pub(crate) masks: Option<crate::stage::Masks>,
-    pub(crate) observers: Observers,
     /// What the handler hears before all else.
     pub(crate) first: VecDeque<Delivery>,
 }
@@ -108,7 +69,8 @@ pub(crate) struct Takeover {
 impl WebSocket {
     /// Starts the actor on this arbiter.
     pub(crate) fn take_over(takeover: Takeover) {
-        let Takeover { transport, role, settings, chain, unsent, unread, mut upstream, masks, observers, first } = takeover;
+        let Takeover { transport, role, handled, unsent, unread, first } = takeover;
+        let Handled { settings, chain, mut upstream, masks, observers } = handled;
         let now = Instant::now();
         let line = Line::new(transport.seat().id(), settings.hard, transport.write_half().clone());
         let keys: crate::stage::Masks = match (role, masks) {
@@ -270,7 +232,9 @@ impl WebSocket {
             }
             // Read already: compressed messages of which so much came that the handler was to have its turn.
             if self.pipeline.is_behind() {
-                self.receive_again(now);
+                let mut partial = std::mem::take(&mut self.partial);
+                self.receive(&mut partial, now);
+                self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
                 self.tell();
                 continue;
             }
@@ -282,7 +246,7 @@ impl WebSocket {
             match self.read_once(now, cx) {
                 Poll::Pending => {
                     if self.transport.has_stirred() {
-                        self.receive_again(now);
+                        self.pipeline.stirred(now);
                     }
                     return true;
                 }
@@ -327,13 +291,6 @@ impl WebSocket {
         }
         buffers::give_read_buffer(buffer);
         read
-    }
-
-    /// What was read already.
-    fn receive_again(&mut self, now: Instant) {
-        let mut partial = std::mem::take(&mut self.partial);
-        self.receive(&mut partial, now);
-        self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
     }
 
     #[inline]

@@ -11,6 +11,7 @@ use http::{Method, StatusCode, Version};
 use super::content::{ContentDecoder, Framing};
 use super::decode::{ResponseDecoder, has_token};
 use super::encode;
+use super::input::Input;
 use super::rate::ContentClock;
 use super::wire::{Closing, Wire};
 use super::{HttpError, HttpRequest, HttpResponse, RequestNumber, Settings};
@@ -59,7 +60,7 @@ struct Incoming {
 pub struct Client {
     settings: Arc<Settings>,
     wire: Wire,
-    input: BytesMut,
+    input: Input,
     decoder: ResponseDecoder,
     incoming: Option<Box<Incoming>>,
     /// Requests without a response, oldest first; the oldest has the number `oldest`.
@@ -79,7 +80,7 @@ impl Client {
         Self {
             settings: settings.into(),
             wire: Wire::new(now),
-            input: BytesMut::new(),
+            input: Input::default(),
             decoder: ResponseDecoder::default(),
             incoming: None,
             waiting: VecDeque::new(),
@@ -132,18 +133,9 @@ impl Client {
         if !self.wire.is_open() {
             return;
         }
-        let lent = self.input.is_empty();
-        if lent {
-            self.input = bytes;
-        } else {
-            self.input.extend_from_slice(&bytes);
-        }
+        self.input.append(bytes);
         self.parse(now);
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        } else if lent {
-            self.input = BytesMut::from(&self.input[..]);
-        }
+        self.input.keep();
     }
 
     /// Takes the peer's FIN. It may be what ends a response (RFC 9112 §6.3).
@@ -212,7 +204,7 @@ impl Client {
     /// What came behind the head of the 101: bytes of the new protocol, never parsed as HTTP.
     #[must_use]
     pub fn into_unread(self) -> BytesMut {
-        self.input
+        self.input.into_bytes()
     }
 
     /// Whether the connection ends, and how.
@@ -363,7 +355,7 @@ impl Client {
         self.oldest += self.waiting.len() as u64;
         self.waiting = VecDeque::new();
         self.incoming = None;
-        self.input = BytesMut::new();
+        self.input = Input::default();
         self.wire.end(now);
     }
 }

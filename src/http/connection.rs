@@ -4,17 +4,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{EXPECT, UPGRADE};
 use http::{Method, StatusCode, Version};
 
-use super::content::{ContentDecoder, Framing, has_no_content};
+use super::content::{ContentDecoder, Framing};
 use super::decode::{RequestDecoder, has_token};
-use super::encode::{self, Announced, CONTINUE, HttpDate, LAST_CHUNK, Persistence};
-use super::exchange::{Answer, Chunks, Exchange, Incoming, persists};
+use super::encode::{self, Announced, CONTINUE, HttpDate, Persistence};
+use super::exchange::{Answer, Exchange, Incoming, persists};
+use super::input::Input;
 use super::rate::ContentClock;
 use super::wire::{Closing, Wire};
-use super::{Event, HttpError, HttpRequest, HttpResponse, Parts, RequestNumber, RespondError, Settings, SwitchError};
+use super::{Event, HttpError, HttpRequest, HttpResponse, Parts, RequestNumber, Settings, SwitchError};
 use crate::output::Output;
 
 /// The server's side of one HTTP/1.1 connection, without I/O and clock.
@@ -26,7 +27,7 @@ pub struct Server {
     pub(super) settings: Arc<Settings>,
     pub(super) wire: Wire,
     /// What has come and is not parsed yet.
-    pub(super) input: BytesMut,
+    pub(super) input: Input,
     pub(super) decoder: RequestDecoder,
     /// When the first byte of the head came that is incomplete.
     pub(super) head_since: Option<Instant>,
@@ -50,7 +51,7 @@ impl Server {
         Self {
             settings: settings.into(),
             wire: Wire::new(now),
-            input: BytesMut::new(),
+            input: Input::default(),
             decoder: RequestDecoder::default(),
             head_since: None,
             incoming: None,
@@ -84,18 +85,9 @@ impl Server {
         if !self.wire.is_open() {
             return;
         }
-        let lent = self.input.is_empty();
-        if lent {
-            self.input = bytes;
-        } else {
-            self.input.extend_from_slice(&bytes);
-        }
+        self.input.append(bytes);
         self.parse(now);
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        } else if lent {
-            self.input = BytesMut::from(&self.input[..]);
-        }
+        self.input.keep();
     }
 
     /// Takes the peer's FIN: requests in hand are answered, then the connection closes (RFC 9112 §9.6).
@@ -108,70 +100,6 @@ impl Server {
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
-    }
-
-    /// Answers a request. The response leaves when those to earlier requests have; the next request is parsed then.
-    ///
-    /// # Errors
-    ///
-    /// When the request is not in hand (any more), or the status is 1xx. Nothing has changed then.
-    pub fn respond(&mut self, number: RequestNumber, response: HttpResponse, date: &HttpDate, now: Instant) -> Result<(), RespondError> {
-        let index = self.awaiting(number, &response)?;
-        self.clock = Some((now, *date));
-        self.answer(index, response, now);
-        Ok(())
-    }
-
-    /// Begins a response whose length is not known: chunked, or in HTTP/1.0 ended by closing (RFC 9112 §7.1). Its content, if it has
-    /// any, is the first chunk.
-    ///
-    /// # Errors
-    ///
-    /// As [`respond`](Self::respond).
-    pub fn start(&mut self, number: RequestNumber, response: HttpResponse, date: &HttpDate, now: Instant) -> Result<(), RespondError> {
-        let index = self.awaiting(number, &response)?;
-        self.clock = Some((now, *date));
-        let exchange = &mut self.exchanges[index];
-        let bodiless = has_no_content(&exchange.method, response.status);
-        let announced = encode::announced(&exchange.method, exchange.version, response.status, None);
-        let chunks = match announced {
-            _ if bodiless => Chunks::Dropped,
-            Announced::Chunked => Chunks::Framed,
-            _ => {
-                exchange.close = true;
-                Chunks::Bare
-            }
-        };
-        exchange.answer = Answer::Streaming(chunks);
-        self.put_head(index, &response, announced, now);
-        self.put_chunk(index, chunks, response.content, now);
-        Ok(())
-    }
-
-    /// Appends to a streamed response. Empty chunks are passed over: an empty chunk would end the content.
-    ///
-    /// # Errors
-    ///
-    /// When no response to this request is being streamed. Nothing has changed then.
-    pub fn chunk(&mut self, number: RequestNumber, bytes: Bytes, now: Instant) -> Result<(), RespondError> {
-        let (index, chunks) = self.streaming(number)?;
-        self.put_chunk(index, chunks, bytes, now);
-        Ok(())
-    }
-
-    /// Ends a streamed response.
-    ///
-    /// # Errors
-    ///
-    /// As [`chunk`](Self::chunk).
-    pub fn finish(&mut self, number: RequestNumber, now: Instant) -> Result<(), RespondError> {
-        let (index, chunks) = self.streaming(number)?;
-        if chunks == Chunks::Framed {
-            self.put(index, Bytes::from_static(LAST_CHUNK), now);
-        }
-        self.exchanges[index].answer = Answer::Complete;
-        self.settle(now);
-        Ok(())
     }
 
     /// Whether [`into_switched`](Self::into_switched) would go now: the request asks for an upgrade, and all earlier ones are answered.
@@ -208,7 +136,7 @@ impl Server {
                     let server = self.settings.server_header.as_ref();
                     let out = self.wire.writing(now).tail();
                     encode::response_head(out, &response, Announced::Nothing, Persistence::Switch, Some(date), server);
-                    return Ok(Parts { output: self.wire.output, unread: self.input, request: *request, eof: self.wire.eof });
+                    return Ok(Parts { output: self.wire.output, unread: self.input.into_bytes(), request: *request, eof: self.wire.eof });
                 }
                 None => SwitchError::NotAsked,
             },
@@ -394,7 +322,7 @@ impl Server {
         self.last = true;
         self.head_since = None;
         self.incoming = None;
-        self.input = BytesMut::new();
+        self.input = Input::default();
         let _ = self.open(Exchange {
             method,
             version: Version::HTTP_11,
@@ -408,30 +336,6 @@ impl Server {
         self.answer(self.exchanges.len() - 1, error.into_response(), now);
     }
 
-    fn index(&self, number: RequestNumber) -> Option<usize> {
-        let index = usize::try_from(number.0.checked_sub(self.oldest)?).ok()?;
-        (index < self.exchanges.len()).then_some(index)
-    }
-
-    fn awaiting(&self, number: RequestNumber, response: &HttpResponse) -> Result<usize, RespondError> {
-        let index = self.index(number).ok_or(RespondError::NotInHand)?;
-        match self.exchanges[index].answer {
-            Answer::Awaited if response.status.is_informational() => Err(RespondError::Interim),
-            Answer::Awaited => Ok(index),
-            Answer::Streaming(_) => Err(RespondError::OutOfTurn),
-            Answer::Complete => Err(RespondError::NotInHand),
-        }
-    }
-
-    fn streaming(&self, number: RequestNumber) -> Result<(usize, Chunks), RespondError> {
-        let index = self.index(number).ok_or(RespondError::NotInHand)?;
-        match self.exchanges[index].answer {
-            Answer::Streaming(chunks) => Ok((index, chunks)),
-            Answer::Awaited => Err(RespondError::OutOfTurn),
-            Answer::Complete => Err(RespondError::NotInHand),
-        }
-    }
-
     fn check_switch(&self, number: RequestNumber) -> Result<(), SwitchError> {
         let index = self.index(number).ok_or(SwitchError::NotInHand)?;
         let exchange = &self.exchanges[index];
@@ -443,62 +347,8 @@ impl Server {
         }
     }
 
-    pub(super) fn answer(&mut self, index: usize, response: HttpResponse, now: Instant) {
-        let exchange = &mut self.exchanges[index];
-        exchange.answer = Answer::Complete;
-        exchange.close |= exchange.method == Method::CONNECT && response.status.is_success();
-        let announced = encode::announced(&exchange.method, exchange.version, response.status, Some(response.content.len()));
-        let bodiless = has_no_content(&exchange.method, response.status);
-        self.put_head(index, &response, announced, now);
-        if !bodiless && !response.content.is_empty() {
-            self.put(index, response.content, now);
-        }
-        self.settle(now);
-    }
-
-    fn put_head(&mut self, index: usize, response: &HttpResponse, announced: Announced, now: Instant) {
-        let exchange = &mut self.exchanges[index];
-        exchange.close |= encode::asks_to_close(&response.headers);
-        let persistence = match (exchange.close, exchange.version) {
-            (true, _) => Persistence::Close,
-            (false, Version::HTTP_10) => Persistence::KeepAlive,
-            (false, _) => Persistence::Implied,
-        };
-        let date = self.clock.map(|(then, date)| date.after(now.saturating_duration_since(then)));
-        let server = self.settings.server_header.as_ref();
-        if index == 0 {
-            return encode::response_head(self.wire.writing(now).tail(), response, announced, persistence, date.as_ref(), server);
-        }
-        let mut head = BytesMut::new();
-        encode::response_head(&mut head, response, announced, persistence, date.as_ref(), server);
-        exchange.held.push(head.freeze());
-    }
-
-    fn put_chunk(&mut self, index: usize, chunks: Chunks, bytes: Bytes, now: Instant) {
-        match chunks {
-            _ if bytes.is_empty() => {}
-            Chunks::Dropped => {}
-            Chunks::Bare => self.put(index, bytes, now),
-            Chunks::Framed => {
-                let mut head = BytesMut::with_capacity(18);
-                encode::chunk_head(&mut head, bytes.len());
-                self.put(index, head.freeze(), now);
-                self.put(index, bytes, now);
-                self.put(index, Bytes::from_static(b"\r\n"), now);
-            }
-        }
-    }
-
-    /// Writes bytes of a response, now or in its turn.
-    fn put(&mut self, index: usize, bytes: Bytes, now: Instant) {
-        match index {
-            0 => self.wire.writing(now).push(bytes),
-            _ => self.exchanges[index].held.push(bytes),
-        }
-    }
-
     /// Lets the responses leave whose turn it is, then takes the requests that waited.
-    fn settle(&mut self, now: Instant) {
+    pub(super) fn settle(&mut self, now: Instant) {
         while self.exchanges.front().is_some_and(|exchange| exchange.answer == Answer::Complete) {
             let close = self.exchanges.pop_front().is_some_and(|exchange| exchange.close);
             self.oldest += 1;
@@ -527,7 +377,7 @@ impl Server {
         self.exchanges = VecDeque::new();
         self.incoming = None;
         self.head_since = None;
-        self.input = BytesMut::new();
+        self.input = Input::default();
         self.last = true;
     }
 }

@@ -27,6 +27,7 @@
 //! **The end is orderly.** After the last response: FIN, then read and discard until the peer's FIN or a deadline
 //! ([`Closing::AfterFlush`]), for a reset would overtake the response (RFC 9112 §9.6).
 
+mod answering;
 mod client;
 mod connection;
 mod content;
@@ -36,6 +37,7 @@ mod encode;
 mod error;
 mod event;
 mod exchange;
+mod input;
 mod message;
 mod rate;
 mod settings;

@@ -27,6 +27,7 @@
 
 mod auto_ping;
 mod auto_pong;
+mod base;
 mod chain;
 mod closing;
 mod consolidation;

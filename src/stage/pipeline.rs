@@ -1,16 +1,16 @@
 //! A whole websocket without its socket: codec, stages, output.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use super::base::Base;
 use super::chain::Ends;
 use super::{Chain, Close, Command, Event, Interest, Life, Outcome};
 use crate::output::Output;
-use crate::websocket::{CloseCode, Codec, Frame, OpCode, ProtocolError};
+use crate::websocket::{CloseCode, Codec, OpCode, ProtocolError};
 
 /// How much may come of compressed messages before those who are told of it have their turn: a read of 64 KiB may hold 64 MiB and more.
 const BATCH: usize = 256 << 10;
@@ -69,70 +69,6 @@ pub struct Pipeline<T = Event> {
     /// Since when it has been finishing.
     finishing: Option<Instant>,
     linger: Duration,
-}
-
-/// What lies below the lowest stage and above the topmost.
-struct Base<T> {
-    codec: Codec,
-    masks: Masks,
-    output: Output,
-    events: VecDeque<T>,
-    /// Bytes of payload in `events`, at most.
-    waiting: usize,
-    /// A stage has refused what was read.
-    refused: Option<ProtocolError>,
-    /// [`Event::Closed`] has been told: nothing comes behind it.
-    told: bool,
-    /// A Close frame was written: no frame may follow it (RFC 6455 §5.5.1).
-    closed: bool,
-    phase: Phase,
-}
-
-impl<T: From<Event>> Ends for Base<T> {
-    #[inline]
-    fn top(&mut self, event: Event) {
-        if self.told {
-            return;
-        }
-        self.told = matches!(event, Event::Closed(_));
-        if let Event::Frame(frame) = &event {
-            self.waiting += frame.data.len();
-        }
-        self.events.push_back(event.into());
-    }
-
-    #[inline]
-    fn bottom(&mut self, command: Command) {
-        match command {
-            Command::Frame(frame) => self.write(frame),
-            Command::Finish if self.phase == Phase::Open => self.phase = Phase::Finishing,
-            Command::Abort => self.phase = Phase::Done,
-            Command::Refuse(error) => self.refused = self.refused.or(Some(error)),
-            // Without a Closing stage below it, a close is the end of the transport.
-            Command::Close(_) | Command::Fail(..) if self.phase == Phase::Open => self.phase = Phase::Finishing,
-            _ => {}
-        }
-    }
-}
-
-impl<T> Base<T> {
-    #[inline]
-    fn write(&mut self, frame: Frame) {
-        if self.closed || self.phase != Phase::Open {
-            return;
-        }
-        let closes = frame.opcode == OpCode::Close;
-        match self.codec.encode_into(frame, &mut self.masks, &mut self.output) {
-            Ok(()) => self.closed = closes,
-            Err(error) => tracing::error!(%error, "a frame was not sent: it would break the protocol"),
-        }
-    }
-}
-
-impl<T> fmt::Debug for Base<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Base").field("phase", &self.phase).field("closed", &self.closed).field("output", &self.output.len()).finish()
-    }
 }
 
 impl<T: From<Event>> Pipeline<T> {
@@ -380,6 +316,11 @@ impl<T: From<Event>> Pipeline<T> {
     #[must_use]
     pub fn life(&self) -> Life {
         self.life
+    }
+
+    /// Something has come that is not to be read yet, a part of a TLS record: the peer lives.
+    pub fn stirred(&mut self, now: Instant) {
+        self.life.last_read = now;
     }
 
     /// Whether reading makes sense: not while a verdict waits, and not when all is over.

@@ -9,7 +9,6 @@
 mod answers;
 #[cfg(feature = "tls")]
 #[path = "../tls/authority.rs"]
-#[allow(dead_code, reason = "tests/tls has use for all of it")]
 mod authority;
 mod client;
 mod closing;

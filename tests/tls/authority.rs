@@ -39,12 +39,7 @@ impl Authority {
         self.signs_for(&[("CN", names[0])], names, 0, 30)
     }
 
-    /// A certificate whose last day is over.
-    pub(crate) fn signed_long_ago(&self, names: &[&str]) -> Signed {
-        self.signs_for(&[("CN", names[0])], names, -30, -1)
-    }
-
-    /// A certificate of somebody, who has these alternative names.
+    /// A certificate of somebody, who has these alternative names; valid from and to so many days from now.
     pub(crate) fn signs_for(&self, subject: &[(&str, &str)], names: &[&str], from: i64, to: i64) -> Signed {
         let key = new_key();
         let mut builder = builder(&name_of(subject), &key, from, to);

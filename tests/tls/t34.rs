@@ -477,7 +477,10 @@ fn t34_our_client_trusts_nobody_who_cannot_show_why() {
     assert_eq!(untrusted(&good, tls::Client::new().unwrap(), "localhost"), "unable to get local issuer certificate");
     assert_eq!(untrusted(&authority.signs(&["example.org"]), trusting(&authority), "localhost"), "hostname mismatch");
     assert_eq!(untrusted(&authority.signs(&["localhost"]), trusting(&authority), "127.0.0.1"), "IP address mismatch");
-    assert_eq!(untrusted(&authority.signed_long_ago(&["localhost"]), trusting(&authority), "localhost"), "certificate has expired");
+    assert_eq!(
+        untrusted(&authority.signs_for(&[("CN", "localhost")], &["localhost"], -30, -1), trusting(&authority), "localhost"),
+        "certificate has expired"
+    );
     let site = Site::with(&server_of(&good));
     for host in ["localhost", "127.0.0.1"] {
         let asked = if host == "localhost" { host } else { "no name" };

@@ -14,9 +14,9 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// An empty message: the header of that block (RFC 7692 §7.2.3.6).
 const EMPTY: Bytes = Bytes::from_static(&[0]);
 /// Shorter messages fit into a packet as they are, and compressing them costs more than sending them.
-const THRESHOLD: usize = 128;
+pub(crate) const THRESHOLD: usize = 128;
 /// The fastest. A kibibyte of JSON is compressed to 28 % of it in 8 µs; level 6 makes it 21 % in 45 µs, and messages are many.
-const LEVEL: u8 = 1;
+pub(crate) const LEVEL: u8 = 1;
 
 pub(super) struct Deflater {
     pub(super) context: Context,

@@ -12,7 +12,7 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// The ratio does not matter for less than this.
 const HARMLESS: u64 = 1 << 20;
 /// How many bytes one byte may become.
-const RATIO: u32 = 200;
+pub(crate) const RATIO: u32 = 200;
 /// The farthest that a message may refer back.
 const WINDOW: usize = 32 << 10;
 

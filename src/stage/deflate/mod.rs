@@ -41,7 +41,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::deflater::Deflater;
+pub(crate) use self::deflater::{LEVEL, THRESHOLD};
 use self::inflater::Inflater;
+pub(crate) use self::inflater::RATIO;
 use super::{Command, Event, Flow, Interest, Stage};
 use crate::websocket::Frame;
 
