@@ -193,9 +193,12 @@ impl Peer {
         taken
     }
 
-    /// FIN, under TLS with a close_notify before it.
+    /// FIN, under TLS with a close_notify before it; unless the other end has gone meanwhile, as it may.
     pub(crate) fn finishes(&mut self) -> &mut Self {
-        self.wire.finish().unwrap();
+        match self.wire.finish() {
+            Err(error) if [ErrorKind::NotConnected, ErrorKind::BrokenPipe, ErrorKind::ConnectionReset].contains(&error.kind()) => {}
+            finished => finished.unwrap(),
+        }
         self
     }
 
