@@ -110,7 +110,7 @@ pub(crate) struct Side {
 
 /// What a command counts for while it waits: its payload and the longest header.
 #[inline]
-fn length(command: &Command) -> usize {
+pub(crate) fn length(command: &Command) -> usize {
     match command {
         Command::Frame(frame) => frame.data.len() + 14,
         _ => 0,
@@ -159,13 +159,13 @@ impl Line {
 
     #[inline]
     pub(crate) fn push(&self, command: Command, ack: Option<Ack>, policy: bool) -> Result<(), SendError> {
-        // What waits between this line and the wire, if stage actors lie there.
-        let below = self.below.as_ref().map_or(0, Socket::buffered_amount);
         let mut line = self.queue.lock();
         if line.closed {
             return Err(SendError::Closed);
         }
-        let unsent = line.side.unsent() + below;
+        // And what waits between this line and the wire, if stage actors lie there: asked for under the lock, and a stage actor hands down
+        // before it lets go, so that what is on its way may count twice for a moment, and is never overlooked.
+        let unsent = line.side.unsent() + self.below.as_ref().map_or(0, Socket::buffered_amount);
         let full = match &command {
             Command::Frame(frame) if frame.opcode.is_data() => line.side.overflown || unsent >= self.hard,
             // Control frames, which are small, pass the limit by some. Closing is always possible.
@@ -292,10 +292,10 @@ impl Line {
         }
     }
 
-    /// This command, which a stage actor has taken, goes to the line below now, and counts there.
-    pub(crate) fn hand_down(&self, command: &Command) {
+    /// A command of this [`length`], which a stage actor has taken, is on the line below now, and counts there.
+    pub(crate) fn handed_down(&self, length: usize) {
         let mut line = self.queue.lock();
-        line.side.output = line.side.output.saturating_sub(length(command));
+        line.side.output = line.side.output.saturating_sub(length);
     }
 
     fn saw(&self, bytes: usize) {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, ActorFuture, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
 
 use super::delivery::{Delivery, deliveries};
-use super::line::{Ack, Entry, Line, Peer, Signal};
+use super::line::{Ack, Entry, Line, Peer, Signal, length};
 use super::socket::Socket;
 use super::timer::Timer;
 use super::upstream::Upstream;
@@ -188,10 +188,11 @@ impl<S: Stage> StageActor<S> {
         line.tell_seen();
         let mut up = deliveries::get();
         for Entry { command, ack } in entries {
-            line.hand_down(&command);
+            let length = length(&command);
             let mut flow = Flow::new(now, self.life(now));
             Stage::command(&mut self.stage, command, &mut flow);
             self.perform(flow, ack, &mut up);
+            line.handed_down(length);
         }
         // What was said first goes first, also if whoever said it is gone by now.
         if signals.has(Signal::HandlerGone) {
