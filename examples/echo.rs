@@ -176,7 +176,7 @@ impl Handler<Received<Frame>> for Echo {
 struct EchoStage;
 
 impl Stage for EchoStage {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         match event {
             Event::Frame(frame) if frame.opcode.is_data() => flow.down(Command::Frame(Frame::new(frame.opcode, frame.data))),
             other => flow.up(other),

@@ -31,7 +31,7 @@ pub(crate) fn answer(pipeline: &mut Pipeline, events: &mut VecDeque<Event>, now:
 pub(crate) struct EchoStage;
 
 impl Stage for EchoStage {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         match event {
             Event::Frame(frame) if frame.opcode.is_data() => flow.down(Command::Frame(Frame::new(frame.opcode, frame.data))),
             other => flow.up(other),

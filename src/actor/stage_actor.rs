@@ -153,7 +153,7 @@ impl<S: Stage> StageActor<S> {
     }
 
     /// Does what the stage has said: events to the handler, commands to the socket below, the last of them with the ack.
-    fn perform(&mut self, mut flow: Flow, mut ack: Option<Ack>, up: &mut VecDeque<Delivery>) {
+    fn perform(&mut self, mut flow: Flow<'_>, mut ack: Option<Ack>, up: &mut VecDeque<Delivery>) {
         let (events, commands) = flow.take();
         for event in events {
             let closed = matches!(event, Event::Closed(_));

@@ -78,11 +78,11 @@ impl Default for AutoPing {
 }
 
 impl Stage for AutoPing {
-    fn started(&mut self, flow: &mut Flow) {
+    fn started(&mut self, flow: &mut Flow<'_>) {
         self.next = flow.now().checked_add(self.every);
     }
 
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         if let Event::Frame(pong) = &event
             && pong.opcode == OpCode::Pong
             && let Some(at) = self.in_flight.iter().position(|(data, _)| *data == pong.data)
@@ -94,7 +94,7 @@ impl Stage for AutoPing {
         flow.up(event);
     }
 
-    fn command(&mut self, command: Command, flow: &mut Flow) {
+    fn command(&mut self, command: Command, flow: &mut Flow<'_>) {
         if let Command::Frame(ping) = &command
             && ping.opcode == OpCode::Ping
         {
@@ -107,7 +107,7 @@ impl Stage for AutoPing {
         [self.next, self.expected.map(|(_, by)| by)].into_iter().flatten().min()
     }
 
-    fn timeout(&mut self, flow: &mut Flow) {
+    fn timeout(&mut self, flow: &mut Flow<'_>) {
         let now = flow.now();
         if let Some((since, by)) = self.expected
             && by <= now

@@ -12,7 +12,7 @@ use crate::websocket::{Frame, OpCode};
 pub struct AutoPong;
 
 impl Stage for AutoPong {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         match event {
             Event::Frame(ping) if ping.opcode == OpCode::Ping => flow.down(Command::Frame(Frame::pong(ping.data))),
             other => flow.up(other),

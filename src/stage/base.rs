@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::chain::Ends;
 use super::pipeline::{Masks, Phase};
-use super::{Command, Event};
+use super::{Command, Ends, Event};
 use crate::output::Output;
 use crate::websocket::{Codec, Frame, OpCode, ProtocolError};
 

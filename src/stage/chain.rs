@@ -4,24 +4,26 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::Instant;
 
-use super::{Command, Effect, Event, Flow, Interest, Life, Stage};
+use super::{Command, Effect, Ends, Event, Flow, Interest, Life, Stage};
+use crate::websocket::Frame;
 
 /// Any number of stages, the one nearest the handler first. A chain is a stage; a chain in a chain is taken apart, so that it stays
 /// flat. Prints as `AutoPing(20s) → AutoPong`.
 #[derive(Default)]
 pub struct Chain {
     /// Top first.
-    stages: Vec<Box<dyn Stage>>,
-    /// What each of them wants to see.
-    interests: Vec<Interest>,
+    places: Vec<Place>,
     /// The soonest deadline, until a stage is called again: most messages pass by without that.
     soonest: Cell<Option<Option<Instant>>>,
 }
 
-/// What lies at the two ends of a chain.
-pub(super) trait Ends {
-    fn top(&mut self, event: Event);
-    fn bottom(&mut self, command: Command);
+/// A stage in its place.
+struct Place {
+    stage: Box<dyn Stage>,
+    /// What it wants to see.
+    interest: Interest,
+    /// What no stage above it wants of what comes up, and none below it of what goes down.
+    free: Interest,
 }
 
 impl Chain {
@@ -49,40 +51,53 @@ impl Chain {
 
     fn push(&mut self, stage: Box<dyn Stage>) {
         self.soonest.set(None);
-        self.interests.push(stage.interest());
-        self.stages.push(stage);
+        let interest = stage.interest();
+        let wanted_above = self.interest().only(Interest::IN);
+        for place in &mut self.places {
+            place.free = place.free.without(interest.only(Interest::OUT));
+        }
+        self.places.push(Place { stage, interest, free: Interest::IN.and(Interest::OUT).without(wanted_above) });
     }
 
     /// Whether there are no stages.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.stages.is_empty()
+        self.places.is_empty()
     }
 
     /// Whether some stage wants to see what `interest` names.
     #[must_use]
     pub fn wants(&self, interest: Interest) -> bool {
-        self.interests.iter().any(|wanted| wanted.meets(interest))
+        self.places.iter().any(|place| place.interest.meets(interest))
     }
 
-    pub(super) fn start(&mut self, now: Instant, life: Life, ends: &mut impl Ends) {
-        for at in 0..self.stages.len() {
-            let mut flow = Flow::new(now, life);
-            self.stages[at].started(&mut flow);
-            self.perform(at, flow, ends);
+    pub(super) fn start(&mut self, now: Instant, life: Life, ends: &mut dyn Ends) {
+        for at in 0..self.places.len() {
+            self.call(at, now, life, ends, |stage, flow| stage.started(flow));
         }
     }
 
     /// An event enters at the bottom.
     #[inline]
-    pub(super) fn event(&mut self, event: Event, now: Instant, life: Life, ends: &mut impl Ends) {
-        self.rise(self.stages.len(), event, now, life, ends);
+    pub(super) fn event(&mut self, event: Event, now: Instant, life: Life, ends: &mut dyn Ends) {
+        self.rise(self.places.len(), event, now, life, ends);
     }
 
     /// A command enters at the top.
     #[inline]
-    pub(super) fn command(&mut self, command: Command, now: Instant, life: Life, ends: &mut impl Ends) {
+    pub(super) fn command(&mut self, command: Command, now: Instant, life: Life, ends: &mut dyn Ends) {
         self.sink(0, command, now, life, ends);
+    }
+
+    /// Where a whole message coming up goes first.
+    pub(super) fn first_for_messages(&self) -> Option<usize> {
+        self.places.iter().rposition(|place| place.interest.meets(Interest::MESSAGES_IN))
+    }
+
+    /// A whole message that goes to stage `at` first.
+    #[inline(always)]
+    pub(super) fn message(&mut self, at: usize, message: Frame, now: Instant, life: Life, ends: &mut dyn Ends) {
+        self.call(at, now, life, ends, |stage, flow| stage.event(Event::Frame(message), flow));
     }
 
     /// The soonest deadline of all.
@@ -90,54 +105,55 @@ impl Chain {
         match self.soonest.get() {
             Some(known) => known,
             None => {
-                let soonest = self.stages.iter().filter_map(|stage| stage.deadline()).min();
+                let soonest = self.places.iter().filter_map(|place| place.stage.deadline()).min();
                 self.soonest.set(Some(soonest));
                 soonest
             }
         }
     }
 
-    pub(super) fn expire(&mut self, now: Instant, life: Life, ends: &mut impl Ends) {
-        for at in 0..self.stages.len() {
-            if self.stages[at].deadline().is_some_and(|deadline| deadline <= now) {
-                let mut flow = Flow::new(now, life);
-                self.stages[at].timeout(&mut flow);
-                self.perform(at, flow, ends);
+    pub(super) fn expire(&mut self, now: Instant, life: Life, ends: &mut dyn Ends) {
+        for at in 0..self.places.len() {
+            if self.places[at].stage.deadline().is_some_and(|deadline| deadline <= now) {
+                self.call(at, now, life, ends, |stage, flow| stage.timeout(flow));
             }
         }
     }
 
     /// An event rises from below stage `from` to the next one that wants it.
-    fn rise(&mut self, from: usize, event: Event, now: Instant, life: Life, ends: &mut impl Ends) {
+    fn rise(&mut self, from: usize, event: Event, now: Instant, life: Life, ends: &mut dyn Ends) {
         let kind = Interest::of_event(&event);
-        match (0..from).rev().find(|&at| self.interests[at].meets(kind)) {
+        match self.places[..from].iter().rposition(|place| place.interest.meets(kind)) {
             None => ends.top(event),
-            Some(at) => {
-                let mut flow = Flow::new(now, life);
-                self.stages[at].event(event, &mut flow);
-                self.perform(at, flow, ends);
-            }
+            Some(at) => self.call(at, now, life, ends, |stage, flow| stage.event(event, flow)),
         }
     }
 
     /// A command sinks to stage `from` or the next one below it that wants it.
-    fn sink(&mut self, from: usize, command: Command, now: Instant, life: Life, ends: &mut impl Ends) {
+    fn sink(&mut self, from: usize, command: Command, now: Instant, life: Life, ends: &mut dyn Ends) {
         let kind = Interest::of_command(&command);
-        match (from..self.stages.len()).find(|&at| self.interests[at].meets(kind)) {
+        match self.places[from..].iter().position(|place| place.interest.meets(kind)) {
             None => ends.bottom(command),
-            Some(at) => {
-                let mut flow = Flow::new(now, life);
-                self.stages[at].command(command, &mut flow);
-                self.perform(at, flow, ends);
-            }
+            Some(at) => self.call(from + at, now, life, ends, |stage, flow| stage.command(command, flow)),
         }
     }
 
-    /// Does what stage `at` has said, in its order.
-    fn perform(&mut self, at: usize, mut flow: Flow, ends: &mut impl Ends) {
+    /// Calls stage `at`, and does what it has said and what could not be done at once, in its order.
+    #[inline(always)]
+    fn call(&mut self, at: usize, now: Instant, life: Life, ends: &mut dyn Ends, call: impl FnOnce(&mut dyn Stage, &mut Flow<'_>)) {
         self.soonest.set(None);
-        let (now, life) = (flow.now, flow.life);
-        for effect in flow.effects() {
+        let Place { stage, free, .. } = &mut self.places[at];
+        let mut flow = Flow::between(ends, *free, now, life);
+        call(&mut **stage, &mut flow);
+        if flow.waits() {
+            let effects = flow.effects();
+            self.perform(at, effects, now, life, ends);
+        }
+    }
+
+    #[inline(never)]
+    fn perform(&mut self, at: usize, effects: impl Iterator<Item = Effect>, now: Instant, life: Life, ends: &mut dyn Ends) {
+        for effect in effects {
             match effect {
                 Effect::Up(event) => self.rise(at, event, now, life, ends),
                 Effect::Down(command) => self.sink(at + 1, command, now, life, ends),
@@ -148,15 +164,15 @@ impl Chain {
 
 /// A chain in the place of a stage: its ends are the flow's.
 impl Stage for Chain {
-    fn started(&mut self, flow: &mut Flow) {
+    fn started(&mut self, flow: &mut Flow<'_>) {
         self.start(flow.now, flow.life, flow);
     }
 
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         Self::event(self, event, flow.now, flow.life, flow);
     }
 
-    fn command(&mut self, command: Command, flow: &mut Flow) {
+    fn command(&mut self, command: Command, flow: &mut Flow<'_>) {
         Self::command(self, command, flow.now, flow.life, flow);
     }
 
@@ -164,22 +180,21 @@ impl Stage for Chain {
         self.soonest()
     }
 
-    fn timeout(&mut self, flow: &mut Flow) {
+    fn timeout(&mut self, flow: &mut Flow<'_>) {
         self.expire(flow.now, flow.life, flow);
     }
 
     fn interest(&self) -> Interest {
-        self.interests.iter().fold(Interest::NONE, |all, one| all.and(*one))
+        self.places.iter().fold(Interest::NONE, |all, place| all.and(place.interest))
     }
 
     fn parts(&mut self) -> Option<Vec<Box<dyn Stage>>> {
-        self.interests.clear();
         self.soonest.set(None);
-        Some(std::mem::take(&mut self.stages))
+        Some(self.places.drain(..).map(|place| place.stage).collect())
     }
 }
 
-impl Ends for Flow {
+impl Ends for Flow<'_> {
     fn top(&mut self, event: Event) {
         self.up(event);
     }
@@ -191,8 +206,8 @@ impl Ends for Flow {
 
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, stage) in self.stages.iter().enumerate() {
-            write!(f, "{}{stage:?}", if at == 0 { "" } else { " → " })?;
+        for (at, place) in self.places.iter().enumerate() {
+            write!(f, "{}{:?}", if at == 0 { "" } else { " → " }, place.stage)?;
         }
         Ok(())
     }

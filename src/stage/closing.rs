@@ -74,7 +74,7 @@ impl Closing {
     }
 
     /// Our Close frame goes out, and the peer's is awaited.
-    fn begin(&mut self, close: Frame, flow: &mut Flow) {
+    fn begin(&mut self, close: Frame, flow: &mut Flow<'_>) {
         let close = sendable(close);
         let (code, reason) = read(&close);
         let until = flow.now().checked_add(self.within);
@@ -84,7 +84,7 @@ impl Closing {
 
     /// Fails the websocket: Close, then FIN at once. The peer's Close is not awaited, yet what it sends is read and thrown away, so that
     /// no reset overtakes our Close on its way.
-    fn fail(&mut self, code: CloseCode, reason: Cow<'static, str>, flow: &mut Flow) {
+    fn fail(&mut self, code: CloseCode, reason: Cow<'static, str>, flow: &mut Flow<'_>) {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Open => {
                 let close = sendable(Close::new(code, reason.clone()).frame());
@@ -98,7 +98,7 @@ impl Closing {
     }
 
     /// The peer's Close frame.
-    fn received(&mut self, close: &Frame, flow: &mut Flow) {
+    fn received(&mut self, close: &Frame, flow: &mut Flow<'_>) {
         let outcome = match std::mem::replace(&mut self.state, State::Closed) {
             State::Open => {
                 let (code, reason) = read(close);
@@ -115,7 +115,7 @@ impl Closing {
         }
     }
 
-    fn end(&mut self, outcome: Outcome, how: Command, flow: &mut Flow) {
+    fn end(&mut self, outcome: Outcome, how: Command, flow: &mut Flow<'_>) {
         self.state = State::Closed;
         flow.down(how);
         flow.up(Event::Closed(outcome));
@@ -123,7 +123,7 @@ impl Closing {
 }
 
 impl Stage for Closing {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         match event {
             Event::Frame(close) if close.opcode == OpCode::Close => self.received(&close, flow),
             Event::Failed(error) => self.fail(error.close_code(), error.to_string().into(), flow),
@@ -139,7 +139,7 @@ impl Stage for Closing {
         }
     }
 
-    fn command(&mut self, command: Command, flow: &mut Flow) {
+    fn command(&mut self, command: Command, flow: &mut Flow<'_>) {
         match command {
             Command::Frame(close) if close.opcode == OpCode::Close => {
                 if matches!(self.state, State::Open) {
@@ -163,7 +163,7 @@ impl Stage for Closing {
         }
     }
 
-    fn timeout(&mut self, flow: &mut Flow) {
+    fn timeout(&mut self, flow: &mut Flow<'_>) {
         match std::mem::replace(&mut self.state, State::Closed) {
             // Clean already: it is only that the server takes its time to close the TCP connection.
             State::Both { outcome, .. } => self.end(outcome, Command::Finish, flow),

@@ -32,7 +32,7 @@ impl Consolidation {
 }
 
 impl Stage for Consolidation {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         let Event::Frame(frame) = event else { return flow.up(event) };
         if frame.opcode.is_control() || (frame.fin && frame.opcode != OpCode::Continuation) {
             return flow.up(Event::Frame(frame));

@@ -9,7 +9,7 @@ use crate::websocket::OpCode;
 pub struct HidePongs;
 
 impl Stage for HidePongs {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         match event {
             Event::Frame(pong) if pong.opcode == OpCode::Pong => {}
             other => flow.up(other),

@@ -130,7 +130,7 @@ impl Close {
 /// struct Shout;
 ///
 /// impl Stage for Shout {
-///     fn event(&mut self, event: Event, flow: &mut Flow) {
+///     fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
 ///         match event {
 ///             Event::Frame(frame) if frame.as_text().is_some() => {
 ///                 flow.down(Command::Frame(Frame::text(frame.as_text().unwrap().to_uppercase())));
@@ -144,17 +144,17 @@ impl Close {
 /// `Debug` should print the stage's name and what matters of its settings, on one line: a chain prints as those, with arrows.
 pub trait Stage: fmt::Debug + Send + 'static {
     /// The websocket is open; called once, before all else.
-    fn started(&mut self, flow: &mut Flow) {
+    fn started(&mut self, flow: &mut Flow<'_>) {
         let _ = flow;
     }
 
     /// Something comes up from below. What is not handed on with [`Flow::up`] ends here.
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         flow.up(event);
     }
 
     /// Something comes down from above. What is not handed on with [`Flow::down`] ends here.
-    fn command(&mut self, command: Command, flow: &mut Flow) {
+    fn command(&mut self, command: Command, flow: &mut Flow<'_>) {
         flow.down(command);
     }
 
@@ -164,7 +164,7 @@ pub trait Stage: fmt::Debug + Send + 'static {
     }
 
     /// The deadline has come: [`Flow::now`] is not before it.
-    fn timeout(&mut self, flow: &mut Flow) {
+    fn timeout(&mut self, flow: &mut Flow<'_>) {
         let _ = flow;
     }
 
@@ -227,6 +227,26 @@ impl Interest {
         self.0 & other.0 != 0
     }
 
+    /// What comes up.
+    const IN: Self = Self(1 | 2 | 4 | 8 | 128);
+    /// What goes down.
+    const OUT: Self = Self(16 | 32 | 64);
+
+    /// What both sets name.
+    const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// This set without the other.
+    const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether all of `kind` is in the set.
+    const fn holds(self, kind: Self) -> bool {
+        kind.0 & !self.0 == 0
+    }
+
     const fn of_event(event: &Event) -> Self {
         match event {
             Event::Frame(frame) if frame.opcode.is_control() => Self::CONTROL_IN,
@@ -257,13 +277,24 @@ pub struct Life {
 }
 
 /// Where a stage says what goes on from it, and learns the time.
-#[derive(Debug)]
-pub struct Flow {
+///
+/// What no stage on its way wants to see reaches the wire or the handler at once; the rest waits until the stage has returned. Either way
+/// all that is said keeps its order.
+pub struct Flow<'a> {
     now: Instant,
     life: Life,
-    // Most calls have exactly one effect; it needs no allocation.
+    /// The ends of the chain, and the kinds of things that no stage between here and there wants to see.
+    ends: Option<&'a mut dyn Ends>,
+    free: Interest,
+    /// What waits. Most calls leave one thing at most; it needs no allocation.
     first: Option<Effect>,
     rest: Vec<Effect>,
+}
+
+/// What lies at the two ends of a chain.
+trait Ends {
+    fn top(&mut self, event: Event);
+    fn bottom(&mut self, command: Command);
 }
 
 #[derive(Debug)]
@@ -272,23 +303,35 @@ enum Effect {
     Down(Command),
 }
 
-impl Flow {
+impl<'a> Flow<'a> {
     /// A flow at this time. For tests of a stage by itself: [`Pipeline`] makes its own.
     #[must_use]
-    pub fn new(now: Instant, life: Life) -> Self {
-        Self { now, life, first: None, rest: Vec::new() }
+    pub const fn new(now: Instant, life: Life) -> Self {
+        Self { now, life, ends: None, free: Interest::NONE, first: None, rest: Vec::new() }
+    }
+
+    /// A flow that lets things of the kinds that are free pass to the ends.
+    #[inline]
+    fn between(ends: &'a mut dyn Ends, free: Interest, now: Instant, life: Life) -> Self {
+        Self { ends: Some(ends), free, ..Self::new(now, life) }
     }
 
     /// Hands an event on to the next stage above, or to the frame handler.
     #[inline]
     pub fn up(&mut self, event: Event) {
-        self.push(Effect::Up(event));
+        match self.way(Interest::of_event(&event)) {
+            Some(ends) => ends.top(event),
+            None => self.push(Effect::Up(event)),
+        }
     }
 
     /// Hands a command on to the next stage below, or to the wire.
     #[inline]
     pub fn down(&mut self, command: Command) {
-        self.push(Effect::Down(command));
+        match self.way(Interest::of_command(&command)) {
+            Some(ends) => ends.bottom(command),
+            None => self.push(Effect::Down(command)),
+        }
     }
 
     /// The time.
@@ -315,17 +358,34 @@ impl Flow {
         (events, commands)
     }
 
+    /// The ends, if something of this kind may go there now.
     #[inline]
+    fn way(&mut self, kind: Interest) -> Option<&mut (dyn Ends + 'a)> {
+        if !self.waits() && self.free.holds(kind) { self.ends.as_deref_mut() } else { None }
+    }
+
+    /// Whether something waits.
+    #[inline]
+    const fn waits(&self) -> bool {
+        self.first.is_some()
+    }
+
     fn push(&mut self, effect: Effect) {
-        if self.first.is_none() && self.rest.is_empty() {
+        if !self.waits() {
             self.first = Some(effect);
         } else {
             self.rest.push(effect);
         }
     }
 
-    #[inline]
+    /// What waits, taken out, in order.
     fn effects(&mut self) -> impl Iterator<Item = Effect> + use<> {
         self.first.take().into_iter().chain(std::mem::take(&mut self.rest))
+    }
+}
+
+impl fmt::Debug for Flow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flow").field("now", &self.now).field("life", &self.life).field("waiting", &(&self.first, &self.rest)).finish()
     }
 }

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::base::Base;
-use super::chain::Ends;
-use super::{Chain, Close, Command, Event, Interest, Life, Outcome};
+use super::{Chain, Close, Command, Ends, Event, Interest, Life, Outcome};
 use crate::output::Output;
-use crate::websocket::{CloseCode, Codec, OpCode, ProtocolError};
+use crate::websocket::{CloseCode, Codec, Frame, OpCode, ProtocolError};
 
 /// How much may come of compressed messages before those who are told of it have their turn: a read of 64 KiB may hold 64 MiB and more.
 const BATCH: usize = 256 << 10;
@@ -46,8 +45,8 @@ pub enum Phase {
 pub struct Pipeline<T = Event> {
     chain: Chain,
     base: Base<T>,
-    /// No stage wants to see whole messages coming up, or data frames going down: they take the short way.
-    direct_in: bool,
+    /// The first stage that wants to see whole messages coming up, and whether none wants to see data frames going down: they take the short way.
+    messages_to: Option<usize>,
     direct_out: bool,
     life: Life,
     /// What was read last and waits for what came before it, and until when.
@@ -83,7 +82,7 @@ impl<T: From<Event>> Pipeline<T> {
         let (output, events, phase) = (Output::new(), VecDeque::new(), Phase::Open);
         let base = Base { codec, masks, output, events, waiting: 0, refused: None, told: false, closed: false, phase };
         let mut pipeline = Self {
-            direct_in: !chain.wants(Interest::MESSAGES_IN),
+            messages_to: chain.first_for_messages(),
             direct_out: !chain.wants(Interest::DATA_OUT),
             chain,
             base,
@@ -150,20 +149,13 @@ impl<T: From<Event>> Pipeline<T> {
                 self.behind = true;
                 return self.arm(now);
             }
-            match self.base.codec.decode(bytes) {
+            if let Some(message) = self.base.codec.decode_short(bytes) {
+                self.admit(message, now);
+                continue;
+            }
+            match self.base.codec.decode_any(bytes) {
                 Ok(Some(close)) if close.opcode == OpCode::Close => self.judge(Event::Frame(close), now),
-                Ok(Some(frame)) => {
-                    if self.incomplete.is_some() && self.base.codec.is_idle() {
-                        self.incomplete = None;
-                    }
-                    if self.direct_in && frame.rsv == 0 && frame.is_whole() && frame.opcode.is_data() {
-                        self.base.waiting += frame.data.len();
-                        self.base.events.push_back(Event::Frame(frame).into());
-                    } else {
-                        self.chain.event(Event::Frame(frame), now, self.life, &mut self.base);
-                        self.refuse(now);
-                    }
-                }
+                Ok(Some(frame)) => self.admit(frame, now),
                 Ok(None) => {
                     let waits = !bytes.is_empty() || !self.base.codec.is_idle();
                     self.incomplete = if waits { self.incomplete.or(Some(now)) } else { None };
@@ -175,6 +167,25 @@ impl<T: From<Event>> Pipeline<T> {
         self.incomplete = None;
         bytes.clear();
         self.arm(now);
+    }
+
+    /// A frame was read.
+    #[inline(always)]
+    fn admit(&mut self, frame: Frame, now: Instant) {
+        if self.incomplete.is_some() && self.base.codec.is_idle() {
+            self.incomplete = None;
+        }
+        let Self { chain, life, base, .. } = self;
+        match self.messages_to {
+            _ if frame.rsv != 0 || !frame.is_whole() || frame.opcode.is_control() => chain.event(Event::Frame(frame), now, *life, base),
+            Some(at) => chain.message(at, frame, now, *life, base),
+            None => {
+                base.waiting += frame.data.len();
+                base.events.push_back(Event::Frame(frame).into());
+                return;
+            }
+        }
+        self.refuse(now);
     }
 
     /// The peer sent its FIN, or the connection broke: nothing more will be read.
@@ -226,6 +237,7 @@ impl<T: From<Event>> Pipeline<T> {
     /// A stage has panicked: what is left of the chain is thrown away, the peer is told 1011 and the handler that it is over.
     pub fn panicked(&mut self, now: Instant) {
         self.chain = Chain::new();
+        self.messages_to = None;
         self.deaf = true;
         self.verdict = None;
         let reason = "a stage panicked";

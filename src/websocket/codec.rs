@@ -160,12 +160,12 @@ impl Codec {
     /// # Errors
     ///
     /// What the peer did wrong. The connection is at its end then: each further call gives the same error and leaves `src` as it is.
-    #[inline(always)]
+    #[inline]
     pub fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
-        if let Some((first, masking_key, header, end)) = self.small(src) {
-            return self.decode_small(src, first, masking_key, header, end);
+        match self.decode_short(src) {
+            Some(frame) => Ok(Some(frame)),
+            None => self.decode_any(src),
         }
-        self.decode_any(src)
     }
 
     /// How many bytes the frame in progress misses when `have` bytes are at hand; 0 when its header is not known yet. A hint for how much
@@ -190,53 +190,45 @@ impl Codec {
         matches!((&self.state, &self.message), (State::Header, Message::None))
     }
 
-    /// The most frequent case: a short message in one frame, and all there. Its opcode, its masking-key, and the ends of its header and
-    /// of its payload.
+    /// The most frequent case: a message in one frame with a short header, and all there. It is of that kind only: `None` says nothing about
+    /// what [`decode_any`](Self::decode_any) will find.
     #[inline(always)]
-    fn small(&self, src: &[u8]) -> Option<(OpCode, Option<[u8; 4]>, usize, usize)> {
+    pub(crate) fn decode_short(&mut self, src: &mut BytesMut) -> Option<Frame> {
         let (State::Header, Message::None) = (&self.state, &self.message) else { return None };
-        let (masking_key, short, header) = match (self.role, src) {
-            (Role::Server, &[_, second, a, b, c, d, ..]) => (Some([a, b, c, d]), second.wrapping_sub(0x80), 6),
-            (Role::Client, &[_, second, ..]) => (None, second, 2),
-            _ => return None,
-        };
-        let opcode = match src[0] {
+        let &[first, second] = src.first_chunk()?;
+        let opcode = match first {
             0x81 => OpCode::Text,
             0x82 => OpCode::Binary,
             _ => return None,
         };
-        let length = u64::from(short);
+        let (masked, header) = match self.role {
+            Role::Server => (0x80, 6),
+            Role::Client => (0, 2),
+        };
+        let length = u64::from(second.wrapping_sub(masked));
         if length == 0 || length > SHORT || length > self.frame_size_limit || length > self.message_size_limit {
             return None;
         }
-        let end = header + usize::from(short);
-        (end <= src.len()).then_some((opcode, masking_key, header, end))
-    }
-
-    #[inline(always)]
-    fn decode_small(
-        &mut self,
-        src: &mut BytesMut,
-        opcode: OpCode,
-        masking_key: Option<[u8; 4]>,
-        header: usize,
-        end: usize,
-    ) -> Result<Option<Frame>, ProtocolError> {
-        let payload = &mut src[header..end];
-        let ascii = match masking_key {
-            Some(key) => mask_ascii(key, payload),
-            None => payload.is_ascii(),
+        let payload = src.get_mut(2..header + length as usize)?;
+        let (masking_key, ascii) = match self.role {
+            Role::Server => {
+                let (&mut key, payload) = payload.split_first_chunk_mut()?;
+                (Some(key), mask_ascii(key, payload))
+            }
+            Role::Client => (None, payload.is_ascii()),
         };
-        if opcode == OpCode::Text && !ascii && simdutf8::basic::from_utf8(payload).is_err() {
-            return Err(self.fail(ProtocolError::InvalidUtf8));
-        }
-        let mut data = src.split_to(end).freeze();
+        let mut data = src.split_to(header + length as usize).freeze();
         data.advance(header);
-        Ok(Some(Frame { fin: true, rsv: 0, opcode, masking_key, data }))
+        if opcode == OpCode::Text && !ascii && simdutf8::basic::from_utf8(&data).is_err() {
+            self.fail(ProtocolError::InvalidUtf8);
+            return None;
+        }
+        Some(Frame { fin: true, rsv: 0, opcode, masking_key, data })
     }
 
+    /// What [`decode`](Self::decode) does, for all kinds of frames.
     #[inline(never)]
-    fn decode_any(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
+    pub(crate) fn decode_any(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
         let (header, done) = match self.state {
             State::Failed(error) => return Err(error),
             State::Payload { header, done } => (header, done),

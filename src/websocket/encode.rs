@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::header::{self, SHORT, Written};
+use super::header::{self, LONGEST, SHORT};
 use super::masking::mask;
 use super::{Codec, EncodeError, Frame, OpCode, Role, close};
 use crate::output::Output;
@@ -22,10 +22,8 @@ impl Codec {
     pub fn encode(&self, frame: &Frame, key: impl FnOnce() -> [u8; 4], dst: &mut BytesMut) -> Result<(), EncodeError> {
         self.may_send(frame)?;
         let key = self.masking_key(frame, key);
-        let header = Written::new(frame.fin, frame.rsv & !Frame::UNCOMPRESSED, frame.opcode, key, frame.data.len());
-        let header = header.as_slice();
-        dst.reserve(header.len() + frame.data.len());
-        dst.put_slice(header);
+        dst.reserve(LONGEST + frame.data.len());
+        Self::header(frame, key, dst);
         dst.put_slice(&frame.data);
         if let Some(key) = key {
             let payload = dst.len() - frame.data.len();
@@ -47,8 +45,7 @@ impl Codec {
         }
         self.may_send(&frame)?;
         let key = self.masking_key(&frame, key);
-        let header = Written::new(frame.fin, frame.rsv & !Frame::UNCOMPRESSED, frame.opcode, key, frame.data.len());
-        output.put(header.as_slice());
+        Self::header(&frame, key, output.tail());
         output.push(match key {
             None => frame.data,
             Some(key) => {
@@ -65,6 +62,11 @@ impl Codec {
     #[must_use]
     pub fn wire_len(&self, frame: &Frame) -> usize {
         header::len(self.role() == Role::Client, frame.data.len()) + frame.data.len()
+    }
+
+    #[inline]
+    fn header(frame: &Frame, key: Option<[u8; 4]>, dst: &mut BytesMut) {
+        header::write(frame.fin, frame.rsv & !Frame::UNCOMPRESSED, frame.opcode, key, frame.data.len(), dst);
     }
 
     #[inline]

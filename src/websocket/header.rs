@@ -8,12 +8,14 @@
 //! └─────┴────────┴────────┘ └──────┴───────────┘ └─────────────────────┘ └─────────────┘
 //! ```
 
+use bytes::{BufMut, BytesMut};
+
 use super::{OpCode, ProtocolError};
 
 /// The longest payload whose length fits the second byte; also the longest of a control frame (RFC 6455 §5.5).
 pub(super) const SHORT: u64 = 125;
 /// The longest header.
-const LONGEST: usize = 14;
+pub(super) const LONGEST: usize = 14;
 
 /// The first two bytes, which decide how long the header is.
 #[derive(Clone, Copy, Debug)]
@@ -79,41 +81,21 @@ pub(super) const fn len(masked: bool, length: usize) -> usize {
     if masked { length + 4 } else { length }
 }
 
-/// A header, written.
-#[derive(Debug)]
-pub(super) struct Written {
-    bytes: [u8; LONGEST],
-    length: u8,
-}
-
-impl Written {
-    #[inline]
-    pub(super) fn new(fin: bool, rsv: u8, opcode: OpCode, masking_key: Option<[u8; 4]>, length: usize) -> Self {
-        let mut bytes = [0; LONGEST];
-        bytes[0] = u8::from(fin) << 7 | rsv << 4 | opcode as u8;
-        let mask = u8::from(masking_key.is_some()) << 7;
-        let length = length as u64;
-        let mut end = 2;
-        if length <= SHORT {
-            bytes[1] = mask | length as u8;
-        } else if let Ok(length) = u16::try_from(length) {
-            bytes[1] = mask | 126;
-            bytes[2..4].copy_from_slice(&length.to_be_bytes());
-            end = 4;
-        } else {
-            bytes[1] = mask | 127;
-            bytes[2..10].copy_from_slice(&length.to_be_bytes());
-            end = 10;
-        }
-        if let Some(key) = masking_key {
-            bytes[end..end + 4].copy_from_slice(&key);
-            end += 4;
-        }
-        Self { bytes, length: end as u8 }
+/// Appends a header to `dst`.
+#[inline(always)]
+pub(super) fn write(fin: bool, rsv: u8, opcode: OpCode, masking_key: Option<[u8; 4]>, length: usize, dst: &mut BytesMut) {
+    let first = u8::from(fin) << 7 | rsv << 4 | opcode as u8;
+    let mask = u8::from(masking_key.is_some()) << 7;
+    if length as u64 <= SHORT {
+        dst.put_slice(&[first, mask | length as u8]);
+    } else if let Ok(length) = u16::try_from(length) {
+        let [a, b] = length.to_be_bytes();
+        dst.put_slice(&[first, mask | 126, a, b]);
+    } else {
+        dst.put_slice(&[first, mask | 127]);
+        dst.put_u64(length as u64);
     }
-
-    #[inline]
-    pub(super) fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
+    if let Some(key) = masking_key {
+        dst.put_slice(&key);
     }
 }

@@ -22,26 +22,29 @@ pub fn mask(mut key: [u8; 4], offset: usize, data: &mut [u8]) {
 pub(super) fn mask_ascii(key: [u8; 4], data: &mut [u8]) -> bool {
     let [a, b, c, d] = key;
     let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let mut seen = 0;
-    let (chunks, rest) = data.as_chunks_mut::<8>();
+    let mut seen = [0; 4];
+    // Four words at a time: two vectors of the smallest kind.
+    let (blocks, rest) = data.as_chunks_mut::<32>();
+    for block in blocks {
+        for (chunk, seen) in block.as_chunks_mut::<8>().0.iter_mut().zip(&mut seen) {
+            let plain = u64::from_ne_bytes(*chunk) ^ word;
+            *seen |= plain;
+            *chunk = plain.to_ne_bytes();
+        }
+    }
+    let mut seen = seen[0] | seen[1] | seen[2] | seen[3];
+    let (chunks, rest) = rest.as_chunks_mut::<8>();
     for chunk in chunks {
         let plain = u64::from_ne_bytes(*chunk) ^ word;
         seen |= plain;
         *chunk = plain.to_ne_bytes();
     }
     let mut last = 0;
-    let (four, rest) = rest.as_chunks_mut::<4>();
-    for chunk in four {
-        let plain = u32::from_ne_bytes(*chunk) ^ word as u32;
-        last |= plain;
-        *chunk = plain.to_ne_bytes();
-    }
-    let mut bytes = 0;
-    for (byte, key) in rest.iter_mut().zip(key) {
+    for (byte, key) in rest.iter_mut().zip([a, b, c, d, a, b, c]) {
         *byte ^= key;
-        bytes |= *byte;
+        last |= *byte;
     }
-    (seen | u64::from(last) | u64::from(bytes)) & 0x8080_8080_8080_8080 == 0
+    (seen | u64::from(last)) & 0x8080_8080_8080_8080 == 0
 }
 
 #[cfg(test)]

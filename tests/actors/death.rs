@@ -87,13 +87,13 @@ enum Fails {
 struct Fragile(Fails, Option<Instant>);
 
 impl Stage for Fragile {
-    fn started(&mut self, _: &mut Flow) {
+    fn started(&mut self, _: &mut Flow<'_>) {
         if let Fails::Started = self.0 {
             panic!("in started");
         }
     }
 
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         if let (Fails::Event, Event::Frame(_)) = (self.0, &event) {
             panic!("in event");
         }
@@ -103,7 +103,7 @@ impl Stage for Fragile {
         flow.up(event);
     }
 
-    fn command(&mut self, command: Command, flow: &mut Flow) {
+    fn command(&mut self, command: Command, flow: &mut Flow<'_>) {
         if let (Fails::Command, Command::Frame(_)) = (self.0, &command) {
             panic!("in command");
         }
@@ -114,7 +114,7 @@ impl Stage for Fragile {
         self.1
     }
 
-    fn timeout(&mut self, _: &mut Flow) {
+    fn timeout(&mut self, _: &mut Flow<'_>) {
         panic!("in timeout");
     }
 }
@@ -166,7 +166,7 @@ fn t32_the_arbiter_of_a_hosted_stage_that_stops() {
     #[derive(Debug)]
     struct Stopper;
     impl Stage for Stopper {
-        fn event(&mut self, event: Event, flow: &mut Flow) {
+        fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
             if let Event::Frame(_) = event {
                 Arbiter::current().stop();
             }

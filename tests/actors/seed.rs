@@ -175,7 +175,7 @@ fn a_stage_speaks_first() {
     #[derive(Debug)]
     struct Greeter;
     impl Stage for Greeter {
-        fn started(&mut self, flow: &mut Flow) {
+        fn started(&mut self, flow: &mut Flow<'_>) {
             flow.down(Command::Frame(Frame::text("Hello")));
         }
     }

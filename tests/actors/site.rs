@@ -475,7 +475,7 @@ impl Handler<Received<Closed>> for Observer {
 pub(crate) struct Echo;
 
 impl Stage for Echo {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         match event {
             Event::Frame(frame) if frame.opcode.is_data() => flow.down(Command::Frame(Frame::new(frame.opcode, frame.data))),
             other => flow.up(other),

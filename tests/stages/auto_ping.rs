@@ -166,7 +166,7 @@ fn a_body_that_is_too_long_is_cut() {
 }
 
 /// A flow at this time, of a peer that was last heard then.
-fn flow_at(now: Instant, last_read: Instant) -> Flow {
+fn flow_at(now: Instant, last_read: Instant) -> Flow<'static> {
     Flow::new(now, Life { last_read, suspended: false })
 }
 

@@ -12,14 +12,14 @@ use super::probe::Probe;
 struct Sign(&'static str);
 
 impl Stage for Sign {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         match event {
             Event::Frame(frame) if frame.as_text().is_some() => flow.up(Event::Frame(self.signed(&frame))),
             other => flow.up(other),
         }
     }
 
-    fn command(&mut self, command: Command, flow: &mut Flow) {
+    fn command(&mut self, command: Command, flow: &mut Flow<'_>) {
         match command {
             Command::Frame(frame) if frame.as_text().is_some() => flow.down(Command::Frame(self.signed(&frame))),
             other => flow.down(other),
@@ -38,12 +38,12 @@ impl Sign {
 struct Wants(Interest);
 
 impl Stage for Wants {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         flow.up(Event::RoundTripTime(Duration::ZERO));
         flow.up(event);
     }
 
-    fn command(&mut self, command: Command, flow: &mut Flow) {
+    fn command(&mut self, command: Command, flow: &mut Flow<'_>) {
         flow.down(Command::Frame(Frame::pong("seen")));
         flow.down(command);
     }

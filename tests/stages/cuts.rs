@@ -14,7 +14,7 @@ use super::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, Wire};
 struct Echo;
 
 impl Stage for Echo {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         if let Event::Frame(frame) = &event
             && frame.opcode.is_data()
         {

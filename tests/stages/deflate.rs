@@ -28,7 +28,7 @@ pub(crate) fn wire(role: Role, deflate: PerMessageDeflate) -> Wire {
     Wire::of(role, Codec::new(role).frame_size_limit(16 << 20), chain)
 }
 
-fn flow() -> Flow {
+fn flow() -> Flow<'static> {
     let now = Instant::now();
     Flow::new(now, Life { last_read: now, suspended: false })
 }

@@ -374,7 +374,7 @@ fn a_stage_that_panics_afterwards_changes_nothing() {
 struct Never;
 
 impl Stage for Never {
-    fn started(&mut self, flow: &mut Flow) {
+    fn started(&mut self, flow: &mut Flow<'_>) {
         flow.down(Command::Fail(CloseCode::TRY_AGAIN_LATER, "not today".into()));
     }
 }

@@ -81,13 +81,13 @@ impl<S: Stage> Probe<S> {
         self.life.last_read = self.now;
     }
 
-    fn flow(&self) -> Flow {
+    fn flow(&self) -> Flow<'static> {
         Flow::new(self.now, self.life)
     }
 }
 
 /// What a flow holds: events, then commands.
-pub(crate) fn said(flow: &mut Flow) -> Vec<String> {
+pub(crate) fn said(flow: &mut Flow<'_>) -> Vec<String> {
     let (events, commands) = flow.take();
     let events = events.iter().map(|event| format!("↑ {}", event_line(event)));
     events.chain(commands.iter().map(|command| format!("↓ {}", command_line(command)))).collect()

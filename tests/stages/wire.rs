@@ -194,7 +194,7 @@ fn frames(mut bytes: &[u8], role: Role) -> Vec<String> {
 pub(crate) struct Panics;
 
 impl Stage for Panics {
-    fn event(&mut self, event: Event, flow: &mut actix_sockets::stage::Flow) {
+    fn event(&mut self, event: Event, flow: &mut actix_sockets::stage::Flow<'_>) {
         assert!(!matches!(&event, Event::Frame(frame) if frame.as_text() == Some("panic")), "as it was told");
         flow.up(event);
     }

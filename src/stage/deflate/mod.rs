@@ -122,7 +122,7 @@ impl PerMessageDeflate {
 }
 
 impl Stage for PerMessageDeflate {
-    fn event(&mut self, event: Event, flow: &mut Flow) {
+    fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
         match event {
             Event::Frame(frame) if frame.opcode.is_data() => match self.incoming.take(frame) {
                 Ok(Some(frame)) => flow.up(Event::Frame(frame)),
@@ -133,7 +133,7 @@ impl Stage for PerMessageDeflate {
         }
     }
 
-    fn command(&mut self, command: Command, flow: &mut Flow) {
+    fn command(&mut self, command: Command, flow: &mut Flow<'_>) {
         match command {
             Command::Frame(frame) if frame.opcode.is_data() => {
                 if let Some(frame) = self.outgoing.take(frame) {
