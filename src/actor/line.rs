@@ -83,6 +83,10 @@ pub(crate) struct Line {
     write: Option<Arc<WriteHalf>>,
     /// Somebody has pushed while a scope was open: see [`Scope`](super::scope::Scope).
     disturbed: AtomicBool,
+    /// Something has happened to the queue since it was taken last.
+    stirred: AtomicBool,
+    /// Stage actors lie above: they ask what the websocket reports.
+    hosts: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -137,6 +141,7 @@ impl Line {
 
     /// The line of a stage actor above this one: the same connection, the same limit.
     pub(crate) fn above(below: &Socket) -> Arc<Self> {
+        below.line().hosts.store(true, Ordering::Release);
         Self::with(below.id(), below.line().hard, Some(below.clone()), None)
     }
 
@@ -148,9 +153,9 @@ impl Line {
     }
 
     fn with(id: SocketId, hard: usize, below: Option<Socket>, write: Option<Arc<WriteHalf>>) -> Arc<Self> {
-        let (in_hand, wake_below, disturbed) = Default::default();
-        let home = thread::current().id();
-        Arc::new(Self { id, queue: Queue::new(Side::default()), in_hand, wake_below, hard, below, home, write, disturbed })
+        let (in_hand, wake_below, disturbed, hosts) = Default::default();
+        let (home, stirred) = (thread::current().id(), AtomicBool::new(true));
+        Arc::new(Self { id, queue: Queue::new(Side::default()), in_hand, wake_below, hard, below, home, write, disturbed, stirred, hosts })
     }
 
     pub(crate) fn id(&self) -> SocketId {
@@ -177,7 +182,7 @@ impl Line {
                 // From now on nothing is taken: no frame comes behind one that was refused.
                 line.side.overflown = true;
                 line.side.signals.add(Signal::Overflow);
-                line.wake();
+                self.wake(&mut line);
             }
             return Err(SendError::Full);
         }
@@ -206,7 +211,26 @@ impl Line {
         if line.side.scoped {
             self.disturbed.store(true, Ordering::Release);
         }
+        self.wake(line);
+    }
+
+    /// Wakes the websocket for what has just been done to the queue.
+    #[inline]
+    fn wake(&self, line: &mut Inner<Entry, Side>) {
+        self.stirred.store(true, Ordering::Release);
         line.wake();
+    }
+
+    /// Whether there may be something to [`take`](Self::take). If not, the task need not ask again before it is woken.
+    #[inline]
+    pub(crate) fn is_stirred(&self) -> bool {
+        self.stirred.load(Ordering::Acquire)
+    }
+
+    /// Whether there are stage actors above, which ask for what is [reported](Self::report).
+    #[inline]
+    pub(crate) fn hosts(&self) -> bool {
+        self.hosts.load(Ordering::Acquire)
     }
 
     /// Begins a scope on this thread: gives how many bytes may be encoded in it, if any.
@@ -243,7 +267,7 @@ impl Line {
         }
         line.side.encoded.append(encoded);
         line.side.ceiling = line.side.unsent();
-        line.wake();
+        self.wake(&mut line);
     }
 
     /// Whether somebody has pushed since the scope was opened.
@@ -265,6 +289,7 @@ impl Line {
     /// What was pushed and signalled since the last time. What was encoded already goes to the output, before the rest.
     #[inline]
     pub(crate) fn take(&self, waker: &Waker, output: &mut Output) -> (VecDeque<Entry>, Signals) {
+        self.stirred.store(false, Ordering::Release);
         let mut line = self.queue.lock();
         line.side.output += std::mem::take(&mut line.side.queued);
         if !line.side.encoded.is_empty() {
@@ -365,7 +390,7 @@ impl Line {
         let left = self.in_hand.fetch_sub(worth, Ordering::SeqCst) - worth;
         if left < self.wake_below.load(Ordering::SeqCst) {
             self.wake_below.store(0, Ordering::SeqCst);
-            self.queue.lock().wake();
+            self.wake(&mut self.queue.lock());
         }
         if std::thread::panicking() {
             self.signal(Signal::Check);
@@ -377,7 +402,7 @@ impl Peer for Line {
     fn signal(&self, signal: Signal) {
         let mut line = self.queue.lock();
         line.side.signals.add(signal);
-        line.wake();
+        self.wake(&mut line);
     }
 }
 

@@ -20,6 +20,9 @@ use crate::tls::Info;
 /// Pieces in one vectored write.
 const SLICES: usize = 32;
 
+/// A write that the socket's buffer most likely takes whole.
+const SHORT: usize = 16 << 10;
+
 /// A TCP stream, and its seat at the listener that accepted it.
 #[derive(Debug)]
 pub(crate) struct Transport {
@@ -121,6 +124,14 @@ impl Transport {
         let Some(Writer { stream, secure }) = write.as_mut() else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         if let Some(secure) = secure {
             return secure.poll_write(stream, cx, output, progress);
+        }
+        // The most frequent case, without asking the runtime's leave.
+        if output.is_contiguous()
+            && output.len() <= SHORT
+            && let Ok(written @ 1..) = stream.try_write(output.front())
+        {
+            *progress = true;
+            output.advance(written);
         }
         while !output.is_empty() {
             let written = if output.is_contiguous() {

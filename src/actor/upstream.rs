@@ -286,29 +286,34 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut TaskContext<'_>) -> Poll<()> {
-        loop {
-            if self.left.is_empty() {
-                let mut feed = self.feed.queue.lock();
-                let taken = feed.take(task.waker());
-                if taken.is_empty() {
-                    let ended = feed.side.ended;
-                    feed.side.gone = ended;
-                    return if ended { Poll::Ready(()) } else { Poll::Pending };
-                }
-                drop(feed);
-                self.left = taken;
+        // What came while the actor waited has woken the task already: it must be asked for.
+        let mut again = true;
+        if self.left.is_empty() {
+            let mut feed = self.feed.queue.lock();
+            let taken = feed.take(task.waker());
+            again = feed.side.ended;
+            if taken.is_empty() {
+                feed.side.gone = feed.side.ended;
+                return if feed.side.ended { Poll::Ready(()) } else { Poll::Pending };
             }
-            let this = &mut *self;
-            let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
-            let scope = P::scope(link);
-            P::call(&mut this.left, &scope, routes, actor, ctx);
-            if ctx.waiting() {
-                // Polled again when the waiting is over; never again when the actor has stopped.
-                return Poll::Pending;
-            }
-            drop(scope);
-            P::pool_put(std::mem::take(&mut this.left));
+            drop(feed);
+            self.left = taken;
         }
+        let this = &mut *self;
+        let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
+        let scope = P::scope(link);
+        P::call(&mut this.left, &scope, routes, actor, ctx);
+        drop(scope);
+        if ctx.waiting() {
+            // Polled again when the waiting is over; never again when the actor has stopped.
+            return Poll::Pending;
+        }
+        P::pool_put(std::mem::take(&mut this.left));
+        if again {
+            task.waker().wake_by_ref();
+        }
+        // What comes from now on wakes the task.
+        Poll::Pending
     }
 }
 

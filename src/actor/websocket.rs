@@ -50,6 +50,8 @@ pub struct WebSocket {
     acks: VecDeque<(u64, oneshot::Sender<()>)>,
     /// More than the soft limit waited at the end of the last turn: [`Drained`](super::Drained) is owed.
     flooded: bool,
+    /// Nothing waited then, and nothing was owed.
+    calm: bool,
     timer: Timer,
     /// When to look after the handler.
     look: Option<Instant>,
@@ -102,6 +104,7 @@ impl WebSocket {
             partial: unread,
             acks: VecDeque::new(),
             flooded: false,
+            calm: false,
             timer: Timer::default(),
             look,
         };
@@ -128,11 +131,14 @@ impl WebSocket {
         let now = Instant::now();
         // In this order: what was said before the last credit came back is among what is taken then.
         let answered = self.line.in_hand() == 0;
-        let (entries, signals) = self.line.take(cx.waker(), self.pipeline.output());
-        // What was said first goes first, also if whoever said it is gone by now.
-        self.say(entries, now);
-        if !signals.is_empty() {
-            self.heed(signals, now);
+        let stirred = self.line.is_stirred();
+        if stirred {
+            let (entries, signals) = self.line.take(cx.waker(), self.pipeline.output());
+            // What was said first goes first, also if whoever said it is gone by now.
+            self.say(entries, now);
+            if !signals.is_empty() {
+                self.heed(signals, now);
+            }
         }
         if self.pipeline.is_unsettled() && answered {
             self.pipeline.settle(now);
@@ -148,7 +154,7 @@ impl WebSocket {
             self.pipeline.lost(now);
         }
         self.tell();
-        self.drained();
+        self.report(stirred);
         match self.pipeline.phase() {
             Phase::Open => {}
             Phase::Finishing if self.pipeline.output().is_empty() => self.transport.finish(cx),
@@ -380,14 +386,20 @@ impl WebSocket {
 
     /// Tells the senders how much is unsent, and the handler when there is room again.
     #[inline]
-    fn drained(&mut self) {
+    fn report(&mut self, stirred: bool) {
         let (waiting, open) = (self.pipeline.output().len(), !self.pipeline.has_closed());
+        // Nobody has sent anything, all that was said is written, as it was the last time.
+        let calm = waiting == 0 && open;
+        if calm && self.calm && !stirred && !self.line.hosts() {
+            return;
+        }
         let (most, unsent) = self.line.report(waiting, open, self.pipeline.life());
         // Also if all of it left within this turn: whoever saw it and waits for room must hear that there is some.
         self.flooded |= most > self.soft;
         if unsent <= self.soft && std::mem::take(&mut self.flooded) {
             self.deliver(VecDeque::from([Delivery::Drained]));
         }
+        self.calm = calm && !self.flooded;
     }
 
     /// A stage that panics ends its websocket, and nothing else.
