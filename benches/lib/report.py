@@ -6,6 +6,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+import costs
 import plots
 from measure import QUIET
 from plots import number
@@ -226,7 +227,14 @@ def render(run: dict, baseline: str, folder: Path) -> str:
         out += scenario_table(scenario, results, baseline) + remarks(results)
     for curve, about in CURVES.items():
         out += render_curve(curve, about, everything, folder)
+    if found := run.get("costs"):
+        out += ["", "## costs", "", "What a stage, or a hop between actors, adds to a 64-byte message's way from the wire to the echo and back, 64 at a time; client"]
+        out += ["and server on one thread. The last column has the two ways of the program `costs` whose difference it is.", "", *costs_table(found)]
     return "\n".join(out) + "\n"
+
+
+def costs_table(found: dict[str, dict]) -> list[str]:
+    return table(["between wire and echo", "ns", "instructions", "from"], costs.rows(found))
 
 
 def render_curve(curve: str, about: str, everything: dict[str, Results], folder: Path) -> list[str]:

@@ -16,6 +16,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 #: The peers have a folder of their own in the target folder: other features, other locks.
 BENCH = Path(os.environ.get("BENCH_TARGET_DIR", TARGET / "bench")).resolve()
 CERTIFICATES = BENCH / "certificates"
+COSTS = TARGET / "release" / "examples" / "costs"
 
 #: What a peer is told to be, beside `--port`.
 SWITCHES = {
@@ -106,8 +107,8 @@ def command(*words: str | Path, cwd: Path, target: Path = BENCH) -> str | None:
 def build(what: str) -> str | None:
     """Builds a peer, `echo` or `load`. Each peer by itself, so that no peer's features leak into another's."""
     match what:
-        case "echo":
-            return command("cargo", "build", "--release", "--example", "echo", cwd=ROOT, target=TARGET)
+        case "echo" | "costs":
+            return command("cargo", "build", "--release", "--example", what, cwd=ROOT, target=TARGET)
         case "load":
             return command("cargo", "build", "--release", "--locked", cwd=ROOT / "benches" / "load")
         case "uwebsockets":
