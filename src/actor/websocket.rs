@@ -304,6 +304,9 @@ impl WebSocket {
         if self.answers {
             buffers::lend_write_buffer(self.pipeline.output());
         }
+        if !self.pipeline.has_events() {
+            self.pipeline.swap_events(&mut deliveries::get());
+        }
         self.guarded(now, |pipeline| pipeline.receive(bytes, now));
     }
 
@@ -341,14 +344,12 @@ impl WebSocket {
         }
     }
 
-    /// Hands the pipeline's events to the handler.
+    /// Hands the pipeline's events to the handler. A pipeline at rest has no memory for more.
     #[inline]
     fn tell(&mut self) {
-        if self.pipeline.has_events() {
-            let mut events = deliveries::get();
-            self.pipeline.swap_events(&mut events);
-            self.deliver(events);
-        }
+        let mut events = VecDeque::new();
+        self.pipeline.swap_events(&mut events);
+        if events.is_empty() { deliveries::put(events) } else { self.deliver(events) }
     }
 
     fn deliver(&mut self, mut deliveries: VecDeque<Delivery>) {
