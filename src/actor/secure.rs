@@ -123,7 +123,8 @@ impl Secure {
         }
         let mut total = 0;
         let end = OPENED.with_borrow_mut(|opened| {
-            while total < room {
+            // Nothing is asked of a session that has nothing: a vain question is as dear as a small record.
+            while total < room && self.session.has_input() {
                 let want = RECORD.min(room - total);
                 match self.session.read(&mut opened[..want])? {
                     Plain::Bytes(n) => {
