@@ -17,6 +17,8 @@ pub(crate) const LARGE: usize = 16 << 10;
 const BUDGET: usize = 8 << 20;
 /// With this much before the handlers of an arbiter their turns come first: it should be in the cache still when they answer.
 const CROWD: usize = 128 << 10;
+/// So many reads are put off for them until one has its turn. If none has, they live elsewhere, or wait for something else.
+const IN_VAIN: u32 = 64;
 
 #[derive(Default)]
 struct Memory {
@@ -29,7 +31,8 @@ struct Memory {
 
 thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::default();
-    static BEFORE_HANDLERS: Cell<usize> = const { Cell::new(0) };
+    /// Bytes that handlers have been told since the last of them had its turn, and how many reads were put off for them.
+    static BEFORE_HANDLERS: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
 }
 
 impl Memory {
@@ -132,20 +135,26 @@ impl DerefMut for Partial {
 #[inline]
 pub(crate) fn told(bytes: usize) {
     if bytes >= LARGE {
-        BEFORE_HANDLERS.set(BEFORE_HANDLERS.get() + bytes);
+        let (before, put_off) = BEFORE_HANDLERS.get();
+        BEFORE_HANDLERS.set((before + bytes, put_off));
     }
 }
 
-/// A handler has had its turn, or nobody waits for it any longer.
+/// A handler on this arbiter has had its turn.
 #[inline]
 pub(crate) fn handled() {
-    let _ = BEFORE_HANDLERS.try_with(|bytes| bytes.set(0));
+    let _ = BEFORE_HANDLERS.try_with(|before| before.set((0, 0)));
 }
 
-/// Whether so much has been told that handlers should have their turns before more is read.
+/// Whether a read is put off, as so much has been told that handlers should have their turns before.
 #[inline]
 pub(crate) fn is_crowded() -> bool {
-    BEFORE_HANDLERS.get() >= CROWD
+    let (before, put_off) = BEFORE_HANDLERS.get();
+    let crowded = before >= CROWD && put_off < IN_VAIN;
+    if crowded {
+        BEFORE_HANDLERS.set((before, put_off + 1));
+    }
+    crowded
 }
 
 #[cfg(test)]
@@ -178,6 +187,25 @@ mod tests {
         assert_eq!(sums(), (0, 5 * LARGE));
         assert_eq!(Partial::copy(b"", LARGE / 4 * 3).lent, 0, "a small frame has memory of its own size");
         assert_eq!(Partial::copy(b"", LARGE).capacity(), 2 * LARGE, "the next size, not the largest");
+    }
+
+    #[test]
+    fn reads_are_put_off_for_handlers_with_much_before_them_but_not_in_vain() {
+        told(CROWD - 1);
+        assert!(!is_crowded());
+        told(LARGE - 1);
+        assert!(!is_crowded(), "small messages are no crowd");
+        told(LARGE);
+        assert!(is_crowded());
+        handled();
+        assert!(!is_crowded());
+        told(CROWD);
+        assert_eq!((0..1000).filter(|_| is_crowded()).count(), IN_VAIN as usize);
+        told(CROWD);
+        assert!(!is_crowded(), "nobody takes turns here");
+        handled();
+        told(CROWD);
+        assert!(is_crowded(), "somebody does");
     }
 
     #[test]

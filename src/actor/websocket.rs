@@ -30,7 +30,7 @@ use crate::websocket::{CloseCode, Role, header_len};
 const READS: usize = 4;
 /// What is read of a large frame at once.
 const PIECE: usize = 1 << 20;
-/// How often the turns of others' handlers come before a read.
+/// How often the turns of handlers come before a message is read on.
 const PATIENCE: u8 = 4;
 /// A frame longer than this is never expected: if small ones come instead, they share the memory.
 const GUESS: usize = 128 << 10;
@@ -254,13 +254,9 @@ impl WebSocket {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => self.pipeline.lost(now),
             }
-            // In vain if those handlers live on other arbiters: then they are not waited for again.
-            if large::is_crowded() {
-                if self.waited < PATIENCE {
-                    self.waited += 1;
-                    return false;
-                }
-                large::handled();
+            if self.waited < PATIENCE && large::is_crowded() {
+                self.waited += 1;
+                return false;
             }
             match self.read_once(now, cx) {
                 Poll::Pending => {
