@@ -256,10 +256,10 @@ impl Line {
             return encoded.clear();
         }
         let first = line.side.output == 0 && line.side.encoded.is_empty();
-        if let (true, true, Some(write)) = (first, encoded.is_contiguous(), &self.write) {
+        if let (true, Some(write)) = (first, &self.write) {
             // The websocket cannot take a turn meanwhile: it lives on this thread.
             drop(line);
-            encoded.advance(write.try_write(encoded.front()));
+            encoded.advance(write.try_write(encoded));
             if encoded.is_empty() {
                 return;
             }

@@ -29,6 +29,7 @@ mod connection;
 mod deflate;
 mod delivery;
 mod handlers;
+mod large;
 mod line;
 mod listener;
 mod messages;

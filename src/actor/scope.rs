@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::buffers;
+use super::large;
 use super::line::Line;
 use super::socket::Socket;
 use crate::output::Output;
@@ -117,6 +118,7 @@ impl Drop for Scope<'_> {
             self.line.close_scope(&mut current.encoded);
             buffers::take_write_buffer(&mut current.encoded);
         }
+        large::handled();
         if current.returned > 0 {
             self.line.give_back(current.returned);
         }

@@ -53,14 +53,22 @@ impl WriteHalf {
     }
 
     /// Writes what the socket takes at once, and tells how much that was. An error is for the owner to find. Under TLS it is all or
-    /// nothing; then `bytes` must be what is written next.
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> usize {
+    /// nothing, and only of what is contiguous; then `output` must be what is written next.
+    pub(crate) fn try_write(&self, output: &Output) -> usize {
         match self.lock().as_mut() {
-            Some(Writer { stream, secure: None }) => stream.try_write(bytes).unwrap_or(0),
-            Some(Writer { stream, secure: Some(secure) }) => secure.try_write(stream, bytes),
-            None => 0,
+            Some(Writer { stream, secure: None }) if output.is_contiguous() => stream.try_write(output.front()).unwrap_or(0),
+            Some(Writer { stream, secure: None }) => vectored(output, |slices| stream.try_write_vectored(slices)).unwrap_or(0),
+            Some(Writer { stream, secure: Some(secure) }) if output.is_contiguous() => secure.try_write(stream, output.front()),
+            _ => 0,
         }
     }
+}
+
+/// Writes the pieces of `output` together.
+fn vectored<T>(output: &Output, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let filled = output.slices(&mut slices);
+    write(&slices[..filled])
 }
 
 impl Transport {
@@ -137,9 +145,7 @@ impl Transport {
             let written = if output.is_contiguous() {
                 ready!(Pin::new(&mut *stream).poll_write(cx, output.front()))?
             } else {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let filled = output.slices(&mut slices);
-                ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..filled]))?
+                ready!(vectored(output, |slices| Pin::new(&mut *stream).poll_write_vectored(cx, slices)))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -169,7 +175,8 @@ impl Transport {
     /// Writes these bytes if the socket takes them at once: the last words of a connection whose arbiter stops.
     pub(crate) fn last_words(&mut self, output: &mut Output, words: &[u8]) {
         if output.is_empty() && !self.finished {
-            self.write.try_write(words);
+            output.put(words);
+            self.write.try_write(output);
         }
     }
 }

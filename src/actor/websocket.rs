@@ -17,18 +17,23 @@ use tokio::sync::oneshot;
 
 use super::buffers;
 use super::delivery::{Delivery, Observers, deliveries};
+use super::large::{self, LARGE, Partial};
 use super::line::{Line, Signal, Signals};
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handled;
 use super::upstream::Upstream;
 use crate::stage::{By, Close, Command, Interest, Outcome, Phase, Pipeline};
-use crate::websocket::{CloseCode, Role};
+use crate::websocket::{CloseCode, Role, header_len};
 
 /// Reads in one turn: then others on this arbiter have theirs.
 const READS: usize = 4;
-/// From this many missing bytes on, a frame is read straight into memory of its own.
-const LARGE: usize = 16 << 10;
+/// What is read of a large frame at once.
+const PIECE: usize = 1 << 20;
+/// How often the turns of handlers come before a message is read on.
+const PATIENCE: u8 = 4;
+/// A frame longer than this is never expected: if small ones come instead, they share the memory.
+const GUESS: usize = 128 << 10;
 /// How often a handler that was given by its address is looked after.
 pub(crate) const LOOK: Duration = Duration::from_secs(5);
 
@@ -45,7 +50,11 @@ pub struct WebSocket {
     soft: usize,
     window: usize,
     /// The beginning of a frame that is not all there.
-    partial: BytesMut,
+    partial: Partial,
+    /// The length of the frame that was read last, if it was large but not too large for a guess: the next may be like it.
+    expected: usize,
+    /// How often a read has waited for handlers with large messages.
+    waited: u8,
     /// Who waits for the output to have been written up to a position.
     acks: VecDeque<(u64, oneshot::Sender<()>)>,
     /// More than the soft limit waited at the end of the last turn: [`Drained`](super::Drained) is owed.
@@ -101,7 +110,9 @@ impl WebSocket {
             soft: settings.soft,
             pipeline,
             window: settings.window,
-            partial: unread,
+            partial: unread.into(),
+            expected: 0,
+            waited: 0,
             acks: VecDeque::new(),
             flooded: false,
             calm: false,
@@ -147,7 +158,8 @@ impl WebSocket {
             self.guarded(now, |pipeline| pipeline.handle_timeout(now));
             self.look_after(now);
         }
-        let waits = self.read(now, cx);
+        // Nobody has said anything: it is most likely the socket that has woken us.
+        let waits = self.read(!stirred, now, cx);
         self.tell();
         self.settle(now);
         if self.write(now, cx).is_break() {
@@ -230,9 +242,9 @@ impl WebSocket {
     }
 
     /// Reads while there is something, unless the handler has too much in hand or the peer does not take what is written. Tells whether
-    /// the socket will wake the task when there is more.
-    fn read(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> bool {
-        for _ in 0..READS {
+    /// the socket will wake the task when there is more. It is asked before it is read, except where it is likely to have something.
+    fn read(&mut self, likely: bool, now: Instant, cx: &mut TaskContext<'_>) -> bool {
+        for turn in 0..READS {
             if !self.may_read(now) {
                 return false;
             }
@@ -240,14 +252,20 @@ impl WebSocket {
             if self.pipeline.is_behind() {
                 let mut partial = std::mem::take(&mut self.partial);
                 self.receive(&mut partial, now);
-                self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
+                self.partial = if partial.is_empty() { Partial::default() } else { partial };
                 self.tell();
                 continue;
             }
-            match self.transport.poll_readable(cx) {
-                Poll::Pending => return true,
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => self.pipeline.lost(now),
+            if turn > 0 || !likely {
+                match self.transport.poll_readable(cx) {
+                    Poll::Pending => return true,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => self.pipeline.lost(now),
+                }
+            }
+            if self.waited < PATIENCE && large::is_crowded() {
+                self.waited += 1;
+                return false;
             }
             match self.read_once(now, cx) {
                 Poll::Pending => {
@@ -270,22 +288,25 @@ impl WebSocket {
     }
 
     fn read_once(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
-        let missing = self.pipeline.missing(self.partial.len());
-        if !self.partial.is_empty() && missing.max(self.partial.len()) >= LARGE {
-            let mut partial = std::mem::take(&mut self.partial);
-            partial.reserve(ahead(missing, partial.len()));
-            // Not beyond this frame: what a handler is given in one turn is what one read brings.
-            let room = if missing > 0 { missing } else { buffers::READ };
-            let read = self.transport.poll_read(cx, &mut (&mut partial).limit(room));
-            if let Poll::Ready(Ok(1..)) = read {
-                self.receive(&mut partial, now);
+        let had = self.partial.len();
+        let missing = self.pipeline.missing(had);
+        // What a handler is given in one turn is what one read brings: of a large frame it is not read beyond the end.
+        if had > 0 && missing.max(had) >= LARGE {
+            let read = self.read_large(missing.max(1), now, cx);
+            if matches!(read, Poll::Ready(Ok(n)) if n == missing) {
+                let length = header_len(self.role == Role::Server, had + missing) + had + missing;
+                self.expected = if length <= GUESS { length } else { 0 };
             }
-            // An empty one would keep the memory of the frame that was read into it.
-            self.partial = if partial.is_empty() { BytesMut::new() } else { partial };
+            return read;
+        }
+        if had == 0 && self.expected > 0 {
+            let read = self.read_large(self.expected, now, cx);
+            if matches!(read, Poll::Ready(Ok(n)) if n != self.expected) {
+                self.expected = 0;
+            }
             return read;
         }
         let mut buffer = buffers::take_read_buffer();
-        let had = self.partial.len();
         if had > 0 {
             buffer.extend_from_slice(&self.partial);
         }
@@ -296,6 +317,23 @@ impl WebSocket {
             self.keep(&arrived);
         }
         buffers::give_read_buffer(buffer);
+        read
+    }
+
+    /// Reads into memory that a large frame has to itself.
+    fn read_large(&mut self, missing: usize, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
+        let mut partial = std::mem::take(&mut self.partial);
+        partial.make_room(missing);
+        let read = self.transport.poll_read(cx, &mut (&mut *partial).limit(missing.min(PIECE)));
+        if let Poll::Ready(Ok(1..)) = read {
+            self.receive(&mut partial, now);
+        }
+        // What is not large, or nothing, does not stay in this memory.
+        if self.pipeline.missing(partial.len()).max(partial.len()) >= LARGE {
+            self.partial = partial;
+        } else {
+            self.keep(&partial);
+        }
         read
     }
 
@@ -313,14 +351,7 @@ impl WebSocket {
     /// Keeps the beginning of a frame, in memory of its own.
     #[inline]
     fn keep(&mut self, rest: &[u8]) {
-        if rest.is_empty() {
-            self.partial = BytesMut::new();
-            return;
-        }
-        let missing = self.pipeline.missing(rest.len());
-        self.partial.clear();
-        self.partial.reserve(rest.len() + ahead(missing, rest.len()));
-        self.partial.extend_from_slice(rest);
+        self.partial = if rest.is_empty() { Partial::default() } else { Partial::copy(rest, self.pipeline.missing(rest.len()).max(1)) };
     }
 
     fn may_read(&mut self, now: Instant) -> bool {
@@ -349,7 +380,11 @@ impl WebSocket {
     fn tell(&mut self) {
         let mut events = VecDeque::new();
         self.pipeline.swap_events(&mut events);
-        if events.is_empty() { deliveries::put(events) } else { self.deliver(events) }
+        if events.is_empty() {
+            return deliveries::put(events);
+        }
+        self.waited = 0;
+        self.deliver(events);
     }
 
     fn deliver(&mut self, mut deliveries: VecDeque<Delivery>) {
@@ -357,7 +392,9 @@ impl WebSocket {
             deliveries.iter().for_each(|delivery| self.observers.notice(delivery, &self.line));
         }
         if let Some(upstream) = &mut self.upstream {
-            self.line.hand_out(deliveries.iter().map(Delivery::worth).sum());
+            let worth = deliveries.iter().map(Delivery::worth).sum();
+            self.line.hand_out(worth);
+            large::told(worth);
             upstream.deliver(&mut deliveries);
         }
         deliveries::put(deliveries);
@@ -448,12 +485,6 @@ impl Drop for WebSocket {
             }
         }
     }
-}
-
-/// How much memory to reserve for what is missing of a frame: as much as is there already, or one read, at most. What a peer announces and
-/// does not send costs it nothing, and us little.
-fn ahead(missing: usize, have: usize) -> usize {
-    missing.min(have.max(buffers::READ)).max(1)
 }
 
 impl Actor for WebSocket {

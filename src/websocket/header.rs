@@ -70,7 +70,7 @@ impl Start {
 
 /// How long the header of a frame with `length` bytes of payload is.
 #[inline]
-pub(super) const fn len(masked: bool, length: usize) -> usize {
+pub(crate) const fn len(masked: bool, length: usize) -> usize {
     let length = if length as u64 <= SHORT {
         2
     } else if length as u64 <= u16::MAX as u64 {
