@@ -41,6 +41,17 @@ impl<T, S> Inner<T, S> {
         std::mem::take(&mut self.items)
     }
 
+    /// Until the next take nobody wakes the taking task: it is awake, or somebody takes its turn. Tells whether it was asleep.
+    #[inline]
+    pub(crate) fn stay_awake(&mut self) -> bool {
+        self.waker.is_some() && !std::mem::replace(&mut self.woken, true)
+    }
+
+    /// The taking task.
+    pub(crate) fn waker(&self) -> Option<Waker> {
+        self.waker.clone()
+    }
+
     #[inline]
     pub(crate) fn register(&mut self, waker: &Waker) {
         self.woken = false;

@@ -1,17 +1,21 @@
 //! The senders of HTTP's messages: what each can be told is what the connection can take in that state.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::thread::{self, ThreadId};
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use bytes::Bytes;
 
+use super::connection::{Conversation, Turn};
 use super::line::{Peer, Signal, Signals};
 use super::messages::Received;
-use super::queue::Queue;
+use super::queue::{Queue, vec_pool};
 use super::socket::SocketId;
 use super::upgrade::{Handling, UpgradeServer};
 use super::upstream::{IntoHandler, Parcel, Place, Route, Upstream};
@@ -32,15 +36,54 @@ pub(crate) enum HttpCommand {
     Unfinished,
 }
 
-/// What an HTTP connection shares with the senders of its messages.
+vec_pool!(commands, HttpCommand);
+vec_pool!(deliveries, HttpDelivery);
+
+/// What an HTTP connection shares with the senders of its messages, and with the feeder of its handler.
 pub(crate) struct HttpLine {
     pub(crate) id: SocketId,
-    pub(crate) queue: Queue<HttpCommand, Signals>,
+    queue: Queue<HttpCommand, Signals>,
+    /// The connection itself; `None` once it has ended. Locked for a turn, which is taken on its own thread only.
+    conversation: Mutex<Option<Conversation>>,
+    /// The thread of the connection's arbiter.
+    home: ThreadId,
 }
 
 impl HttpLine {
     pub(crate) fn new(id: SocketId) -> Arc<Self> {
-        Arc::new(Self { id, queue: Queue::new(Signals::default()) })
+        let (queue, conversation) = (Queue::new(Signals::default()), Mutex::default());
+        Arc::new(Self { id, queue, conversation, home: thread::current().id() })
+    }
+
+    fn conversation(&self) -> MutexGuard<'_, Option<Conversation>> {
+        self.conversation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn begin(&self, conversation: Conversation) {
+        *self.conversation() = Some(conversation);
+    }
+
+    /// Has the connection take a turn. Ready when all is over.
+    pub(crate) fn turn(self: &Arc<Self>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let mut conversation = self.conversation();
+        let over = conversation.as_mut().map_or(Poll::Ready(()), |conversation| conversation.turn(self, turn, cx));
+        if over.is_ready() {
+            let ended = conversation.take();
+            drop(conversation);
+            drop(ended);
+        }
+        over
+    }
+
+    /// What was pushed and signalled since the last time.
+    pub(crate) fn take(&self, waker: &Waker) -> (VecDeque<HttpCommand>, Signals) {
+        let mut line = self.queue.lock();
+        (line.take(waker), std::mem::take(&mut line.side))
+    }
+
+    /// A vector that was [taken](Self::take), empty again.
+    pub(crate) fn done_with(commands: VecDeque<HttpCommand>) {
+        commands::put(commands);
     }
 
     fn push(&self, command: HttpCommand) {
@@ -49,6 +92,9 @@ impl HttpLine {
             tracing::debug!(connection = %self.id, "an answer came after the connection's end");
             drop(line);
             return drop(command);
+        }
+        if line.items.capacity() == 0 {
+            line.items = commands::get();
         }
         line.items.push_back(command);
         line.wake();
@@ -59,7 +105,8 @@ impl HttpLine {
         line.closed = true;
         let items = std::mem::take(&mut line.items);
         drop(line);
-        drop(items);
+        let conversation = self.conversation().take();
+        drop((items, conversation));
     }
 }
 
@@ -74,6 +121,30 @@ impl Peer for HttpLine {
 impl fmt::Debug for HttpLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HttpLine({})", self.id)
+    }
+}
+
+/// Open while a feeder calls the handler for the requests that one read has brought. What is answered in it does not wake the connection:
+/// it takes its turn at the end, in the feeder's task. Only where both live on one thread.
+pub(crate) struct HttpScope<'a> {
+    /// `None`: the connection is awake already, or lives elsewhere.
+    line: Option<&'a Arc<HttpLine>>,
+    /// The handler waits for something else now: its feeder does not come back at once.
+    waits: Cell<bool>,
+}
+
+impl Drop for HttpScope<'_> {
+    fn drop(&mut self) {
+        let Some(line) = self.line else { return };
+        let Some(waker) = line.queue.lock().waker() else { return };
+        if thread::panicking() {
+            return waker.wake();
+        }
+        let turn = if self.waits.get() { Turn::LastOfFeeder } else { Turn::Feeder };
+        if line.turn(turn, &mut TaskContext::from_waker(&waker)).is_ready() {
+            // Its actor finds nothing to do any more, and stops.
+            waker.wake();
+        }
     }
 }
 
@@ -101,18 +172,21 @@ where
 impl Parcel for HttpDelivery {
     type Routes<A: Actor> = HttpRoutes<A>;
     type Link = HttpLine;
-    type Scope<'a> = ();
+    type Scope<'a> = HttpScope<'a>;
 
-    fn scope(_: &Arc<HttpLine>) {}
+    fn scope(line: &Arc<HttpLine>) -> HttpScope<'_> {
+        let ours = line.home == thread::current().id() && line.queue.lock().stay_awake();
+        HttpScope { line: ours.then_some(line), waits: Cell::new(false) }
+    }
 
-    fn call<A>(queue: &mut VecDeque<Self>, (): &(), routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut Context<A>)
+    fn call<A>(queue: &mut VecDeque<Self>, scope: &HttpScope<'_>, routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>>,
     {
         while let Some(Self::Request(received)) = queue.pop_front() {
             routes.request.call(actor, received, ctx);
             if ctx.waiting() {
-                return;
+                return scope.waits.set(true);
             }
         }
     }
@@ -120,6 +194,14 @@ impl Parcel for HttpDelivery {
     fn mail<A: Actor>(self, _: &Arc<HttpLine>, routes: &HttpRoutes<A>, addr: &Addr<A>) {
         let Self::Request(received) = self;
         routes.request.mail(addr, received);
+    }
+
+    fn pool_get() -> VecDeque<Self> {
+        deliveries::get()
+    }
+
+    fn pool_put(deque: VecDeque<Self>) {
+        deliveries::put(deque);
     }
 }
 

@@ -35,6 +35,11 @@ pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
         A: Actor<Context = Context<A>>;
     fn mail<A: Actor>(self, link: &Arc<Self::Link>, routes: &Self::Routes<A>, addr: &Addr<A>);
 
+    /// An empty queue.
+    fn pool_get() -> VecDeque<Self> {
+        VecDeque::new()
+    }
+
     /// Keeps the memory of an empty queue, where the arbiter has a pool of them.
     fn pool_put(deque: VecDeque<Self>) {
         drop(deque);
@@ -295,6 +300,8 @@ where
                     feed.side.gone = ended;
                     return if ended { Poll::Ready(()) } else { Poll::Pending };
                 }
+                // What comes while we are here we find by ourselves.
+                feed.stay_awake();
                 drop(feed);
                 self.left = taken;
             }
