@@ -1,10 +1,10 @@
-//! The actor of one accepted TCP connection, for as long as it speaks HTTP.
+//! One accepted TCP connection, for as long as it speaks HTTP.
 //!
 //! As with [`WebSocket`], everything that decides anything is pure ([`http::Server`]); here are the waiting, the waking, and the handler.
 //!
 //! It works in turns as a websocket does, and what a turn has to say leaves in one write. A handler that lives in a context (see
 //! [`upstream`](super::upstream)) and answers in its own turn has the connection's next turn taken right there, at the end of its own: the
-//! answers leave, and what waited for them is parsed, without the connection's actor being woken.
+//! answers leave, and what waited for them is parsed, without the connection being woken.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,7 +15,6 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
 use ::http::StatusCode;
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use bytes::BytesMut;
 
 use super::buffers;
@@ -23,8 +22,8 @@ use super::clock;
 use super::delivery::Delivery;
 use super::line::{Signal, Signals};
 use super::listener::Acceptor;
-use super::messages::{Connected, Received, Upgraded};
-use super::responder::{HttpCommand, HttpDelivery, HttpLine, Registrar, Responder};
+use super::messages::{Received, Upgraded};
+use super::responder::{HttpCommand, HttpLine, Registrar};
 use super::settings::Settings;
 use super::timer::Timer;
 use super::transport::Transport;
@@ -39,26 +38,27 @@ use crate::websocket::Role;
 /// Reads in one turn: then others on this arbiter have theirs.
 const READS: usize = 4;
 
-/// The actor behind a [`Responder`]. A [`Listener`](super::Listener) starts one for each TCP connection; it ends with the connection, or
-/// with the upgrade, which hands the connection over to a [`WebSocket`].
+/// What is behind a [`Responder`](super::Responder). A [`Listener`](super::Listener) starts one for each TCP connection; it ends with the
+/// connection, or with the upgrade, which hands the connection over to a [`WebSocket`].
 ///
-/// It has its [`Conversation`] take turns when it is woken. The connection is in the [`HttpLine`], where a handler whose answers are there
-/// finds it, too.
+/// All that it is told comes by its [`HttpLine`], so it needs no mailbox: it is a task of its arbiter, which has the [`Conversation`] take
+/// turns. That lies in the line, where a handler whose answers are there finds it, too.
 pub struct Connection {
     line: Arc<HttpLine>,
 }
 
 impl Connection {
     /// Starts the actor on this arbiter.
-    pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: Arc<Settings>) {
+    pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: &Arc<Settings>) {
         let now = Instant::now();
-        let line = HttpLine::new(transport.seat().id());
+        let line = HttpLine::new(&transport);
         transport.seat().take(&line);
         let mut above = Above::default();
         match acceptor {
             Acceptor::Registering(recipient) => {
                 above.register_by = Some(now + settings.registration);
-                let message = Connected { id: line.id, remote: transport.remote, local: transport.local, tls: transport.tls.clone() };
+                // A connection that is gone already is nobody's business.
+                let Ok(message) = transport.connected() else { return };
                 recipient.do_send(Received { message, sender: Registrar::new(line.clone()) });
             }
             Acceptor::Made(make) => {
@@ -67,21 +67,17 @@ impl Connection {
                 above.upstream = Some(made);
             }
         }
-        let http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(), now);
+        let http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
         let parts = Some(Parts { http, transport });
-        line.begin(Conversation { parts, above, settings, timer: Timer::default(), awaits_bytes: false });
-        Self::create(move |ctx| {
-            ctx.set_mailbox_capacity(0);
-            ctx.spawn(Driver);
-            Self { line }
-        });
+        line.begin(Conversation { parts, above, settings: settings.clone(), timer: Timer::default(), awaits_bytes: false });
+        drop(actix_rt::spawn(Self { line }));
     }
 }
 
 /// Who takes a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// The connection's own actor.
+    /// The connection's own task.
     Own,
     /// The feeder of the handler, which has answered. It comes back for what the turn has for it.
     Feeder,
@@ -109,7 +105,7 @@ struct Parts {
 /// The handler, and what it has asked for.
 #[derive(Default)]
 struct Above {
-    upstream: Option<Box<dyn Upstream<HttpDelivery>>>,
+    upstream: Option<Box<dyn Upstream<Event>>>,
     /// Until when a handler must have been registered.
     register_by: Option<Instant>,
     /// When to look after a handler that was given by its address.
@@ -127,17 +123,20 @@ impl Conversation {
         if !signals.is_empty() && above.heed(signals, line, parts, now) {
             return Poll::Ready(());
         }
-        buffers::lend_write_buffer(parts.http.output());
         if above.obey(commands, line, parts, now).is_break() {
             return Poll::Ready(());
         }
         if timer.rings(now) {
-            parts.http.handle_timeout(now, &clock::http_date());
+            parts.http.handle_timeout(now, &clock::http_date(now));
             if above.look_after(line, parts, now).is_break() {
                 return Poll::Ready(());
             }
         }
         if turn == Turn::Own {
+            // Of the arbiter, as all buffers are: at rest a connection owns none.
+            if parts.http.events().capacity() == 0 {
+                *parts.http.events() = Event::pool_get();
+            }
             match read(parts, above.upstream.is_some(), now, cx) {
                 ControlFlow::Continue(awaits) => *awaits_bytes = awaits,
                 ControlFlow::Break(()) => return Poll::Ready(()),
@@ -161,6 +160,9 @@ impl Conversation {
         }
         // What waited for output to be written may have been parsed.
         above.deliver(line, parts);
+        if parts.http.events().is_empty() {
+            Event::pool_put(std::mem::take(parts.http.events()));
+        }
         match parts.http.closing() {
             Closing::Open => {}
             Closing::AfterFlush if parts.http.output().is_empty() => parts.transport.finish(cx),
@@ -185,8 +187,13 @@ impl Conversation {
     fn upgrade(&mut self, line: &HttpLine, now: Instant) -> Poll<()> {
         for (number, response, handling) in std::mem::take(&mut self.above.upgrades) {
             let Some(Parts { http, transport }) = self.parts.take() else { return Poll::Ready(()) };
+            if http.must_wait(number) {
+                self.above.upgrades.push((number, response, handling));
+                self.parts = Some(Parts { http, transport });
+                continue;
+            }
             let switched = match handling.check_extensions(&response) {
-                Ok(()) => switch(http, number, response.clone(), handling.deflate(), &clock::http_date(), now),
+                Ok(()) => switch(http, number, response, handling.deflate(), &clock::http_date(now), now),
                 Err(error) => Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
             };
             let http = match switched {
@@ -194,13 +201,9 @@ impl Conversation {
                     take_over(switched, *handling, transport, &self.settings);
                     return Poll::Ready(());
                 }
-                Err((http, NotSwitched::NotYet)) => {
-                    self.above.upgrades.push((number, response, handling));
-                    http
-                }
                 Err((mut http, error)) => {
                     tracing::error!(connection = %line.id, %error, "an upgrade message that does not fit its request: answered with a 500");
-                    if let Err(error) = http.respond(number, internal_error(), &clock::http_date(), now) {
+                    if let Err(error) = http.respond(number, internal_error(), &clock::http_date(now), now) {
                         tracing::debug!(connection = %line.id, %error, "nor can it be answered otherwise");
                     }
                     http
@@ -231,7 +234,8 @@ impl Above {
         if commands.is_empty() {
             return ControlFlow::Continue(());
         }
-        let (http, date) = (&mut parts.http, clock::http_date());
+        let (http, date) = (&mut parts.http, clock::http_date(now));
+        buffers::lend_write_buffer(http.output());
         for command in commands.drain(..) {
             let done = match command {
                 HttpCommand::Register(open) => {
@@ -282,30 +286,24 @@ impl Above {
     }
 
     /// Hands requests to the handler. Tells whether there were any.
-    fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts) -> bool {
+    fn deliver(&mut self, line: &HttpLine, parts: &mut Parts) -> bool {
         let Some(upstream) = &mut self.upstream else { return false };
-        let mut deliveries = VecDeque::new();
-        while let Some(event) = parts.http.poll_event() {
+        let events = parts.http.events();
+        let mut requests = false;
+        for event in &*events {
             match event {
-                Event::Request { number, request } => {
-                    if deliveries.capacity() == 0 {
-                        deliveries = HttpDelivery::pool_get();
-                    }
-                    let sender = Responder::new(line.clone(), number, parts.transport.remote, parts.transport.tls.clone());
-                    deliveries.push_back(HttpDelivery::Request(Received { message: request, sender }));
-                }
+                Event::Request { .. } => requests = true,
                 Event::TimedOut { number } => {
                     tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
                 }
                 Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
             }
         }
-        if deliveries.is_empty() {
-            return false;
+        if requests {
+            upstream.deliver(events);
         }
-        upstream.deliver(&mut deliveries);
-        HttpDelivery::pool_put(deliveries);
-        true
+        events.clear();
+        requests
     }
 }
 
@@ -377,7 +375,9 @@ fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFl
             return ControlFlow::Break(());
         }
     }
-    buffers::take_write_buffer(http.output());
+    if http.output().has_buffer() {
+        buffers::take_write_buffer(http.output());
+    }
     ControlFlow::Continue(())
 }
 
@@ -387,27 +387,16 @@ impl Drop for Connection {
     }
 }
 
-impl Actor for Connection {
-    type Context = Context<Self>;
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.line.turn(Turn::Own, cx)
+    }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Connection({})", self.line.id)
-    }
-}
-
-/// Takes turns for as long as the connection speaks HTTP.
-struct Driver;
-
-impl ActorFuture<Connection> for Driver {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, connection: &mut Connection, ctx: &mut Context<Connection>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let over = connection.line.turn(Turn::Own, cx);
-        if over.is_ready() {
-            ctx.stop();
-        }
-        over
     }
 }

@@ -41,15 +41,17 @@ impl<T, S> Inner<T, S> {
         std::mem::take(&mut self.items)
     }
 
-    /// Until the next take nobody wakes the taking task: it is awake, or somebody takes its turn. Tells whether it was asleep.
+    /// The taking task is awake: until it takes again it need not be woken.
     #[inline]
-    pub(crate) fn stay_awake(&mut self) -> bool {
-        self.waker.is_some() && !std::mem::replace(&mut self.woken, true)
+    pub(crate) fn stay_awake(&mut self) {
+        self.woken = true;
     }
 
-    /// The taking task.
-    pub(crate) fn waker(&self) -> Option<Waker> {
-        self.waker.clone()
+    /// Takes over the taking task's next turn, unless it is awake already: it is not woken before the next take, which must come.
+    #[inline]
+    pub(crate) fn take_turn(&mut self) -> Option<Waker> {
+        let asleep = !std::mem::replace(&mut self.woken, true);
+        if asleep { self.waker.clone() } else { None }
     }
 
     #[inline]

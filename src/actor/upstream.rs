@@ -35,6 +35,11 @@ pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
         A: Actor<Context = Context<A>>;
     fn mail<A: Actor>(self, link: &Arc<Self::Link>, routes: &Self::Routes<A>, addr: &Addr<A>);
 
+    /// What becomes of those that nobody will hear, because the actor is dead.
+    fn unheard(parcels: VecDeque<Self>, _: &Arc<Self::Link>) {
+        drop(parcels);
+    }
+
     /// An empty queue.
     fn pool_get() -> VecDeque<Self> {
         VecDeque::new()
@@ -235,7 +240,10 @@ impl<A: Actor, P: Parcel> Upstream<P> for FeedEnd<A, P> {
         let mut feed = self.0.queue.lock();
         if feed.side.gone {
             drop(feed);
-            return parcels.clear();
+            if let Some(link) = self.0.link.get() {
+                P::unheard(std::mem::take(parcels), link);
+            }
+            return;
         }
         if feed.items.is_empty() {
             std::mem::swap(&mut feed.items, parcels);
@@ -328,8 +336,9 @@ impl<A: Actor, P: Parcel> Drop for Feeder<A, P> {
         feed.side.gone = true;
         let items = std::mem::take(&mut feed.items);
         drop(feed);
-        drop(items);
         if let Some(link) = self.feed.link.get() {
+            P::unheard(std::mem::take(&mut self.left), link);
+            P::unheard(items, link);
             link.signal(Signal::HandlerGone);
         }
     }
