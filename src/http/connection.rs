@@ -329,6 +329,8 @@ impl Server {
     /// The peer broke a rule: it is told so in its turn, and nothing it sends is parsed any more.
     pub(super) fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
         tracing::debug!(%error, "request refused");
+        // Nobody has told us the time for this answer.
+        self.clock = self.clock.map(|(then, date)| (now, date.after(now.saturating_duration_since(then))));
         self.events.push_back(Event::Failed(error));
         self.last = true;
         self.head_since = None;
@@ -366,9 +368,10 @@ impl Server {
             if close {
                 return self.end(now);
             }
-            let held = self.exchanges.front_mut().map(|next| std::mem::take(&mut next.held)).unwrap_or_default();
-            for bytes in held {
-                self.wire.writing(now).push(bytes);
+            if let Some(next) = self.exchanges.front_mut() {
+                for bytes in next.held.drain(..) {
+                    self.wire.writing(now).push(bytes);
+                }
             }
         }
         self.ask_for_content(now);
