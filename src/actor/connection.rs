@@ -41,8 +41,8 @@ const READS: usize = 4;
 /// What is behind a [`Responder`](super::Responder). A [`Listener`](super::Listener) starts one for each TCP connection; it ends with the
 /// connection, or with the upgrade, which hands the connection over to a [`WebSocket`].
 ///
-/// All that it is told comes by its [`HttpLine`], so it needs no mailbox: it is a task of its arbiter, which has the [`Conversation`] take
-/// turns. That lies in the line, where a handler whose answers are there finds it, too.
+/// All that it is told comes by a queue, so it needs no mailbox: it is a task of its arbiter, which has the connection take
+/// turns. That lies beside the queue, where a handler whose answers are there finds it, too.
 pub struct Connection {
     line: Arc<HttpLine>,
 }
