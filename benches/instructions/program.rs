@@ -10,12 +10,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use actix::prelude::*;
-use actix_sockets::http::HttpRequest;
+use actix_sockets::http::{self, HttpRequest, HttpResponse};
 use actix_sockets::output::Output;
 use actix_sockets::stage::{AutoPing, AutoPong, Chain, Stage};
 use actix_sockets::websocket::utf8::Utf8Validator;
 use actix_sockets::websocket::{Codec, Frame, Role, masking};
-use actix_sockets::{Bind, Received, Sockets, UpgradeServer, handshake};
+use actix_sockets::{Bind, Received, Settings, Sockets, UpgradeServer, handshake};
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -27,6 +27,7 @@ mod common;
 
 const FRAMES: usize = 64;
 const SIZE: usize = 64;
+const REQUESTS: usize = 16;
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// What a client writes for so many texts.
@@ -121,6 +122,40 @@ impl Handler<Received<Frame>> for Echo {
     }
 }
 
+/// Answers requests, as many at a time as one read brings.
+struct Hello;
+
+impl Actor for Hello {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<HttpRequest>> for Hello {
+    type Result = ();
+
+    fn handle(&mut self, Received { sender, .. }: Received<HttpRequest>, _: &mut Context<Self>) {
+        sender.do_send(HttpResponse::ok("Hello, World!"));
+    }
+}
+
+/// 16 requests in one write, and their answers, over loopback.
+fn http_turn(times: usize) {
+    System::new().block_on(async {
+        let settings = Settings::new().http(http::Settings::new().pipelining_limit(REQUESTS));
+        let bind = Bind::factory(|| Hello, "127.0.0.1:0").workers(1).settings(settings);
+        let bound = Sockets::from_registry().send(bind).await.expect("the service runs").expect("a port is free");
+        let mut stream = TcpStream::connect(bound.address).await.expect("the server listens");
+        let input = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(REQUESTS);
+        let mut answers = BytesMut::with_capacity(8 << 10);
+        for _ in 0..times {
+            stream.write_all(input.as_bytes()).await.expect("the server reads");
+            answers.clear();
+            while !(answers.len().is_multiple_of(REQUESTS) && answers.ends_with(b"Hello, World!")) {
+                stream.read_buf(&mut answers).await.expect("the server answers");
+            }
+        }
+    });
+}
+
 /// 64 texts there and back over loopback, client and server on one thread: their order, and so the count, is always the same.
 fn echo_turn(times: usize, inline: bool) {
     System::new().block_on(async {
@@ -151,8 +186,9 @@ fn main() -> ExitCode {
         (Some("stage-chain-inline"), Some(times)) => chain(times, Chain::of(EchoStage).and(AutoPing::default().then(AutoPong))),
         (Some("echo-turn"), Some(times)) => echo_turn(times, false),
         (Some("echo-turn-inline"), Some(times)) => echo_turn(times, true),
+        (Some("http-turn"), Some(times)) => http_turn(times),
         _ => {
-            eprintln!("usage: instructions codec|masking|utf8|stage-chain|stage-chain-inline|echo-turn|echo-turn-inline TIMES");
+            eprintln!("usage: instructions codec|masking|utf8|stage-chain|stage-chain-inline|echo-turn|echo-turn-inline|http-turn TIMES");
             return ExitCode::from(2);
         }
     }

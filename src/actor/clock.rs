@@ -1,23 +1,24 @@
-//! The time of day, made into text once a second.
+//! The time of day, asked for and made into text once a second.
 
 use std::cell::Cell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::http::HttpDate;
 
 thread_local! {
-    static DATE: Cell<Option<(u64, HttpDate)>> = const { Cell::new(None) };
+    /// The date, and until when it is that.
+    static DATE: Cell<Option<(Instant, HttpDate)>> = const { Cell::new(None) };
 }
 
 /// The value of `Date`, now.
-pub(crate) fn http_date() -> HttpDate {
-    let now = SystemTime::now();
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+pub(crate) fn http_date(now: Instant) -> HttpDate {
     match DATE.get() {
-        Some((known, date)) if known == second => date,
+        Some((until, date)) if now < until => date,
         _ => {
-            let date = HttpDate::from(now);
-            DATE.set(Some((second, date)));
+            let time = SystemTime::now();
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let date = HttpDate::from(time);
+            DATE.set(Some((now + (Duration::from_secs(1) - Duration::from_nanos(since.subsec_nanos().into())), date)));
             date
         }
     }

@@ -179,9 +179,7 @@ pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Con
     let dialled = Dialled { name: name.clone(), stream, session, within: within.saturating_sub(began.elapsed()), seat: roster.seat() };
     arbiter.spawn_fn(move || {
         actix_rt::spawn(async move {
-            let started = dialled.secured().await.map(|transport| {
-                let told =
-                    Connected { id: transport.seat().id(), remote: transport.remote, local: transport.local, tls: transport.tls.clone() };
+            let started = dialled.secured().await.map(|(transport, told)| {
                 ClientConnection::start(transport, told.clone(), settings, connected, respond);
                 told
             });
@@ -201,7 +199,7 @@ struct Dialled {
 }
 
 impl Dialled {
-    async fn secured(self) -> Result<Transport, ConnectError> {
+    async fn secured(self) -> Result<(Transport, Connected), ConnectError> {
         let Self { name, stream, session, within, seat } = self;
         let refused = |error| ConnectError::Refused(name.clone(), error);
         let stream = TcpStream::from_std(stream).map_err(refused)?;
@@ -212,7 +210,10 @@ impl Dialled {
                 made.map(|(stream, secure, seat)| (stream, Some(secure), seat)).map_err(|error| ConnectError::Tls(name.clone(), error))?
             }
         };
-        Transport::new(stream, secure, seat).map_err(refused)
+        let remote = stream.peer_addr().map_err(refused)?;
+        let transport = Transport::new(stream, remote, secure, seat);
+        let connected = transport.connected().map_err(refused)?;
+        Ok((transport, connected))
     }
 }
 

@@ -1,6 +1,10 @@
-//! The actor of one accepted TCP connection, for as long as it speaks HTTP.
+//! One accepted TCP connection, for as long as it speaks HTTP.
 //!
 //! As with [`WebSocket`], everything that decides anything is pure ([`http::Server`]); here are the waiting, the waking, and the handler.
+//!
+//! It works in turns as a websocket does, and what a turn has to say leaves in one write. A handler that lives in a context (see
+//! [`upstream`](super::upstream)) and answers in its own turn has the connection's next turn taken right there, at the end of its own: the
+//! answers leave, and what waited for them is parsed, without the connection being woken.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,7 +15,6 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
 use ::http::StatusCode;
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use bytes::BytesMut;
 
 use super::buffers;
@@ -19,13 +22,13 @@ use super::clock;
 use super::delivery::Delivery;
 use super::line::{Signal, Signals};
 use super::listener::Acceptor;
-use super::messages::{Connected, Received, Upgraded};
-use super::responder::{HttpCommand, HttpDelivery, HttpLine, Registrar, Responder};
+use super::messages::{Received, Upgraded};
+use super::responder::{HttpCommand, HttpLine, Registrar};
 use super::settings::Settings;
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handling;
-use super::upstream::Upstream;
+use super::upstream::{Parcel, Upstream};
 use super::websocket::{LOOK, Takeover, WebSocket};
 use crate::http::{self, Closing, Event, HttpResponse, RequestNumber};
 use crate::upgrade::handshake::SwitchRefused;
@@ -35,21 +38,62 @@ use crate::websocket::Role;
 /// Reads in one turn: then others on this arbiter have theirs.
 const READS: usize = 4;
 
-/// The actor behind a [`Responder`]. A [`Listener`](super::Listener) starts one for each TCP connection; it ends with the connection, or
-/// with the upgrade, which hands the connection over to a [`WebSocket`].
+/// What is behind a [`Responder`](super::Responder). A [`Listener`](super::Listener) starts one for each TCP connection; it ends with the
+/// connection, or with the upgrade, which hands the connection over to a [`WebSocket`].
+///
+/// All that it is told comes by a queue, so it needs no mailbox: it is a task of its arbiter, which has the connection take
+/// turns. That lies beside the queue, where a handler whose answers are there finds it, too.
 pub struct Connection {
+    line: Arc<HttpLine>,
+}
+
+impl Connection {
+    /// Starts the actor on this arbiter.
+    pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: &Arc<Settings>) {
+        let now = Instant::now();
+        let line = HttpLine::new(&transport);
+        transport.seat().take(&line);
+        let mut above = Above::default();
+        match acceptor {
+            Acceptor::Registering(recipient) => {
+                above.register_by = Some(now + settings.registration);
+                // A connection that is gone already is nobody's business.
+                let Ok(message) = transport.connected() else { return };
+                recipient.do_send(Received { message, sender: Registrar::new(line.clone()) });
+            }
+            Acceptor::Made(make) => {
+                let mut made = make();
+                made.attach(&line);
+                above.upstream = Some(made);
+            }
+        }
+        let http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
+        let parts = Some(Parts { http, transport });
+        line.begin(Conversation { parts, above, settings: settings.clone(), timer: Timer::default(), awaits_bytes: false });
+        drop(actix_rt::spawn(Self { line }));
+    }
+}
+
+/// Who takes a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The connection's own task.
+    Own,
+    /// The feeder of the handler, which has answered. It comes back for what the turn has for it.
+    Feeder,
+    /// The feeder of a handler that waits for something else now.
+    LastOfFeeder,
+}
+
+/// One connection while it speaks HTTP, and how its handler stands.
+pub(crate) struct Conversation {
     /// `None` once the connection has been handed over.
     parts: Option<Parts>,
-    line: Arc<HttpLine>,
+    above: Above,
     settings: Arc<Settings>,
-    upstream: Option<Box<dyn Upstream<HttpDelivery>>>,
-    /// Until when a handler must have been registered.
-    register_by: Option<Instant>,
-    /// When to look after a handler that was given by its address.
-    look: Option<Instant>,
-    /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
-    upgrades: Vec<(RequestNumber, HttpResponse, Box<Handling>)>,
     timer: Timer,
+    /// The socket wakes the connection when there is something to read.
+    awaits_bytes: bool,
 }
 
 /// What an upgrade takes over.
@@ -58,77 +102,67 @@ struct Parts {
     transport: Transport,
 }
 
-impl Connection {
-    /// Starts the actor on this arbiter.
-    pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: Arc<Settings>) {
-        let now = Instant::now();
-        let line = HttpLine::new(transport.seat().id());
-        transport.seat().take(&line);
-        let (mut upstream, mut register_by) = (None, None);
-        match acceptor {
-            Acceptor::Registering(recipient) => {
-                register_by = Some(now + settings.registration);
-                let message = Connected { id: line.id, remote: transport.remote, local: transport.local, tls: transport.tls.clone() };
-                recipient.do_send(Received { message, sender: Registrar::new(line.clone()) });
-            }
-            Acceptor::Made(make) => {
-                let mut made = make();
-                made.attach(&line);
-                upstream = Some(made);
-            }
-        }
-        let http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(), now);
-        Self::create(move |ctx| {
-            ctx.set_mailbox_capacity(0);
-            ctx.spawn(Driver);
-            let parts = Some(Parts { http, transport });
-            Self { parts, line, settings, upstream, register_by, look: None, upgrades: Vec::new(), timer: Timer::default() }
-        });
-    }
+/// The handler, and what it has asked for.
+#[derive(Default)]
+struct Above {
+    upstream: Option<Box<dyn Upstream<Event>>>,
+    /// Until when a handler must have been registered.
+    register_by: Option<Instant>,
+    /// When to look after a handler that was given by its address.
+    look: Option<Instant>,
+    /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
+    upgrades: Vec<(RequestNumber, HttpResponse, Box<Handling>)>,
+}
 
-    /// One turn. Ready when this actor's work is over.
-    fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Some(mut parts) = self.parts.take() else { return Poll::Ready(()) };
+impl Conversation {
+    /// One turn. Ready when all is over.
+    pub(super) fn turn(&mut self, line: &Arc<HttpLine>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let Self { parts: Some(parts), above, timer, awaits_bytes, .. } = self else { return Poll::Ready(()) };
         let now = Instant::now();
-        let (commands, signals) = {
-            let mut line = self.line.queue.lock();
-            (line.take(cx.waker()), std::mem::take(&mut line.side))
-        };
-        if !signals.is_empty() && self.heed(signals, &mut parts, now) {
+        let (commands, signals) = line.take(cx.waker());
+        if !signals.is_empty() && above.heed(signals, line, parts, now) {
             return Poll::Ready(());
         }
-        buffers::lend_write_buffer(parts.http.output());
-        for command in commands {
-            if self.obey(command, &mut parts, now) {
+        if above.obey(commands, line, parts, now).is_break() {
+            return Poll::Ready(());
+        }
+        if timer.rings(now) {
+            parts.http.handle_timeout(now, &clock::http_date(now));
+            if above.look_after(line, parts, now).is_break() {
                 return Poll::Ready(());
             }
         }
-        if self.timer.rings(now) {
-            parts.http.handle_timeout(now, &clock::http_date());
-            if self.register_by.is_some_and(|by| by <= now) {
-                tracing::warn!(connection = %self.line.id, "no handler was registered in time");
-                return Poll::Ready(());
+        if turn == Turn::Own {
+            // Of the arbiter, as all buffers are: at rest a connection owns none.
+            if parts.http.events().capacity() == 0 {
+                *parts.http.events() = Event::pool_get();
             }
-            if self.look.is_some_and(|look| look <= now) {
-                self.look = Some(now + LOOK);
-                if self.upstream.as_ref().is_some_and(|upstream| !upstream.connected()) {
-                    self.look = None;
-                    tracing::warn!(connection = %self.line.id, "the handler is gone: the connection ends");
-                    parts.http.close_gracefully(now);
-                }
+            match read(parts, above.upstream.is_some(), now, cx) {
+                ControlFlow::Continue(awaits) => *awaits_bytes = awaits,
+                ControlFlow::Break(()) => return Poll::Ready(()),
             }
         }
-        let waits = match read(&mut parts, self.upstream.is_some(), now, cx) {
-            ControlFlow::Continue(waits) => waits,
-            ControlFlow::Break(()) => return Poll::Ready(()),
-        };
-        self.deliver(&mut parts);
-        let Some(mut parts) = self.upgraded(parts, now) else { return Poll::Ready(()) };
-        if write(&mut parts, now, cx).is_break() {
+        if above.deliver(line, parts) && turn == Turn::Feeder {
+            // More answers are to come at once: they leave together.
+            return Poll::Pending;
+        }
+        if !above.upgrades.is_empty() {
+            // It makes actors, and what it runs of theirs is no business of the handler's.
+            if turn != Turn::Own {
+                cx.waker().wake_by_ref();
+            } else if self.upgrade(line, now).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        let Self { parts: Some(parts), above, timer, awaits_bytes, .. } = self else { return Poll::Ready(()) };
+        if write(parts, now, cx).is_break() {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
-        self.deliver(&mut parts);
+        above.deliver(line, parts);
+        if parts.http.events().is_empty() {
+            Event::pool_put(std::mem::take(parts.http.events()));
+        }
         match parts.http.closing() {
             Closing::Open => {}
             Closing::AfterFlush if parts.http.output().is_empty() => parts.transport.finish(cx),
@@ -140,19 +174,52 @@ impl Connection {
             Closing::Abort => return Poll::Ready(()),
         }
         // What kept us from reading was written in this turn, or only our turn is over.
-        if !waits && wants(&parts, self.upstream.is_some()) {
+        if !*awaits_bytes && wants(parts, above.upstream.is_some()) {
             cx.waker().wake_by_ref();
         }
-        let deadline = [parts.http.deadline(), self.register_by, self.look].into_iter().flatten().min();
-        self.timer.arm(deadline, now, cx);
-        self.parts = Some(parts);
+        let deadline = [parts.http.deadline(), above.register_by, above.look].into_iter().flatten().min();
+        timer.arm(deadline, now, cx);
         Poll::Pending
     }
 
+    /// Performs the upgrade that waits, if its turn has come: the 101 is written, and stream, unread and unsent bytes move to a
+    /// [`WebSocket`] actor, all in this turn. Ready if they have; pending if HTTP goes on.
+    fn upgrade(&mut self, line: &HttpLine, now: Instant) -> Poll<()> {
+        for (number, response, handling) in std::mem::take(&mut self.above.upgrades) {
+            let Some(Parts { http, transport }) = self.parts.take() else { return Poll::Ready(()) };
+            if http.must_wait(number) {
+                self.above.upgrades.push((number, response, handling));
+                self.parts = Some(Parts { http, transport });
+                continue;
+            }
+            let switched = match handling.check_extensions(&response) {
+                Ok(()) => switch(http, number, response, handling.deflate(), &clock::http_date(now), now),
+                Err(error) => Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
+            };
+            let http = match switched {
+                Ok(switched) => {
+                    take_over(switched, *handling, transport, &self.settings);
+                    return Poll::Ready(());
+                }
+                Err((mut http, error)) => {
+                    tracing::error!(connection = %line.id, %error, "an upgrade message that does not fit its request: answered with a 500");
+                    if let Err(error) = http.respond(number, internal_error(), &clock::http_date(now), now) {
+                        tracing::debug!(connection = %line.id, %error, "nor can it be answered otherwise");
+                    }
+                    http
+                }
+            };
+            self.parts = Some(Parts { http, transport });
+        }
+        Poll::Pending
+    }
+}
+
+impl Above {
     /// Signals from outside. Tells whether all is over.
-    fn heed(&mut self, signals: Signals, parts: &mut Parts, now: Instant) -> bool {
+    fn heed(&mut self, signals: Signals, line: &HttpLine, parts: &mut Parts, now: Instant) -> bool {
         if signals.has(Signal::HandlerGone) {
-            tracing::warn!(connection = %self.line.id, "the handler is gone: the connection ends");
+            tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
             self.upstream = None;
             parts.http.close_gracefully(now);
         }
@@ -162,88 +229,81 @@ impl Connection {
         signals.has(Signal::Abort)
     }
 
-    /// Does what a handler says. Tells whether all is over.
-    fn obey(&mut self, command: HttpCommand, parts: &mut Parts, now: Instant) -> bool {
-        let http = &mut parts.http;
-        let done = match command {
-            HttpCommand::Register(open) => {
-                let mut upstream = open();
-                upstream.attach(&self.line);
-                self.look = upstream.must_be_asked().then(|| now + LOOK);
-                self.upstream = Some(upstream);
-                self.register_by = None;
-                Ok(())
-            }
-            HttpCommand::Respond(number, response) => http.respond(number, response, &clock::http_date(), now),
-            HttpCommand::Start(number, response) => http.start(number, response, &clock::http_date(), now),
-            HttpCommand::Chunk(number, bytes) => http.chunk(number, bytes, now),
-            HttpCommand::Finish(number) => http.finish(number, now),
-            HttpCommand::Unanswered(number) => {
-                tracing::warn!(connection = %self.line.id, request = %number, "a request's responder was dropped without an answer");
-                http.respond(number, internal_error(), &clock::http_date(), now)
-            }
-            HttpCommand::Unfinished => return true,
-            HttpCommand::Upgrade(number, response, handling) => {
-                self.upgrades.push((number, response, handling));
-                Ok(())
-            }
-        };
-        if let Err(error) = done {
-            tracing::debug!(connection = %self.line.id, %error, "an answer came too late");
+    /// Does what a handler says. Breaks when all is over.
+    fn obey(&mut self, mut commands: VecDeque<HttpCommand>, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant) -> ControlFlow<()> {
+        if commands.is_empty() {
+            return ControlFlow::Continue(());
         }
-        false
-    }
-
-    /// Hands requests to the handler.
-    fn deliver(&mut self, parts: &mut Parts) {
-        let Some(upstream) = &mut self.upstream else { return };
-        let mut deliveries = VecDeque::new();
-        while let Some(event) = parts.http.poll_event() {
-            match event {
-                Event::Request { number, request } => {
-                    let sender = Responder::new(self.line.clone(), number, parts.transport.remote, parts.transport.tls.clone());
-                    deliveries.push_back(HttpDelivery::Request(Received { message: request, sender }));
+        let (http, date) = (&mut parts.http, clock::http_date(now));
+        buffers::lend_write_buffer(http.output());
+        for command in commands.drain(..) {
+            let done = match command {
+                HttpCommand::Register(open) => {
+                    let mut upstream = open();
+                    upstream.attach(line);
+                    self.look = upstream.must_be_asked().then(|| now + LOOK);
+                    self.upstream = Some(upstream);
+                    self.register_by = None;
+                    Ok(())
                 }
-                Event::TimedOut { number } => {
-                    tracing::warn!(connection = %self.line.id, request = %number, "a request is not answered in time");
+                HttpCommand::Respond(number, response) => http.respond(number, response, &date, now),
+                HttpCommand::Start(number, response) => http.start(number, response, &date, now),
+                HttpCommand::Chunk(number, bytes) => http.chunk(number, bytes, now),
+                HttpCommand::Finish(number) => http.finish(number, now),
+                HttpCommand::Unanswered(number) => {
+                    tracing::warn!(connection = %line.id, request = %number, "a request's responder was dropped without an answer");
+                    http.respond(number, internal_error(), &date, now)
                 }
-                Event::Failed(error) => tracing::debug!(connection = %self.line.id, %error, "the connection failed"),
-            }
-        }
-        if !deliveries.is_empty() {
-            upstream.deliver(&mut deliveries);
-        }
-    }
-
-    /// Performs the upgrade that waits, if its turn has come: the 101 is written, and stream, unread and unsent bytes move to a
-    /// [`WebSocket`] actor, all in this turn. Gives the parts back if HTTP goes on.
-    fn upgraded(&mut self, mut parts: Parts, now: Instant) -> Option<Parts> {
-        for (number, response, handling) in std::mem::take(&mut self.upgrades) {
-            let Parts { http, transport } = parts;
-            let switched = match handling.check_extensions(&response) {
-                Ok(()) => switch(http, number, response.clone(), handling.deflate(), &clock::http_date(), now),
-                Err(error) => Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
-            };
-            let http = match switched {
-                Ok(switched) => {
-                    take_over(switched, *handling, transport, &self.settings);
-                    return None;
-                }
-                Err((http, NotSwitched::NotYet)) => {
+                HttpCommand::Unfinished => return ControlFlow::Break(()),
+                HttpCommand::Upgrade(number, response, handling) => {
                     self.upgrades.push((number, response, handling));
-                    http
-                }
-                Err((mut http, error)) => {
-                    tracing::error!(connection = %self.line.id, %error, "an upgrade message that does not fit its request: answered with a 500");
-                    if let Err(error) = http.respond(number, internal_error(), &clock::http_date(), now) {
-                        tracing::debug!(connection = %self.line.id, %error, "nor can it be answered otherwise");
-                    }
-                    http
+                    Ok(())
                 }
             };
-            parts = Parts { http, transport };
+            if let Err(error) = done {
+                tracing::debug!(connection = %line.id, %error, "an answer came too late");
+            }
         }
-        Some(parts)
+        HttpLine::done_with(commands);
+        ControlFlow::Continue(())
+    }
+
+    /// Whether there is a handler, as far as it is time to ask. Breaks when there was none in time.
+    fn look_after(&mut self, line: &HttpLine, parts: &mut Parts, now: Instant) -> ControlFlow<()> {
+        if self.register_by.is_some_and(|by| by <= now) {
+            tracing::warn!(connection = %line.id, "no handler was registered in time");
+            return ControlFlow::Break(());
+        }
+        if self.look.is_some_and(|look| look <= now) {
+            self.look = Some(now + LOOK);
+            if self.upstream.as_ref().is_some_and(|upstream| !upstream.connected()) {
+                self.look = None;
+                tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
+                parts.http.close_gracefully(now);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Hands requests to the handler. Tells whether there were any.
+    fn deliver(&mut self, line: &HttpLine, parts: &mut Parts) -> bool {
+        let Some(upstream) = &mut self.upstream else { return false };
+        let events = parts.http.events();
+        let mut requests = false;
+        for event in &*events {
+            match event {
+                Event::Request { .. } => requests = true,
+                Event::TimedOut { number } => {
+                    tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
+                }
+                Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
+            }
+        }
+        if requests {
+            upstream.deliver(events);
+        }
+        events.clear();
+        requests
     }
 }
 
@@ -315,7 +375,9 @@ fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFl
             return ControlFlow::Break(());
         }
     }
-    buffers::take_write_buffer(http.output());
+    if http.output().has_buffer() {
+        buffers::take_write_buffer(http.output());
+    }
     ControlFlow::Continue(())
 }
 
@@ -325,27 +387,16 @@ impl Drop for Connection {
     }
 }
 
-impl Actor for Connection {
-    type Context = Context<Self>;
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.line.turn(Turn::Own, cx)
+    }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Connection({})", self.line.id)
-    }
-}
-
-/// Takes turns for as long as the connection speaks HTTP.
-struct Driver;
-
-impl ActorFuture<Connection> for Driver {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, connection: &mut Connection, ctx: &mut Context<Connection>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let over = connection.turn(cx);
-        if over.is_ready() {
-            ctx.stop();
-        }
-        over
     }
 }

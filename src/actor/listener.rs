@@ -17,13 +17,13 @@ use tokio::time::{Sleep, sleep};
 
 use super::connection::Connection;
 use super::messages::{BindError, Bound, Connected, Received, Unbind, Unbound};
-use super::responder::{HttpDelivery, HttpRoutes};
+use super::responder::HttpRoutes;
 use super::roster::{Roster, Seat};
 use super::secure;
 use super::settings::Settings;
 use super::transport::Transport;
 use super::upstream::{Place, Upstream};
-use crate::http::HttpRequest;
+use crate::http::{Event, HttpRequest};
 
 /// Accepted in one turn: then others on this arbiter have theirs.
 const BATCH: usize = 32;
@@ -68,7 +68,7 @@ pub(crate) enum Acceptor {
     /// This actor is told, and registers a handler.
     Registering(Recipient<Received<Connected>>),
     /// A handler is made.
-    Made(Arc<dyn Fn() -> Box<dyn Upstream<HttpDelivery>> + Send + Sync>),
+    Made(Arc<dyn Fn() -> Box<dyn Upstream<Event>> + Send + Sync>),
 }
 
 impl Bind {
@@ -98,7 +98,7 @@ impl Bind {
         let make = Arc::new(make);
         let acceptor = Acceptor::Made(Arc::new(move || {
             let make = make.clone();
-            Place::<A, HttpDelivery>::made(move || make()).open(HttpRoutes::new())
+            Place::<A, Event>::made(move || make()).open(HttpRoutes::new())
         }));
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self::with(acceptor, address, workers)
@@ -217,7 +217,7 @@ impl Listener {
             }
             match socket.poll_accept(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok((stream, _))) => self.start(stream),
+                Poll::Ready(Ok((stream, remote))) => self.start(stream, remote),
                 Poll::Ready(Err(error)) if is_the_peers(&error) => {}
                 Poll::Ready(Err(error)) => {
                     tracing::error!(%error, "nothing can be accepted for the moment");
@@ -230,16 +230,16 @@ impl Listener {
     }
 
     /// Starts a connection, on the next arbiter.
-    fn start(&mut self, stream: TcpStream) {
+    fn start(&mut self, stream: TcpStream, remote: SocketAddr) {
         let seat = self.roster.seat();
         if self.workers.is_empty() {
-            return self.house.clone().receive(stream, seat);
+            return self.house.receive(stream, remote, seat);
         }
         self.next = (self.next + 1) % self.workers.len();
         let house = self.house.clone();
         let Ok(stream) = stream.into_std() else { return };
         self.workers[self.next].spawn_fn(move || match TcpStream::from_std(stream) {
-            Ok(stream) => house.receive(stream, seat),
+            Ok(stream) => house.receive(stream, remote, seat),
             Err(error) => tracing::error!(%error, "a connection could not move to its arbiter"),
         });
     }
@@ -255,31 +255,29 @@ struct House {
 
 impl House {
     /// Starts a connection on this arbiter; under TLS, when the handshake is complete.
-    fn receive(self, stream: TcpStream, seat: Seat) {
+    fn receive(&self, stream: TcpStream, remote: SocketAddr, seat: Seat) {
         // A connection that is gone already is nobody's business.
         let Ok(()) = stream.set_nodelay(self.settings.nodelay) else { return };
         match self.tls.clone() {
-            None => self.start(stream, None, seat),
-            Some(tls) => drop(actix_rt::spawn(self.secured(stream, tls, seat))),
+            None => self.start(stream, remote, None, seat),
+            Some(tls) => drop(actix_rt::spawn(self.clone().secured(stream, remote, tls, seat))),
         }
     }
 
-    async fn secured(self, stream: TcpStream, tls: secure::Acceptor, seat: Seat) {
-        let (id, peer) = (seat.id(), stream.peer_addr().ok());
+    async fn secured(self, stream: TcpStream, remote: SocketAddr, tls: secure::Acceptor, seat: Seat) {
+        let id = seat.id();
         let made = match tls.session() {
             Ok(session) => secure::handshake(stream, session, seat, self.settings.tls_handshake).await,
             Err(error) => Err(error),
         };
         match made {
-            Ok((stream, secure, seat)) => self.start(stream, Some(secure), seat),
-            Err(error) => tracing::warn!(connection = %id, ?peer, %error, "no connection: its TLS handshake failed"),
+            Ok((stream, secure, seat)) => self.start(stream, remote, Some(secure), seat),
+            Err(error) => tracing::warn!(connection = %id, %remote, %error, "no connection: its TLS handshake failed"),
         }
     }
 
-    fn start(self, stream: TcpStream, secure: Option<secure::Secure>, seat: Seat) {
-        if let Ok(transport) = Transport::new(stream, secure, seat) {
-            Connection::start(transport, &self.acceptor, self.settings);
-        }
+    fn start(&self, stream: TcpStream, remote: SocketAddr, secure: Option<secure::Secure>, seat: Seat) {
+        Connection::start(Transport::new(stream, remote, secure, seat), &self.acceptor, &self.settings);
     }
 }
 

@@ -41,6 +41,19 @@ impl<T, S> Inner<T, S> {
         std::mem::take(&mut self.items)
     }
 
+    /// The taking task is awake: until it takes again it need not be woken.
+    #[inline]
+    pub(crate) fn stay_awake(&mut self) {
+        self.woken = true;
+    }
+
+    /// Takes over the taking task's next turn, unless it is awake already: it is not woken before the next take, which must come.
+    #[inline]
+    pub(crate) fn take_turn(&mut self) -> Option<Waker> {
+        let asleep = !std::mem::replace(&mut self.woken, true);
+        if asleep { self.waker.clone() } else { None }
+    }
+
     #[inline]
     pub(crate) fn register(&mut self, waker: &Waker) {
         self.woken = false;

@@ -1,26 +1,31 @@
 //! The senders of HTTP's messages: what each can be told is what the connection can take in that state.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::thread::{self, ThreadId};
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use bytes::Bytes;
 
+use super::connection::{Conversation, Turn};
 use super::line::{Peer, Signal, Signals};
 use super::messages::Received;
-use super::queue::Queue;
+use super::queue::{Queue, vec_pool};
 use super::socket::SocketId;
+use super::transport::Transport;
 use super::upgrade::{Handling, UpgradeServer};
 use super::upstream::{IntoHandler, Parcel, Place, Route, Upstream};
-use crate::http::{HttpRequest, HttpResponse, RequestNumber};
+use crate::http::{Event, HttpRequest, HttpResponse, RequestNumber};
 use crate::tls::Info;
 
 /// What is said to an HTTP connection.
 pub(crate) enum HttpCommand {
-    Register(Box<dyn FnOnce() -> Box<dyn Upstream<HttpDelivery>> + Send>),
+    Register(Box<dyn FnOnce() -> Box<dyn Upstream<Event>> + Send>),
     Respond(RequestNumber, HttpResponse),
     Start(RequestNumber, HttpResponse),
     Chunk(RequestNumber, Bytes),
@@ -32,15 +37,59 @@ pub(crate) enum HttpCommand {
     Unfinished,
 }
 
-/// What an HTTP connection shares with the senders of its messages.
+vec_pool!(commands, HttpCommand);
+vec_pool!(events, Event);
+
+/// What an HTTP connection shares with the senders of its messages, and with the feeder of its handler.
 pub(crate) struct HttpLine {
     pub(crate) id: SocketId,
-    pub(crate) queue: Queue<HttpCommand, Signals>,
+    /// The peer's address.
+    remote: SocketAddr,
+    tls: Option<Arc<Info>>,
+    queue: Queue<HttpCommand, Signals>,
+    /// The connection itself; `None` once it has ended. Locked for a turn, which is taken on its own thread only.
+    conversation: Mutex<Option<Conversation>>,
+    /// The thread of the connection's arbiter.
+    home: ThreadId,
 }
 
 impl HttpLine {
-    pub(crate) fn new(id: SocketId) -> Arc<Self> {
-        Arc::new(Self { id, queue: Queue::new(Signals::default()) })
+    /// The line of the connection that speaks HTTP over this, on the current thread.
+    pub(crate) fn new(transport: &Transport) -> Arc<Self> {
+        let (id, remote, tls) = (transport.seat().id(), transport.remote, transport.tls.clone());
+        let (queue, conversation, home) = (Queue::new(Signals::default()), Mutex::default(), thread::current().id());
+        Arc::new(Self { id, remote, tls, queue, conversation, home })
+    }
+
+    fn conversation(&self) -> MutexGuard<'_, Option<Conversation>> {
+        self.conversation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn begin(&self, conversation: Conversation) {
+        *self.conversation() = Some(conversation);
+    }
+
+    /// Has the connection take a turn. Ready when all is over.
+    pub(crate) fn turn(self: &Arc<Self>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let mut conversation = self.conversation();
+        let over = conversation.as_mut().map_or(Poll::Ready(()), |conversation| conversation.turn(self, turn, cx));
+        if over.is_ready() {
+            let ended = conversation.take();
+            drop(conversation);
+            drop(ended);
+        }
+        over
+    }
+
+    /// What was pushed and signalled since the last time.
+    pub(crate) fn take(&self, waker: &Waker) -> (VecDeque<HttpCommand>, Signals) {
+        let mut line = self.queue.lock();
+        (line.take(waker), std::mem::take(&mut line.side))
+    }
+
+    /// A vector that was [taken](Self::take), empty again.
+    pub(crate) fn done_with(commands: VecDeque<HttpCommand>) {
+        commands::put(commands);
     }
 
     fn push(&self, command: HttpCommand) {
@@ -49,6 +98,9 @@ impl HttpLine {
             tracing::debug!(connection = %self.id, "an answer came after the connection's end");
             drop(line);
             return drop(command);
+        }
+        if line.items.capacity() == 0 {
+            line.items = commands::get();
         }
         line.items.push_back(command);
         line.wake();
@@ -59,7 +111,8 @@ impl HttpLine {
         line.closed = true;
         let items = std::mem::take(&mut line.items);
         drop(line);
-        drop(items);
+        let conversation = self.conversation().take();
+        drop((items, conversation));
     }
 }
 
@@ -77,10 +130,28 @@ impl fmt::Debug for HttpLine {
     }
 }
 
-/// Everything that a server's HTTP connection tells its handler.
-#[derive(Debug)]
-pub(crate) enum HttpDelivery {
-    Request(Received<HttpRequest>),
+/// Open while a feeder calls the handler for the requests that one read has brought. What is answered in it does not wake the connection:
+/// it takes its turn at the end, in the feeder's task. Only where both live on one thread.
+pub(crate) struct HttpScope<'a> {
+    line: &'a Arc<HttpLine>,
+    /// The connection's, if it is to take its turn here: it is not awake already, and lives on this thread.
+    waker: Option<Waker>,
+    /// The handler waits for something else now: its feeder does not come back at once.
+    waits: Cell<bool>,
+}
+
+impl Drop for HttpScope<'_> {
+    fn drop(&mut self) {
+        let Some(waker) = self.waker.take() else { return };
+        if thread::panicking() {
+            return waker.wake();
+        }
+        let turn = if self.waits.get() { Turn::LastOfFeeder } else { Turn::Feeder };
+        if self.line.turn(turn, &mut TaskContext::from_waker(&waker)).is_ready() {
+            // It finds nothing to do any more, and ends.
+            waker.wake();
+        }
+    }
 }
 
 /// What an HTTP handler hears.
@@ -98,28 +169,54 @@ where
     }
 }
 
-impl Parcel for HttpDelivery {
+/// A request is told, with a sender that is made when the handler's turn comes; the rest is of no concern to it.
+impl Parcel for Event {
     type Routes<A: Actor> = HttpRoutes<A>;
     type Link = HttpLine;
-    type Scope<'a> = ();
+    type Scope<'a> = HttpScope<'a>;
 
-    fn scope(_: &Arc<HttpLine>) {}
+    fn scope(line: &Arc<HttpLine>) -> HttpScope<'_> {
+        let waker = if line.home == thread::current().id() { line.queue.lock().take_turn() } else { None };
+        HttpScope { line, waker, waits: Cell::new(false) }
+    }
 
-    fn call<A>(queue: &mut VecDeque<Self>, (): &(), routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut Context<A>)
+    fn call<A>(queue: &mut VecDeque<Self>, scope: &HttpScope<'_>, routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>>,
     {
-        while let Some(Self::Request(received)) = queue.pop_front() {
-            routes.request.call(actor, received, ctx);
-            if ctx.waiting() {
-                return;
+        while let Some(event) = queue.pop_front() {
+            if let Self::Request { number, request: message } = event {
+                let sender = Responder { line: scope.line.clone(), number, answered: false };
+                routes.request.call(actor, Received { message, sender }, ctx);
+                if ctx.waiting() {
+                    return scope.waits.set(true);
+                }
             }
         }
     }
 
-    fn mail<A: Actor>(self, _: &Arc<HttpLine>, routes: &HttpRoutes<A>, addr: &Addr<A>) {
-        let Self::Request(received) = self;
-        routes.request.mail(addr, received);
+    fn mail<A: Actor>(self, line: &Arc<HttpLine>, routes: &HttpRoutes<A>, addr: &Addr<A>) {
+        if let Self::Request { number, request: message } = self {
+            let sender = Responder { line: line.clone(), number, answered: false };
+            routes.request.mail(addr, Received { message, sender });
+        }
+    }
+
+    /// They are answered with a 500.
+    fn unheard(events: VecDeque<Self>, line: &Arc<HttpLine>) {
+        for event in events {
+            if let Self::Request { number, .. } = event {
+                drop(Responder { line: line.clone(), number, answered: false });
+            }
+        }
+    }
+
+    fn pool_get() -> VecDeque<Self> {
+        events::get()
+    }
+
+    fn pool_put(deque: VecDeque<Self>) {
+        events::put(deque);
     }
 }
 
@@ -148,7 +245,7 @@ impl Registrar {
 
 /// Names the actor that is to hear a connection's requests: its address, or, in one of its own methods, its context `ctx`.
 pub struct Register {
-    open: Box<dyn FnOnce() -> Box<dyn Upstream<HttpDelivery>> + Send>,
+    open: Box<dyn FnOnce() -> Box<dyn Upstream<Event>> + Send>,
 }
 
 impl Register {
@@ -207,16 +304,10 @@ impl fmt::Debug for Register {
 pub struct Responder {
     line: Arc<HttpLine>,
     number: RequestNumber,
-    remote: SocketAddr,
-    tls: Option<Arc<Info>>,
     answered: bool,
 }
 
 impl Responder {
-    pub(crate) fn new(line: Arc<HttpLine>, number: RequestNumber, remote: SocketAddr, tls: Option<Arc<Info>>) -> Self {
-        Self { line, number, remote, tls, answered: false }
-    }
-
     /// The connection's name.
     #[must_use]
     pub fn id(&self) -> SocketId {
@@ -226,13 +317,13 @@ impl Responder {
     /// The peer's address.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
-        self.remote
+        self.line.remote
     }
 
     /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.
     #[must_use]
     pub fn tls(&self) -> Option<&Info> {
-        self.tls.as_deref()
+        self.line.tls.as_deref()
     }
 
     /// Answers: an [`HttpResponse`] or an [`UpgradeServer`].

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::io::poll_read_buf;
 
+use super::messages::Connected;
 use super::roster::Seat;
 use super::secure::Secure;
 use crate::output::Output;
@@ -30,7 +31,6 @@ pub(crate) struct Transport {
     write: Arc<WriteHalf>,
     seat: Seat,
     pub(crate) remote: SocketAddr,
-    pub(crate) local: SocketAddr,
     /// What is known of the TLS session, if there is one.
     pub(crate) tls: Option<Arc<Info>>,
     finished: bool,
@@ -73,12 +73,16 @@ fn vectored<T>(output: &Output, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
 
 impl Transport {
     /// Of a stream in the clear, or of one whose TLS handshake is complete.
-    pub(crate) fn new(stream: TcpStream, secure: Option<Secure>, seat: Seat) -> io::Result<Self> {
-        let (remote, local) = (stream.peer_addr()?, stream.local_addr()?);
+    pub(crate) fn new(stream: TcpStream, remote: SocketAddr, secure: Option<Secure>, seat: Seat) -> Self {
         let tls = secure.as_ref().map(|secure| secure.info.clone());
         let (read, stream) = stream.into_split();
         let write = Arc::new(WriteHalf(Mutex::new(Some(Writer { stream, secure: secure.map(Box::new) }))));
-        Ok(Self { read, write, seat, remote, local, tls, finished: false })
+        Self { read, write, seat, remote, tls, finished: false }
+    }
+
+    /// What is told of it.
+    pub(crate) fn connected(&self) -> io::Result<Connected> {
+        Ok(Connected { id: self.seat.id(), remote: self.remote, local: self.read.local_addr()?, tls: self.tls.clone() })
     }
 
     pub(crate) fn seat(&self) -> &Seat {

@@ -35,6 +35,16 @@ pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
         A: Actor<Context = Context<A>>;
     fn mail<A: Actor>(self, link: &Arc<Self::Link>, routes: &Self::Routes<A>, addr: &Addr<A>);
 
+    /// What becomes of those that nobody will hear, because the actor is dead.
+    fn unheard(parcels: VecDeque<Self>, _: &Arc<Self::Link>) {
+        drop(parcels);
+    }
+
+    /// An empty queue.
+    fn pool_get() -> VecDeque<Self> {
+        VecDeque::new()
+    }
+
     /// Keeps the memory of an empty queue, where the arbiter has a pool of them.
     fn pool_put(deque: VecDeque<Self>) {
         drop(deque);
@@ -230,7 +240,10 @@ impl<A: Actor, P: Parcel> Upstream<P> for FeedEnd<A, P> {
         let mut feed = self.0.queue.lock();
         if feed.side.gone {
             drop(feed);
-            return parcels.clear();
+            if let Some(link) = self.0.link.get() {
+                P::unheard(std::mem::take(parcels), link);
+            }
+            return;
         }
         if feed.items.is_empty() {
             std::mem::swap(&mut feed.items, parcels);
@@ -286,34 +299,31 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut TaskContext<'_>) -> Poll<()> {
-        // What came while the actor waited has woken the task already: it must be asked for.
-        let mut again = true;
-        if self.left.is_empty() {
-            let mut feed = self.feed.queue.lock();
-            let taken = feed.take(task.waker());
-            again = feed.side.ended;
-            if taken.is_empty() {
-                feed.side.gone = feed.side.ended;
-                return if feed.side.ended { Poll::Ready(()) } else { Poll::Pending };
+        loop {
+            if self.left.is_empty() {
+                let mut feed = self.feed.queue.lock();
+                let taken = feed.take(task.waker());
+                if taken.is_empty() {
+                    let ended = feed.side.ended;
+                    feed.side.gone = ended;
+                    return if ended { Poll::Ready(()) } else { Poll::Pending };
+                }
+                // What comes while we are here we find by ourselves.
+                feed.stay_awake();
+                drop(feed);
+                self.left = taken;
             }
-            drop(feed);
-            self.left = taken;
+            let this = &mut *self;
+            let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
+            let scope = P::scope(link);
+            P::call(&mut this.left, &scope, routes, actor, ctx);
+            if ctx.waiting() {
+                // Polled again when the waiting is over; never again when the actor has stopped.
+                return Poll::Pending;
+            }
+            drop(scope);
+            P::pool_put(std::mem::take(&mut this.left));
         }
-        let this = &mut *self;
-        let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
-        let scope = P::scope(link);
-        P::call(&mut this.left, &scope, routes, actor, ctx);
-        drop(scope);
-        if ctx.waiting() {
-            // Polled again when the waiting is over; never again when the actor has stopped.
-            return Poll::Pending;
-        }
-        P::pool_put(std::mem::take(&mut this.left));
-        if again {
-            task.waker().wake_by_ref();
-        }
-        // What comes from now on wakes the task.
-        Poll::Pending
     }
 }
 
@@ -326,8 +336,9 @@ impl<A: Actor, P: Parcel> Drop for Feeder<A, P> {
         feed.side.gone = true;
         let items = std::mem::take(&mut feed.items);
         drop(feed);
-        drop(items);
         if let Some(link) = self.feed.link.get() {
+            P::unheard(std::mem::take(&mut self.left), link);
+            P::unheard(items, link);
             link.signal(Signal::HandlerGone);
         }
     }

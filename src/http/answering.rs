@@ -121,13 +121,13 @@ impl Server {
             (false, Version::HTTP_10) => Persistence::KeepAlive,
             (false, _) => Persistence::Implied,
         };
-        let date = self.clock.map(|(then, date)| date.after(now.saturating_duration_since(then)));
+        let date = self.clock.as_ref().map(|(_, date)| date);
         let server = self.settings.server_header.as_ref();
         if index == 0 {
-            return encode::response_head(self.wire.writing(now).tail(), response, announced, persistence, date.as_ref(), server);
+            return encode::response_head(self.wire.writing(now).tail(), response, announced, persistence, date, server);
         }
         let mut head = BytesMut::new();
-        encode::response_head(&mut head, response, announced, persistence, date.as_ref(), server);
+        encode::response_head(&mut head, response, announced, persistence, date, server);
         exchange.held.push(head.freeze());
     }
 

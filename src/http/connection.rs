@@ -11,7 +11,7 @@ use http::{Method, StatusCode, Version};
 use super::content::{ContentDecoder, Framing};
 use super::decode::{RequestDecoder, has_token};
 use super::encode::{self, Announced, CONTINUE, HttpDate, Persistence};
-use super::exchange::{Answer, Exchange, Incoming, persists};
+use super::exchange::{Answer, Exchange, Incoming, Steering, persists};
 use super::input::Input;
 use super::rate::ContentClock;
 use super::wire::{Closing, Wire};
@@ -102,10 +102,22 @@ impl Server {
         self.events.pop_front()
     }
 
+    /// All events, oldest first: for those who take them all at once, or keep the queue's memory.
+    #[must_use]
+    pub fn events(&mut self) -> &mut VecDeque<Event> {
+        &mut self.events
+    }
+
     /// Whether [`into_switched`](Self::into_switched) would go now: the request asks for an upgrade, and all earlier ones are answered.
     #[must_use]
     pub fn can_switch(&self, number: RequestNumber) -> bool {
         self.check_switch(number).is_ok()
+    }
+
+    /// Whether [`into_switched`](Self::into_switched) would only go later: earlier requests are not answered yet.
+    #[must_use]
+    pub fn must_wait(&self, number: RequestNumber) -> bool {
+        matches!(self.check_switch(number), Err(SwitchError::NotYet))
     }
 
     /// The request, if it is in hand and asks for an upgrade.
@@ -208,7 +220,7 @@ impl Server {
                     }
                     Ok(Some(content)) => {
                         if let Some(incoming) = self.incoming.take() {
-                            self.accept(HttpRequest { content, ..incoming.request }, now);
+                            self.accept(HttpRequest { content, ..incoming.request }, incoming.steering, now);
                         }
                     }
                     Err(error) => {
@@ -248,26 +260,27 @@ impl Server {
 
     /// A head is complete: is there content, and does the peer wait to be asked for it (RFC 9110 §10.1.1)?
     fn take_head(&mut self, request: HttpRequest, now: Instant) {
-        let framing = match Framing::of_request(request.version, &request.headers) {
-            Ok(framing) => framing,
-            Err(error) => return self.fail(error, request.method, now),
-        };
-        let mut expected = false;
-        for value in request.headers.get_all(EXPECT) {
-            if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
-                return self.fail(HttpError::Expectation, request.method, now);
-            }
-            expected = request.version != Version::HTTP_10;
+        let steering = Steering::of(&request.headers);
+        let mut framing = Framing::Length(0);
+        if steering.framing {
+            framing = match Framing::of_request(request.version, &request.headers) {
+                Ok(framing) => framing,
+                Err(error) => return self.fail(error, request.method, now),
+            };
+        }
+        if steering.expect && request.headers.get_all(EXPECT).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+            return self.fail(HttpError::Expectation, request.method, now);
         }
         if framing == Framing::Length(0) {
-            return self.accept(request, now);
+            return self.accept(request, steering, now);
         }
+        let expected = steering.expect && request.version != Version::HTTP_10;
         let decoder = match ContentDecoder::new(framing, &self.settings) {
             Ok(decoder) => decoder,
             Err(error) => return self.fail(error, request.method, now),
         };
         let clock = ContentClock::new(now, &self.settings);
-        self.incoming = Some(Box::new(Incoming { request, decoder, clock, continue_due: expected }));
+        self.incoming = Some(Box::new(Incoming { request, steering, decoder, clock, continue_due: expected }));
         self.ask_for_content(now);
     }
 
@@ -282,12 +295,10 @@ impl Server {
     }
 
     /// A request is complete.
-    fn accept(&mut self, mut request: HttpRequest, now: Instant) {
+    fn accept(&mut self, mut request: HttpRequest, steering: Steering, now: Instant) {
         request.secure = self.secure;
-        let close = !persists(&request);
-        let upgrade = request.version != Version::HTTP_10
-            && request.headers.contains_key(UPGRADE)
-            && has_token(&request.headers, &UPGRADE, "websocket");
+        let close = !persists(&request, steering);
+        let upgrade = request.version != Version::HTTP_10 && steering.upgrade && has_token(&request.headers, &UPGRADE, "websocket");
         self.last |= close;
         let number = self.open(Exchange {
             method: request.method.clone(),
@@ -318,6 +329,8 @@ impl Server {
     /// The peer broke a rule: it is told so in its turn, and nothing it sends is parsed any more.
     pub(super) fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
         tracing::debug!(%error, "request refused");
+        // Nobody has told us the time for this answer.
+        self.clock = self.clock.map(|(then, date)| (now, date.after(now.saturating_duration_since(then))));
         self.events.push_back(Event::Failed(error));
         self.last = true;
         self.head_since = None;
@@ -355,9 +368,10 @@ impl Server {
             if close {
                 return self.end(now);
             }
-            let held = self.exchanges.front_mut().map(|next| std::mem::take(&mut next.held)).unwrap_or_default();
-            for bytes in held {
-                self.wire.writing(now).push(bytes);
+            if let Some(next) = self.exchanges.front_mut() {
+                for bytes in next.held.drain(..) {
+                    self.wire.writing(now).push(bytes);
+                }
             }
         }
         self.ask_for_content(now);

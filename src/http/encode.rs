@@ -96,12 +96,11 @@ pub(super) fn response_head(
     out.extend_from_slice(response.status.as_str().as_bytes());
     out.extend_from_slice(b" ");
     out.extend_from_slice(response.status.canonical_reason().unwrap_or_default().as_bytes());
-    out.extend_from_slice(b"\r\n");
     if let Some(date) = date {
-        out.extend_from_slice(b"date: ");
+        out.extend_from_slice(b"\r\ndate: ");
         out.extend_from_slice(&date.text);
-        out.extend_from_slice(b"\r\n");
     }
+    out.extend_from_slice(b"\r\n");
     if let Some(server) = server {
         field(out, &header::SERVER, server);
     }

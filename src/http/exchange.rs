@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{Method, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Method, Version};
 
 use super::HttpRequest;
 use super::content::ContentDecoder;
@@ -51,16 +51,43 @@ pub(super) enum Chunks {
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) request: HttpRequest,
+    pub(super) steering: Steering,
     pub(super) decoder: ContentDecoder,
     pub(super) clock: ContentClock,
     /// Whether `100 Continue` waits for the responses to earlier requests.
     pub(super) continue_due: bool,
 }
 
+/// Which of the fields that steer a connection a request has: told by one look at all names, as most requests have none of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Steering {
+    /// Those that frame the content.
+    pub(super) framing: bool,
+    pub(super) expect: bool,
+    pub(super) connection: bool,
+    pub(super) upgrade: bool,
+}
+
+impl Steering {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            match *name {
+                CONTENT_LENGTH | TRANSFER_ENCODING => found.framing = true,
+                EXPECT => found.expect = true,
+                CONNECTION => found.connection = true,
+                UPGRADE => found.upgrade = true,
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
 /// Whether the connection goes on behind this request (RFC 9112 §9.3).
-pub(super) fn persists(request: &HttpRequest) -> bool {
+pub(super) fn persists(request: &HttpRequest, steering: Steering) -> bool {
     let headers = &request.headers;
-    if !headers.contains_key(CONNECTION) {
+    if !steering.connection {
         return request.version != Version::HTTP_10;
     }
     !has_token(headers, &CONNECTION, "close") && (request.version != Version::HTTP_10 || has_token(headers, &CONNECTION, "keep-alive"))

@@ -81,7 +81,7 @@ pub fn switch(
         Err(error) => return Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
     };
     // What was not offered cannot be agreed on (RFC 6455 §4.2.2): the peer would fail the connection.
-    let agreed = match handshake::verify(request, &response) {
+    let agreed = match handshake::settle(request, &response) {
         Ok(agreed) => agreed,
         Err(error) => return Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
     };

@@ -315,3 +315,45 @@ fn d11_an_http_handler_that_stopped_ends_its_idle_connection() {
         assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
     });
 }
+
+/// What one read has brought to a handler that dies over the first of it is answered all the same, at once.
+#[test]
+fn d11_requests_that_an_http_handler_has_not_heard_are_answered_when_it_stops() {
+    over_each(|transport| {
+        for kind in [Kind::Fed, Kind::Made] {
+            let http = actix_sockets::http::Settings::new().pipelining_limit(4);
+            let site = Plan::new(kind, transport)
+                .settings(|settings| settings.http(http))
+                .on_request(|Received { sender, .. }: Received<HttpRequest>, ctx: &mut Context<_>| {
+                    sender.do_send(HttpResponse::ok("bye"));
+                    ctx.stop();
+                })
+                .up();
+            let mut peer = site.connection();
+            let since = Instant::now();
+            peer.says_bytes("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3));
+            peer.hears_response(200, "bye");
+            peer.hears_response(500, "500 Internal Server Error\n");
+            peer.hears_response(500, "500 Internal Server Error\n");
+            peer.hears_fin();
+            assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+        }
+    });
+}
+
+/// With one request in hand at a time, as by default.
+#[test]
+fn answers_to_pipelined_requests_leave_in_order() {
+    over_each(|transport| {
+        for kind in [Kind::Fed, Kind::Made, Kind::Shared] {
+            let site = Plan::new(kind, transport)
+                .on_request(|Received { message: request, sender }: Received<HttpRequest>, _: &mut Context<_>| {
+                    sender.do_send(HttpResponse::ok(request.path().to_owned()));
+                })
+                .up();
+            let mut peer = site.connection();
+            peer.says_bytes((0..200).map(|n| format!("GET /{n}. HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect::<String>());
+            (0..200).for_each(|n| peer.hears_response(200, &format!("/{n}.")));
+        }
+    });
+}

@@ -48,4 +48,5 @@ pub use origin::Origin;
 pub use refusal::Refusal;
 pub use request::{BadProtocols, request, with_protocols};
 pub use target::{Target, UrlError};
+pub(crate) use verify::settle;
 pub use verify::{Agreed, HandshakeError, SwitchRefused, agreed, check_switching, verify};

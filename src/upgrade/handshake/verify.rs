@@ -32,6 +32,11 @@ pub struct Agreed {
 pub fn verify(sent: &HttpRequest, response: &HttpResponse) -> Result<Agreed, HandshakeError> {
     let Once::One(key) = list::once(&sent.headers, SEC_WEBSOCKET_KEY) else { return Err(HandshakeError::Key) };
     switches(response, std::str::from_utf8(key).map_err(|_| HandshakeError::Key)?)?;
+    settle(sent, response)
+}
+
+/// What the two ends settled on with a response that switches: at most one subprotocol, and nothing that was not offered.
+pub(crate) fn settle(sent: &HttpRequest, response: &HttpResponse) -> Result<Agreed, HandshakeError> {
     let protocol = match list::once(&response.headers, SEC_WEBSOCKET_PROTOCOL) {
         Once::Absent => None,
         Once::One(chosen) => Some(

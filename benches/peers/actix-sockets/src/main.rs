@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::error::Error;
 
 use actix::prelude::*;
-use actix_sockets::handshake;
+use actix_sockets::{handshake, http};
 use actix_sockets::{
     Bind, Closed, Connected, Frame, HttpRequest, HttpResponse, Received, Register, Settings, Socket, SocketId, Sockets, UpgradeServer,
     Upgraded,
@@ -79,7 +79,8 @@ impl Handler<Received<Frame>> for Room {
 fn main() -> Result<(), Box<dyn Error>> {
     let args = common::args(&["--http", "--fan-out"]);
     let address = ("127.0.0.1", args.port);
-    let settings = Settings::new().backlog(4096);
+    // The other HTTP servers take pipelined requests, too.
+    let settings = Settings::new().backlog(4096).http(http::Settings::new().pipelining_limit(16));
     let system = System::new();
     system.block_on(async {
         let bind = match args.http {
