@@ -1,4 +1,4 @@
-//! The actor of one websocket: a [`Pipeline`] and the transport it took over from HTTP.
+//! One websocket: a [`Pipeline`] and the transport it took over from HTTP, as a task of its arbiter.
 //!
 //! It works in *turns*. A turn takes what handlers have said, reads what has come, hands what that brings to the handler, and writes what is
 //! to be written, once. Everything that decides anything is in the pipeline; here are the waiting and the waking.
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use bytes::{BufMut, BytesMut};
 use tokio::sync::oneshot;
 
@@ -37,7 +36,9 @@ const GUESS: usize = 128 << 10;
 /// How often a handler that was given by its address is looked after.
 pub(crate) const LOOK: Duration = Duration::from_secs(5);
 
-/// The actor behind a [`Socket`](super::Socket). It is started by an upgrade, and ends with its connection.
+/// What is behind a [`Socket`](super::Socket). It is started by an upgrade, and ends with its connection.
+///
+/// All that it is told comes by a queue, so it needs no mailbox: it is a task of its arbiter.
 pub struct WebSocket {
     pipeline: Pipeline<Delivery>,
     transport: Transport,
@@ -78,7 +79,7 @@ pub(crate) struct Takeover {
 }
 
 impl WebSocket {
-    /// Starts the actor on this arbiter.
+    /// Starts it on this arbiter.
     pub(crate) fn take_over(takeover: Takeover) {
         let Takeover { transport, role, handled, unsent, unread, first } = takeover;
         let Handled { settings, chain, mut upstream, masks, observers } = handled;
@@ -119,22 +120,18 @@ impl WebSocket {
             timer: Timer::default(),
             look,
         };
-        Self::create(move |ctx| {
-            ctx.set_mailbox_capacity(0);
-            ctx.spawn(Driver);
-            // Before anybody can speak: what waits already is to be written first.
-            websocket.line.report(websocket.pipeline.output().len(), true, websocket.pipeline.life());
-            websocket.line.set_direct(websocket.is_direct());
-            websocket.deliver(first);
-            // What came behind the handshake is the first that is read.
-            if !websocket.partial.is_empty() {
-                let mut unread = std::mem::take(&mut websocket.partial);
-                websocket.receive(&mut unread, now);
-                websocket.keep(&unread);
-            }
-            websocket.tell();
-            websocket
-        });
+        // Before anybody can speak: what waits already is to be written first.
+        websocket.line.report(websocket.pipeline.output().len(), true, websocket.pipeline.life());
+        websocket.line.set_direct(websocket.is_direct());
+        websocket.deliver(first);
+        // What came behind the handshake is the first that is read.
+        if !websocket.partial.is_empty() {
+            let mut unread = std::mem::take(&mut websocket.partial);
+            websocket.receive(&mut unread, now);
+            websocket.keep(&unread);
+        }
+        websocket.tell();
+        drop(actix_rt::spawn(websocket));
     }
 
     /// One turn. Ready when all is over.
@@ -466,7 +463,7 @@ impl WebSocket {
     }
 }
 
-/// The last words: whatever ends the actor, the handler hears [`Closed`](super::Closed), once, and acked sends are answered.
+/// The last words: whatever ends it, the handler hears [`Closed`](super::Closed), once, and acked sends are answered.
 impl Drop for WebSocket {
     fn drop(&mut self) {
         self.line.close();
@@ -487,10 +484,6 @@ impl Drop for WebSocket {
     }
 }
 
-impl Actor for WebSocket {
-    type Context = Context<Self>;
-}
-
 impl fmt::Debug for WebSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WebSocket({}, {:?})", self.line.id(), self.pipeline)
@@ -498,16 +491,10 @@ impl fmt::Debug for WebSocket {
 }
 
 /// Takes turns for as long as the websocket lives.
-struct Driver;
-
-impl ActorFuture<WebSocket> for Driver {
+impl Future for WebSocket {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, websocket: &mut WebSocket, ctx: &mut Context<WebSocket>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let over = websocket.turn(cx);
-        if over.is_ready() {
-            ctx.stop();
-        }
-        over
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.turn(cx)
     }
 }
