@@ -139,6 +139,9 @@ pub(super) fn announced(method: &Method, version: Version, status: StatusCode, l
     if status.is_informational() || status == StatusCode::NO_CONTENT || (*method == Method::CONNECT && status.is_success()) {
         return Announced::Nothing;
     }
+    if status == StatusCode::RESET_CONTENT {
+        return Announced::Length(0);
+    }
     let bodiless = *method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
     match length {
         Some(0) if bodiless => Announced::Theirs,
