@@ -9,7 +9,7 @@ use http::header::{EXPECT, UPGRADE};
 use http::{Method, StatusCode, Version};
 
 use super::content::{ContentDecoder, Framing};
-use super::decode::{RequestDecoder, has_token};
+use super::decode::{RequestDecoder, elements, has_token};
 use super::encode::{self, Announced, CONTINUE, HttpDate, Persistence};
 use super::exchange::{Answer, Exchange, Incoming, persists};
 use super::input::Input;
@@ -193,7 +193,7 @@ impl Server {
     fn is_paused(&self) -> bool {
         self.last
             || self.exchanges.len() >= self.settings.pipelining_limit
-            || self.exchanges.back().is_some_and(|exchange| exchange.upgrade.is_some())
+            || self.exchanges.back().is_some_and(Exchange::may_end_http)
             || self.wire.output.len() > self.settings.output_soft_limit
     }
 
@@ -233,7 +233,7 @@ impl Server {
                     self.head_since = if self.input.is_empty() { None } else { self.head_since.or(Some(now)) };
                     break;
                 }
-                Err(error) => self.fail(error, Method::GET, now),
+                Err(error) => self.fail(error, self.decoder.method(), now),
             }
         }
         // What is incomplete now stays so.
@@ -253,8 +253,8 @@ impl Server {
             Err(error) => return self.fail(error, request.method, now),
         };
         let mut expected = false;
-        for value in request.headers.get_all(EXPECT) {
-            if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+        for expectation in request.headers.get_all(EXPECT).iter().flat_map(elements) {
+            if !expectation.eq_ignore_ascii_case(b"100-continue") {
                 return self.fail(HttpError::Expectation, request.method, now);
             }
             expected = request.version != Version::HTTP_10;

@@ -54,6 +54,8 @@ pub(super) struct RequestDecoder {
     scan: HeadScan,
     /// Whether the empty line that may precede a request-line has been removed.
     skipped: bool,
+    /// Whether the method is HEAD: a refusal has no content then.
+    is_head: bool,
 }
 
 impl RequestDecoder {
@@ -73,6 +75,7 @@ impl RequestDecoder {
                 Some(_) => return Err(HttpError::RequestLine),
             }
         }
+        self.is_head = input.starts_with(b"HEAD ");
         // Judge the first byte at once: a TLS hello need not wait for the deadline.
         if input.first().is_some_and(|&byte| !is_token_byte(byte) && byte != b'\r' && byte != b'\n') {
             return Err(HttpError::RequestLine);
@@ -88,9 +91,14 @@ impl RequestDecoder {
             request_line(&input[..first - 2], settings)?;
             return Err(HttpError::HeadTooLarge);
         }
-        *self = Self::default();
+        *self = Self { is_head: self.is_head, ..Self::default() };
         let head = input.split_to(end).freeze();
         request(&head, first, settings).map(Some)
+    }
+
+    /// The method of the request that was refused, as far as its answer depends on it (RFC 9110 §9.3.2).
+    pub(super) fn method(&self) -> Method {
+        if self.is_head { Method::HEAD } else { Method::GET }
     }
 
     /// The fault of an incomplete head that no further bytes can mend.
@@ -312,10 +320,21 @@ impl ResponseDecoder {
             return Err(HttpError::HeadTooLarge);
         }
         *self = Self::default();
-        let head = input.split_to(end).freeze();
+        let mut head = input.split_to(end);
+        unfold(&mut head[first..]);
+        let head = head.freeze();
         let (version, status) = status_line(&head[..first - 2])?;
         let headers = fields(&head, first, settings)?;
         Ok(Some(HttpResponse { status, version, headers, content: Bytes::new() }))
+    }
+}
+
+/// Replaces each obs-fold by SP, as a user agent has to (RFC 9112 §5.2). What is folded behind the status-line is no field line, and stays so.
+fn unfold(lines: &mut [u8]) {
+    for at in 2..lines.len() {
+        if matches!(lines[at], b' ' | b'\t') && lines[at - 2..at] == *b"\r\n" {
+            lines[at - 2..at].fill(b' ');
+        }
     }
 }
 
@@ -343,11 +362,13 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 /// Whether a list-based field has this element, case-insensitively (RFC 9110 §5.6.1). A version behind a slash is overlooked
 /// (RFC 9110 §7.8).
 pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        value.as_bytes().split(|&byte| byte == b',').any(|element| {
-            let element = element.trim_ascii();
-            let element = element.split(|&byte| byte == b'/').next().unwrap_or(element);
-            element.eq_ignore_ascii_case(token.as_bytes())
-        })
+    headers.get_all(name).iter().flat_map(elements).any(|element| {
+        let element = element.split(|&byte| byte == b'/').next().unwrap_or(element);
+        element.eq_ignore_ascii_case(token.as_bytes())
     })
+}
+
+/// The elements of a list without quoted strings. Empty ones are passed over (RFC 9110 §5.6.1.2).
+pub(super) fn elements(list: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    list.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
