@@ -3,6 +3,8 @@
 //! `httparse` reads the field lines. What it forgives is decided here, before it sees them: [`HeadScan`] accepts CRLF only, and the
 //! first lines are read by hand, since each of their faults has a status of its own.
 
+use core::net::Ipv6Addr;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::Authority;
@@ -204,7 +206,12 @@ fn check_form(method: &Method, first: u8, uri: &Uri) -> Result<(), HttpError> {
 fn is_host(authority: &Authority) -> bool {
     let text = authority.as_str();
     let port = text.rsplit_once(':').map_or("", |(_, port)| if port.ends_with(']') { "" } else { port });
-    !authority.host().is_empty() && !text.contains(['@', ',']) && port.bytes().all(|byte| byte.is_ascii_digit())
+    let port = port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let host = match authority.host().strip_prefix('[').map(|host| host.strip_suffix(']')) {
+        Some(literal) => literal.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !authority.host().is_empty(),
+    };
+    host && port && !text.contains(['@', ','])
 }
 
 /// `Host`: exactly one in HTTP/1.1, one at most before, valid, and the same as an absolute target's authority (RFC 9112 §3.2).
@@ -223,7 +230,8 @@ fn check_host(headers: &HeaderMap, uri: &Uri, version: Version) -> Result<(), Ht
     if uri.authority().is_none() {
         // The common kinds, `name` and `name:port`, need no parser.
         let name = bytes.iter().take_while(|&&byte| plain(byte)).count();
-        if name > 0 && (name == bytes.len() || (bytes[name] == b':' && bytes[name + 1..].iter().all(u8::is_ascii_digit))) {
+        let port = &bytes[name..];
+        if name > 0 && (port.is_empty() || (port[0] == b':' && port.len() <= ":8080".len() && port[1..].iter().all(u8::is_ascii_digit))) {
             return Ok(());
         }
     }

@@ -72,6 +72,30 @@ rows! {
         "GET / HTTP/1.1\r\nHost: a b\r\n\r\n" => refused(400);
     a_host_with_a_port_that_is_none: "§3.2: the same",
         "GET / HTTP/1.1\r\nHost: a:http\r\n\r\n" => refused(400);
+    a_host_with_a_port_beyond_tcp: "§3.2: the same: no TCP port is beyond 65535",
+        "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n" => refused(400);
+    a_host_with_the_last_port: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: a:65535\r\n\r\n" => sees(["GET /"]);
+    a_host_with_a_port_of_many_digits: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: a:00000000000000000000080\r\n\r\n" => sees(["GET /"]);
+    a_host_with_bytes_behind_an_ipv6: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: [::1]evil\r\n\r\n" => refused(400);
+    a_host_of_ipv6_without_brackets: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: ::1\r\n\r\n" => refused(400);
+    a_host_that_is_no_ip_in_brackets: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: [evil]\r\n\r\n" => refused(400);
+    a_host_with_a_broken_escape: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n" => refused(400);
+    a_host_with_a_backslash: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: a\\b\r\n\r\n" => refused(400);
+    a_host_with_a_query: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: a?b\r\n\r\n" => refused(400);
+    a_host_with_a_quote: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: a\"b\r\n\r\n" => refused(400);
+    a_host_with_angles: "§3.2: the same",
+        "GET / HTTP/1.1\r\nHost: <a>\r\n\r\n" => refused(400);
+    a_host_that_is_a_port: "§3.2, RFC 9110 §4.2.1: the same: an empty host",
+        "GET / HTTP/1.1\r\nHost: :80\r\n\r\n" => refused(400);
     a_host_with_a_nul: "§3.2: the same",
         "GET / HTTP/1.1\r\nHost: a\0\r\n\r\n" => refused(400);
     a_host_with_a_broken_ipv6: "§3.2: the same",
@@ -105,6 +129,12 @@ rows! {
         line("OPTIONS http://a/x HTTP/1.1") => sees(["OPTIONS http://a/x"]);
     absolute_form_with_userinfo: "RFC 9110 §4.2.4: SHOULD be an error: it hides whom one talks to",
         line("GET http://a@a/ HTTP/1.1") => refused(400);
+    absolute_form_with_a_port_beyond_tcp: "§3.2.2: no TCP port is beyond 65535",
+        line("GET http://a:65616/ HTTP/1.1") => refused(400);
+    absolute_form_of_another_scheme: "§3.2.2: absolute-URI, whatever its scheme",
+        line("GET ftp://a/ HTTP/1.1") => sees(["GET ftp://a/"]);
+    absolute_form_with_a_query_alone: "§3.2.2: the same, without a path",
+        line("GET http://a?b HTTP/1.1") => sees(["GET http://a/?b"]);
     absolute_form_without_host: "§3.2: Host is needed with it too",
         "GET http://a/ HTTP/1.1\r\n\r\n" => refused(400);
     absolute_form_of_an_empty_host: "RFC 9110 §4.2.1: an http URI with an empty host MUST be refused",
