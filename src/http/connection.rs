@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use http::header::{EXPECT, UPGRADE};
+use http::uri::Scheme;
 use http::{Method, StatusCode, Version};
 
 use super::content::{ContentDecoder, Framing};
@@ -248,6 +249,9 @@ impl Server {
 
     /// A head is complete: is there content, and does the peer wait to be asked for it (RFC 9110 §10.1.1)?
     fn take_head(&mut self, request: HttpRequest, now: Instant) {
+        if !self.secure && request.uri.scheme() == Some(&Scheme::HTTPS) {
+            return self.fail(HttpError::Misdirected, request.method, now);
+        }
         let framing = match Framing::of_request(request.version, &request.headers) {
             Ok(framing) => framing,
             Err(error) => return self.fail(error, request.method, now),

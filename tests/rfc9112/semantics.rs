@@ -4,7 +4,7 @@
 use crate::peer::{Cut, Peer};
 use crate::site::address;
 use crate::transcript::{get, line, post, refused, sees};
-use crate::transport::over_each;
+use crate::transport::{Transport, over_each};
 
 /// The opening handshake of RFC 6455 §1.2.
 const HANDSHAKE: &str = "GET /upgrade HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -80,6 +80,18 @@ fn a_refused_head_has_no_content() {
                 assert!(heard.ends_with(b"\r\n\r\n"), "{head:?}: {:?}", String::from_utf8_lossy(&heard));
             }
         }
+    });
+}
+
+/// §7.4: "a request for an "https" resource MUST be rejected unless it has been received over a connection that has been secured".
+#[test]
+fn https_is_for_tls_only() {
+    over_each(|transport| {
+        let mut peer = Peer::connect(address(transport, 1), transport);
+        let target = "GET https://a/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let heard = String::from_utf8(peer.says(target, Cut::Bytes).hears_all()).unwrap();
+        let status = if transport == Transport::Clear { "HTTP/1.1 421 Misdirected Request\r\n" } else { "HTTP/1.1 200 OK\r\n" };
+        assert!(heard.starts_with(status), "{heard}");
     });
 }
 
