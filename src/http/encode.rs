@@ -175,6 +175,8 @@ pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest) {
     for (name, value) in &request.headers {
         match *name {
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING => ignored(name),
+            // RFC 9110 §10.1.1: only a request whose content follows may expect.
+            header::EXPECT if request.content.is_empty() => ignored(name),
             _ => field(out, name, value),
         }
     }

@@ -252,6 +252,11 @@ fn requests_are_written_as_the_clauses_say() {
         ),
         ("RFC 9110 §8.6: and not where it is not", host(with(Method::DELETE)), "DELETE / HTTP/1.1\r\nhost: h\r\n\r\n"),
         (
+            "RFC 9110 §10.1.1: MUST NOT expect 100 without content",
+            field(host(with(Method::POST)), header::EXPECT, "100-continue"),
+            "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n",
+        ),
+        (
             "§6.2: MUST NOT send Content-Length with Transfer-Encoding, RFC 9110 §8.6: nor a wrong one",
             field(field(host(with(Method::PUT)), header::CONTENT_LENGTH, "9"), header::TRANSFER_ENCODING, "gzip").with_content("abc"),
             "PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nabc",
