@@ -50,22 +50,24 @@ impl Cut {
 /// A raw peer, of either role.
 pub(crate) struct Peer {
     wire: Box<dyn Wire>,
+    /// Its own address and the other's, by which the handler knows it.
+    pub(crate) ends: (SocketAddr, SocketAddr),
 }
 
 impl Peer {
     /// A connection to a server of ours.
     pub(crate) fn connect(address: SocketAddr, transport: Transport) -> Self {
-        Self { wire: transport.client(with_deadlines(TcpStream::connect_timeout(&address, PATIENCE).unwrap())) }
+        Self::over(TcpStream::connect_timeout(&address, PATIENCE).unwrap(), |stream| transport.client(stream))
     }
 
     /// A connection that a client of ours has made.
     pub(crate) fn accepted(stream: TcpStream, transport: Transport) -> Self {
-        Self { wire: transport.server(with_deadlines(stream)) }
+        Self::over(stream, |stream| transport.server(stream))
     }
 
-    /// Its own address, by which the handler knows it.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.wire.tcp().local_addr().unwrap()
+    fn over(stream: TcpStream, wire: impl FnOnce(TcpStream) -> Box<dyn Wire>) -> Self {
+        let ends = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        Self { wire: wire(with_deadlines(stream)), ends }
     }
 
     pub(crate) fn says(&mut self, bytes: impl AsRef<[u8]>, cut: Cut) -> &mut Self {

@@ -59,6 +59,10 @@ rows! {
         chunked("3\r\nabc\n0\r\n\r\n") => refused(400);
     data_ended_by_cr: "§7.1: the same",
         chunked("3\r\nabc\r0\r\n\r\n") => refused(400);
+    data_ended_by_another_byte_and_lf: "§7.1: the same",
+        chunked("3\r\nabcX\n0\r\n\r\n") => refused(400);
+    data_ended_by_cr_and_another_byte: "§7.1: the same",
+        chunked("3\r\nabc\rX0\r\n\r\n") => refused(400);
     data_ended_by_nothing: "§7.1: the same",
         chunked("3\r\nabc0\r\n\r\n") => refused(400);
     data_too_long: "§7.1: chunk-data = 1*OCTET, a sequence of chunk-size octets",

@@ -75,9 +75,9 @@ fn a_last_response_is_heard_by_one_who_goes_on_talking() {
         let responses = responses(&heard, &[]);
         assert_eq!((responses.len(), responses[0].content.as_str()), (1, "ok"));
         peer.finishes();
-        let local = peer.address();
+        let ends = peer.ends;
         drop(peer);
-        assert_eq!(seen_by_handler_of(local), ["GET /"]);
+        assert_eq!(seen_by_handler_of(ends), ["GET /"]);
     }
 }
 
@@ -94,9 +94,9 @@ fn a_hundred_pipelined_requests() {
             let methods: Vec<String> = asked.iter().map(|start| start.split(' ').next().unwrap().to_owned()).collect();
             assert_eq!(responses(&heard, &methods).len(), 101);
             peer.finishes();
-            let local = peer.address();
+            let ends = peer.ends;
             drop(peer);
-            assert_eq!(seen_by_handler_of(local)[..100], asked);
+            assert_eq!(seen_by_handler_of(ends)[..100], asked);
         }
     }
 }

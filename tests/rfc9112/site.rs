@@ -20,10 +20,13 @@ use crate::transport::Transport;
 /// How many requests of a connection may be in hand.
 pub(crate) const LIMITS: [usize; 2] = [1, 8];
 
-/// What the handlers have seen, by the address of their peer.
+/// Both ends of a connection, the peer's first: a peer may have the same port towards two listeners.
+pub(crate) type Ends = (SocketAddr, SocketAddr);
+
+/// What the handlers have seen, by the ends of their connection.
 #[derive(Default)]
 struct Notes {
-    seen: HashMap<SocketAddr, (Vec<String>, bool)>,
+    seen: HashMap<Ends, (Vec<String>, bool)>,
 }
 
 static NOTES: LazyLock<(Mutex<Notes>, Condvar)> = LazyLock::new(Default::default);
@@ -53,17 +56,17 @@ pub(crate) fn address(transport: Transport, limit: usize) -> SocketAddr {
     LISTENERS.iter().find(|(of, at, _)| (*of, *at) == (transport, limit)).unwrap().2
 }
 
-/// All that the handler of this peer's connection has seen, once that handler has stopped: nothing can come any more.
-pub(crate) fn seen_by_handler_of(peer: SocketAddr) -> Vec<String> {
+/// All that the handler of this connection has seen, once that handler has stopped: nothing can come any more.
+pub(crate) fn seen_by_handler_of(ends: Ends) -> Vec<String> {
     let (notes, change) = &*NOTES;
     let (mut notes, late) =
-        change.wait_timeout_while(notes.lock().unwrap(), PATIENCE, |notes| !notes.seen.get(&peer).is_some_and(|(_, over)| *over)).unwrap();
+        change.wait_timeout_while(notes.lock().unwrap(), PATIENCE, |notes| !notes.seen.get(&ends).is_some_and(|(_, over)| *over)).unwrap();
     assert!(!late.timed_out(), "the handler has not stopped");
-    notes.seen.remove(&peer).unwrap().0
+    notes.seen.remove(&ends).unwrap().0
 }
 
-fn note(peer: SocketAddr, change: impl FnOnce(&mut (Vec<String>, bool))) {
-    change(NOTES.0.lock().unwrap().seen.entry(peer).or_default());
+fn note(ends: Ends, change: impl FnOnce(&mut (Vec<String>, bool))) {
+    change(NOTES.0.lock().unwrap().seen.entry(ends).or_default());
     NOTES.1.notify_all();
 }
 
@@ -78,12 +81,15 @@ impl Handler<Received<Connected>> for Greeter {
     type Result = ();
 
     fn handle(&mut self, Received { message, sender }: Received<Connected>, _: &mut Context<Self>) {
-        sender.do_send(Register::factory(move || Recorder(message.remote)));
+        let ends = (message.remote, message.local);
+        // Ports come again, and not every test asks what was seen.
+        note(ends, |before| *before = Default::default());
+        sender.do_send(Register::factory(move || Recorder(ends)));
     }
 }
 
 /// Notes each request, then answers as its path says.
-struct Recorder(SocketAddr);
+struct Recorder(Ends);
 
 impl Actor for Recorder {
     type Context = Context<Self>;
@@ -106,6 +112,12 @@ impl Handler<Received<Frame>> for Recorder {
     type Result = ();
 
     fn handle(&mut self, _: Received<Frame>, _: &mut Context<Self>) {}
+}
+
+/// The ends of a websocket, of which nobody asks.
+fn nowhere() -> Ends {
+    let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+    (unspecified, unspecified)
 }
 
 /// Method, request-target, and what else there is: `HTTP/1.0`, the values of the field `x`, the content.
@@ -171,7 +183,7 @@ fn answer(request: &HttpRequest, responder: Responder) {
             responder.do_send(HttpResponse::ok("slow"));
         })),
         "/upgrade" => match Rules::new().accept(request) {
-            Ok(switching) => responder.do_send(UpgradeServer::factory(switching, || Recorder(([0, 0, 0, 0], 0).into()))),
+            Ok(switching) => responder.do_send(UpgradeServer::factory(switching, || Recorder(nowhere()))),
             Err(refusal) => responder.do_send(refusal.into_response()),
         },
         // A 101 that nobody asked for.

@@ -169,10 +169,10 @@ fn play(transport: Transport, round: Round, says: &[u8], must: &Must) {
     }
     let bytes = peer.hears_all();
     peer.finishes();
-    let local = peer.address();
+    let ends = peer.ends;
     drop(peer);
     let text = String::from_utf8_lossy(&bytes);
-    assert_eq!(seen_by_handler_of(local), seen, "what the handler sees; heard: {text}");
+    assert_eq!(seen_by_handler_of(ends), seen, "what the handler sees; heard: {text}");
     let methods: Vec<String> = seen.iter().map(|request| request.split(' ').next().unwrap().to_owned()).collect();
     let responses = responses(&bytes, &methods);
     assert_eq!(responses.iter().map(|response| response.status).collect::<Vec<_>>(), heard, "{text}");
