@@ -106,7 +106,9 @@ fn content_ends_where_the_framing_says() {
         ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", false, &["AmbiguousLength", "AfterFlush"]),
         ("Transfer-Encoding: gzip, chunked\r\n\r\n", false, &["UnknownTransferCoding", "AfterFlush"]),
         ("Content-Length: 1001\r\n\r\n", false, &["ContentTooLarge", "AfterFlush"]),
-        ("a: b\r\n c\r\n\r\n", false, &["FieldLine", "AfterFlush"]),
+        ("Content-Length:\r\n\t1\r\n\r\nx", false, &["0 200 x", "Open"]),
+        ("Content-Length: 1\r\n 0\r\n\r\nx", false, &["ContentLength", "AfterFlush"]),
+        (" a: b\r\n\r\n", false, &["FieldLine", "AfterFlush"]),
         ("Content-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", false, &["0 200 ", "UnexpectedResponse", "AfterFlush"]),
     ] {
         assert_eq!(told(&[get("/")], format!("{ok}{response}"), eof), said, "{response:?}");

@@ -246,6 +246,10 @@ impl Above {
                     self.register_by = None;
                     Ok(())
                 }
+                HttpCommand::Respond(number, response) | HttpCommand::Start(number, response) if response.status.is_informational() => {
+                    tracing::error!(connection = %line.id, status = %response.status, "an interim status is no answer: answered with a 500");
+                    http.respond(number, internal_error(), &date, now)
+                }
                 HttpCommand::Respond(number, response) => http.respond(number, response, &date, now),
                 HttpCommand::Start(number, response) => http.start(number, response, &date, now),
                 HttpCommand::Chunk(number, bytes) => http.chunk(number, bytes, now),

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Version};
 
 use super::connection::Server;
-use super::content::has_no_content;
+use super::content::is_sent_without_content;
 use super::encode::{self, Announced, LAST_CHUNK, Persistence};
 use super::exchange::{Answer, Chunks};
 use super::{HttpDate, HttpResponse, RequestNumber, RespondError};
@@ -34,7 +34,7 @@ impl Server {
         let index = self.awaiting(number, &response)?;
         self.clock = Some((now, *date));
         let exchange = &mut self.exchanges[index];
-        let bodiless = has_no_content(&exchange.method, response.status);
+        let bodiless = is_sent_without_content(&exchange.method, response.status);
         let announced = encode::announced(&exchange.method, exchange.version, response.status, None);
         let chunks = match announced {
             _ if bodiless => Chunks::Dropped,
@@ -105,7 +105,7 @@ impl Server {
         exchange.answer = Answer::Complete;
         exchange.close |= exchange.method == Method::CONNECT && response.status.is_success();
         let announced = encode::announced(&exchange.method, exchange.version, response.status, Some(response.content.len()));
-        let bodiless = has_no_content(&exchange.method, response.status);
+        let bodiless = is_sent_without_content(&exchange.method, response.status);
         self.put_head(index, &response, announced, now);
         if !bodiless && !response.content.is_empty() {
             self.put(index, response.content, now);

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use http::header::{EXPECT, UPGRADE};
+use http::uri::Scheme;
 use http::{Method, StatusCode, Version};
 
 use super::content::{ContentDecoder, Framing};
-use super::decode::{RequestDecoder, has_token};
+use super::decode::{RequestDecoder, elements, has_token};
 use super::encode::{self, Announced, CONTINUE, HttpDate, Persistence};
 use super::exchange::{Answer, Exchange, Incoming, Steering, persists};
 use super::input::Input;
@@ -205,7 +206,7 @@ impl Server {
     fn is_paused(&self) -> bool {
         self.last
             || self.exchanges.len() >= self.settings.pipelining_limit
-            || self.exchanges.back().is_some_and(|exchange| exchange.upgrade.is_some())
+            || self.exchanges.back().is_some_and(Exchange::may_end_http)
             || self.wire.output.len() > self.settings.output_soft_limit
     }
 
@@ -245,7 +246,7 @@ impl Server {
                     self.head_since = if self.input.is_empty() { None } else { self.head_since.or(Some(now)) };
                     break;
                 }
-                Err(error) => self.fail(error, Method::GET, now),
+                Err(error) => self.fail(error, self.decoder.method(), now),
             }
         }
         // What is incomplete now stays so.
@@ -260,6 +261,9 @@ impl Server {
 
     /// A head is complete: is there content, and does the peer wait to be asked for it (RFC 9110 §10.1.1)?
     fn take_head(&mut self, request: HttpRequest, now: Instant) {
+        if !self.secure && request.uri.scheme() == Some(&Scheme::HTTPS) {
+            return self.fail(HttpError::Misdirected, request.method, now);
+        }
         let steering = Steering::of(&request.headers);
         let mut framing = Framing::Length(0);
         if steering.framing {
@@ -268,13 +272,18 @@ impl Server {
                 Err(error) => return self.fail(error, request.method, now),
             };
         }
-        if steering.expect && request.headers.get_all(EXPECT).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-            return self.fail(HttpError::Expectation, request.method, now);
+        let mut expected = false;
+        if steering.expect {
+            for expectation in request.headers.get_all(EXPECT).iter().flat_map(elements) {
+                if !expectation.eq_ignore_ascii_case(b"100-continue") {
+                    return self.fail(HttpError::Expectation, request.method, now);
+                }
+                expected = request.version != Version::HTTP_10;
+            }
         }
         if framing == Framing::Length(0) {
             return self.accept(request, steering, now);
         }
-        let expected = steering.expect && request.version != Version::HTTP_10;
         let decoder = match ContentDecoder::new(framing, &self.settings) {
             Ok(decoder) => decoder,
             Err(error) => return self.fail(error, request.method, now),

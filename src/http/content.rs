@@ -58,6 +58,11 @@ pub(super) fn has_no_content(method: &Method, status: StatusCode) -> bool {
         || (method == Method::CONNECT && status.is_success())
 }
 
+/// Whether a response is sent without content: those that have none, and 205, whose recipient looks for it all the same (RFC 9110 §15.3.6).
+pub(super) fn is_sent_without_content(method: &Method, status: StatusCode) -> bool {
+    has_no_content(method, status) || status == StatusCode::RESET_CONTENT
+}
+
 /// `1*DIGIT` below 2^63 (RFC 9110 §8.6).
 pub(super) fn content_length(value: &[u8]) -> Result<u64, HttpError> {
     let digit = |number: u64, &byte: &u8| match byte {

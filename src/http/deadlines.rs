@@ -32,9 +32,10 @@ impl Server {
             return;
         }
         if due(self.head_deadline()) {
-            self.fail(HttpError::HeadTimeout, Method::GET, now);
+            self.fail(HttpError::HeadTimeout, self.decoder.method(), now);
         } else if due(self.content_deadline()) {
-            self.fail(HttpError::ContentTimeout, Method::GET, now);
+            let method = self.incoming.as_ref().map_or(Method::GET, |incoming| incoming.request.method.clone());
+            self.fail(HttpError::ContentTimeout, method, now);
         }
         let mut index = 0;
         while let Some(exchange) = self.exchanges.get(index) {

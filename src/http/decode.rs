@@ -3,6 +3,8 @@
 //! `httparse` reads the field lines. What it forgives is decided here, before it sees them: [`HeadScan`] accepts CRLF only, and the
 //! first lines are read by hand, since each of their faults has a status of its own.
 
+use core::net::Ipv6Addr;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::Authority;
@@ -54,6 +56,8 @@ pub(super) struct RequestDecoder {
     scan: HeadScan,
     /// Whether the empty line that may precede a request-line has been removed.
     skipped: bool,
+    /// Whether the method is HEAD: a refusal has no content then.
+    is_head: bool,
 }
 
 impl RequestDecoder {
@@ -73,6 +77,7 @@ impl RequestDecoder {
                 Some(_) => return Err(HttpError::RequestLine),
             }
         }
+        self.is_head = input.starts_with(b"HEAD ");
         // Judge the first byte at once: a TLS hello need not wait for the deadline.
         if input.first().is_some_and(|&byte| !is_token_byte(byte) && byte != b'\r' && byte != b'\n') {
             return Err(HttpError::RequestLine);
@@ -88,9 +93,14 @@ impl RequestDecoder {
             request_line(&input[..first - 2], settings)?;
             return Err(HttpError::HeadTooLarge);
         }
-        *self = Self::default();
+        *self = Self { is_head: self.is_head, ..Self::default() };
         let head = input.split_to(end).freeze();
         request(&head, first, settings).map(Some)
+    }
+
+    /// The method of the request that was refused, as far as its answer depends on it (RFC 9110 §9.3.2).
+    pub(super) fn method(&self) -> Method {
+        if self.is_head { Method::HEAD } else { Method::GET }
     }
 
     /// The fault of an incomplete head that no further bytes can mend.
@@ -196,7 +206,12 @@ fn check_form(method: &Method, first: u8, uri: &Uri) -> Result<(), HttpError> {
 fn is_host(authority: &Authority) -> bool {
     let text = authority.as_str();
     let port = text.rsplit_once(':').map_or("", |(_, port)| if port.ends_with(']') { "" } else { port });
-    !authority.host().is_empty() && !text.contains(['@', ',']) && port.bytes().all(|byte| byte.is_ascii_digit())
+    let port = port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let host = match authority.host().strip_prefix('[').map(|host| host.strip_suffix(']')) {
+        Some(literal) => literal.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !authority.host().is_empty(),
+    };
+    host && port && !text.contains(['@', ','])
 }
 
 /// `Host`: exactly one in HTTP/1.1, one at most before, valid, and the same as an absolute target's authority (RFC 9112 §3.2).
@@ -215,7 +230,8 @@ fn check_host(headers: &HeaderMap, uri: &Uri, version: Version) -> Result<(), Ht
     if uri.authority().is_none() {
         // The common kinds, `name` and `name:port`, need no parser.
         let name = bytes.iter().take_while(|&&byte| plain(byte)).count();
-        if name > 0 && (name == bytes.len() || (bytes[name] == b':' && bytes[name + 1..].iter().all(u8::is_ascii_digit))) {
+        let port = &bytes[name..];
+        if name > 0 && (port.is_empty() || (port[0] == b':' && port.len() <= ":8080".len() && port[1..].iter().all(u8::is_ascii_digit))) {
             return Ok(());
         }
     }
@@ -312,10 +328,21 @@ impl ResponseDecoder {
             return Err(HttpError::HeadTooLarge);
         }
         *self = Self::default();
-        let head = input.split_to(end).freeze();
+        let mut head = input.split_to(end);
+        unfold(&mut head[first..]);
+        let head = head.freeze();
         let (version, status) = status_line(&head[..first - 2])?;
         let headers = fields(&head, first, settings)?;
         Ok(Some(HttpResponse { status, version, headers, content: Bytes::new() }))
+    }
+}
+
+/// Replaces each obs-fold by SP, as a user agent has to (RFC 9112 §5.2). What is folded behind the status-line is no field line, and stays so.
+fn unfold(lines: &mut [u8]) {
+    for at in 2..lines.len() {
+        if matches!(lines[at], b' ' | b'\t') && lines[at - 2..at] == *b"\r\n" {
+            lines[at - 2..at].fill(b' ');
+        }
     }
 }
 
@@ -343,11 +370,13 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 /// Whether a list-based field has this element, case-insensitively (RFC 9110 §5.6.1). A version behind a slash is overlooked
 /// (RFC 9110 §7.8).
 pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        value.as_bytes().split(|&byte| byte == b',').any(|element| {
-            let element = element.trim_ascii();
-            let element = element.split(|&byte| byte == b'/').next().unwrap_or(element);
-            element.eq_ignore_ascii_case(token.as_bytes())
-        })
+    headers.get_all(name).iter().flat_map(elements).any(|element| {
+        let element = element.split(|&byte| byte == b'/').next().unwrap_or(element);
+        element.eq_ignore_ascii_case(token.as_bytes())
     })
+}
+
+/// The elements of a list without quoted strings. Empty ones are passed over (RFC 9110 §5.6.1.2).
+pub(super) fn elements(list: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    list.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }

@@ -138,6 +138,9 @@ pub(super) fn announced(method: &Method, version: Version, status: StatusCode, l
     if status.is_informational() || status == StatusCode::NO_CONTENT || (*method == Method::CONNECT && status.is_success()) {
         return Announced::Nothing;
     }
+    if status == StatusCode::RESET_CONTENT {
+        return Announced::Length(0);
+    }
     let bodiless = *method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
     match length {
         Some(0) if bodiless => Announced::Theirs,
@@ -171,6 +174,8 @@ pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest) {
     for (name, value) in &request.headers {
         match *name {
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING => ignored(name),
+            // RFC 9110 §10.1.1: only a request whose content follows may expect.
+            header::EXPECT if request.content.is_empty() => ignored(name),
             _ => field(out, name, value),
         }
     }

@@ -49,6 +49,8 @@ pub enum HttpError {
     TargetTooLong,
     /// An expectation other than `100-continue`.
     Expectation,
+    /// The request-target is of `https`, and the connection is not TLS.
+    Misdirected,
     /// The head exceeds its limit.
     HeadTooLarge,
     /// There are too many field lines.
@@ -104,6 +106,7 @@ impl HttpError {
             Self::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::HeadTooLarge | Self::TooManyFields | Self::FieldTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MethodTooLong | Self::UnknownTransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
@@ -148,6 +151,7 @@ impl fmt::Display for HttpError {
             Self::ContentTooLarge => "the content exceeds the limit (RFC 9110 §15.5.14)",
             Self::TargetTooLong => "the request-target exceeds the limit (RFC 9110 §15.5.15)",
             Self::Expectation => "unknown expectation (RFC 9110 §10.1.1)",
+            Self::Misdirected => "a request for https, on a connection that is not TLS (RFC 9110 §7.4)",
             Self::HeadTooLarge => "the head exceeds the limit (RFC 6585 §5)",
             Self::TooManyFields => "too many field lines (RFC 6585 §5)",
             Self::FieldTooLarge => "a field exceeds its limit (RFC 6585 §5)",

@@ -29,6 +29,13 @@ pub(super) struct Exchange {
     pub(super) held: Vec<Bytes>,
 }
 
+impl Exchange {
+    /// Whether what follows the request may be of another protocol: behind an upgrade (RFC 9110 §7.8), and in a tunnel (RFC 9110 §9.3.6).
+    pub(super) fn may_end_http(&self) -> bool {
+        self.upgrade.is_some() || self.method == Method::CONNECT
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Awaited,

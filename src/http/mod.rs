@@ -11,7 +11,8 @@
 //!
 //! **Strict where readers may differ.** A message that two recipients could read differently is how requests are smuggled
 //! (RFC 9112 §11.2). So a bare LF, obs-fold, a second `Content-Length`, `Transfer-Encoding` in HTTP/1.0 and their kin are refused with
-//! 400, also where the RFC would let us mend them; an unknown transfer coding is 501. [`HttpError`] names each, with its clause.
+//! 400, also where the RFC would let us mend them; an unknown transfer coding is 501. [`HttpError`] names each, with its clause. Only where
+//! it has a client mend a response, obs-fold, that is done.
 //!
 //! **Nothing is looked at twice.** The search for the end of a head goes on where it stopped; chunk framing is a state machine over
 //! bytes. A head of 16 MiB sent byte by byte costs 16 KiB of work, then 431.
