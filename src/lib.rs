@@ -36,9 +36,10 @@ pub mod websocket;
 pub use actor::Deflate;
 pub use actor::{
     Answer, Asked, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected, Connection,
-    Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime,
-    SendError, Sending, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade,
-    UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
+    Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime, Running,
+    SendError, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told,
+    Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings,
+    WebSockets,
 };
 pub use http::{HttpRequest, HttpResponse};
 pub use stage::Close;

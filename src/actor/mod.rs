@@ -42,6 +42,7 @@ mod secure;
 #[cfg(not(feature = "tls"))]
 #[path = "insecure.rs"]
 mod secure;
+mod server;
 mod settings;
 mod socket;
 mod sockets;
@@ -66,6 +67,7 @@ pub use messages::{
 };
 pub use requester::{Asked, Requester};
 pub use responder::{Answer, Register, Registrar, Responder, Streaming};
+pub use server::{Running, Server, ServerHandle};
 pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};
 pub use sockets::Sockets;
