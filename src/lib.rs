@@ -34,6 +34,8 @@ pub mod websocket;
 
 #[cfg(feature = "deflate")]
 pub use actor::Deflate;
+#[cfg(feature = "actix-web")]
+pub use actor::web;
 pub use actor::{
     Answer, Asked, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected, Connection,
     Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime, Running,
@@ -54,6 +56,10 @@ mod docs {
 
     #[doc = include_str!("../docs/from-spray.md")]
     struct FromSpray;
+
+    #[cfg(feature = "actix-web")]
+    #[doc = include_str!("../docs/from-actix-web-actors.md")]
+    struct FromActixWebActors;
 
     #[doc = include_str!("../docs/writing-a-stage.md")]
     struct WritingAStage;

@@ -47,10 +47,13 @@ mod settings;
 mod socket;
 mod sockets;
 mod stage_actor;
+mod stream;
 mod timer;
 mod transport;
 mod upgrade;
 mod upstream;
+#[cfg(feature = "actix-web")]
+pub mod web;
 mod websocket;
 
 pub use client_connection::ClientConnection;

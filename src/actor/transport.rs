@@ -9,21 +9,23 @@ use std::task::{Context, Poll, ready};
 use bytes::BufMut;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::io::poll_read_buf;
 
 use super::roster::Seat;
 use super::secure::Secure;
+#[cfg(any(feature = "actix-web", feature = "test"))]
+use super::stream::{Chunks, PipeWriter};
+use super::stream::{Sink, Source};
 use crate::output::Output;
 use crate::tls::Info;
 
 /// Pieces in one vectored write.
 const SLICES: usize = 32;
 
-/// A TCP stream, and its seat at the listener that accepted it.
+/// A stream, of TCP as a rule, and its seat at the listener that accepted it.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    read: OwnedReadHalf,
+    read: Source,
     write: Arc<WriteHalf>,
     seat: Seat,
     pub(crate) remote: SocketAddr,
@@ -40,7 +42,7 @@ pub(crate) struct WriteHalf(Mutex<Option<Writer>>);
 
 #[derive(Debug)]
 struct Writer {
-    stream: OwnedWriteHalf,
+    stream: Sink,
     secure: Option<Box<Secure>>,
 }
 
@@ -66,8 +68,17 @@ impl Transport {
         let (remote, local) = (stream.peer_addr()?, stream.local_addr()?);
         let tls = secure.as_ref().map(|secure| secure.info.clone());
         let (read, stream) = stream.into_split();
-        let write = Arc::new(WriteHalf(Mutex::new(Some(Writer { stream, secure: secure.map(Box::new) }))));
-        Ok(Self { read, write, seat, remote, local, tls, finished: false })
+        let writer = Writer { stream: Sink::Tcp(stream), secure: secure.map(Box::new) };
+        let write = Arc::new(WriteHalf(Mutex::new(Some(writer))));
+        Ok(Self { read: Source::Tcp(read), write, seat, remote, local, tls, finished: false })
+    }
+
+    /// Of a connection that is no socket of ours.
+    #[cfg(any(feature = "actix-web", feature = "test"))]
+    pub(crate) fn of(chunks: Chunks, pipe: PipeWriter, seat: Seat, remote: SocketAddr, local: SocketAddr) -> Self {
+        let writer = Writer { stream: Sink::Pipe(pipe), secure: None };
+        let write = Arc::new(WriteHalf(Mutex::new(Some(writer))));
+        Self { read: Source::Chunks(chunks), write, seat, remote, local, tls: None, finished: false }
     }
 
     pub(crate) fn seat(&self) -> &Seat {
@@ -84,7 +95,7 @@ impl Transport {
         if self.secure(|secure| secure.has_input()) {
             return Poll::Ready(Ok(()));
         }
-        self.read.as_ref().poll_read_ready(cx)
+        self.read.poll_readable(cx)
     }
 
     /// Reads into the room that `buffer` has. 0 is the peer's FIN, or its close_notify.

@@ -21,4 +21,6 @@
 pub mod handshake;
 mod switch;
 
+#[cfg(feature = "actix-web")]
+pub(crate) use switch::agree;
 pub use switch::{NotSwitched, Switched, switch};
