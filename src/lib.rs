@@ -34,6 +34,8 @@ pub mod websocket;
 
 #[cfg(feature = "deflate")]
 pub use actor::Deflate;
+#[cfg(feature = "test")]
+pub use actor::test;
 #[cfg(feature = "actix-web")]
 pub use actor::web;
 pub use actor::{

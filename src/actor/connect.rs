@@ -182,7 +182,7 @@ pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Con
             let started = dialled.secured().await.map(|transport| {
                 let told =
                     Connected { id: transport.seat().id(), remote: transport.remote, local: transport.local, tls: transport.tls.clone() };
-                ClientConnection::start(transport, told.clone(), settings, connected, respond);
+                connected(told.clone(), ClientConnection::start(transport, told.clone(), settings, respond));
                 told
             });
             let _ = tell.send(started);

@@ -61,7 +61,7 @@ struct Parts {
 impl Connection {
     /// Starts the actor on this arbiter.
     pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: Arc<Settings>) {
-        let now = Instant::now();
+        let now = clock::now();
         let line = HttpLine::new(transport.seat().id());
         transport.seat().take(&line);
         let (mut upstream, mut register_by) = (None, None);
@@ -89,7 +89,7 @@ impl Connection {
     /// One turn. Ready when this actor's work is over.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let Some(mut parts) = self.parts.take() else { return Poll::Ready(()) };
-        let now = Instant::now();
+        let now = clock::now();
         let (commands, signals) = {
             let mut line = self.line.queue.lock();
             (line.take(cx.waker()), std::mem::take(&mut line.side))

@@ -48,6 +48,8 @@ mod socket;
 mod sockets;
 mod stage_actor;
 mod stream;
+#[cfg(feature = "test")]
+pub mod test;
 mod timer;
 mod transport;
 mod upgrade;

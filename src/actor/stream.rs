@@ -203,7 +203,7 @@ impl PipeWriter {
         self.lock().put(bytes)
     }
 
-    fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut pipe = self.lock();
         match pipe.put(bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => pipe.wait(cx),

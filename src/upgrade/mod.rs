@@ -21,6 +21,4 @@
 pub mod handshake;
 mod switch;
 
-#[cfg(feature = "actix-web")]
-pub(crate) use switch::agree;
-pub use switch::{NotSwitched, Switched, switch};
+pub use switch::{NotSwitched, Switched, agree, switch};

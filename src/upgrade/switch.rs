@@ -86,12 +86,13 @@ pub fn switch(
     }
 }
 
-/// What request and response agree on. With `deflate`, the response is made to say so if the client offers it.
+/// What request and response agree on: what [`switch`] asks, for where the HTTP is somebody else's. With `deflate`, the response is made to say so if
+/// the client offers it.
 ///
 /// # Errors
 ///
 /// The response does not accept the request.
-pub(crate) fn agree(
+pub fn agree(
     request: &HttpRequest,
     response: &mut HttpResponse,
     deflate: Option<&Preferences>,
