@@ -149,7 +149,7 @@ impl Server {
     }
 
     /// SIGINT and SIGTERM are not ours. By default the first of them (Ctrl-C, where there are no such signals) stops the server, as
-    /// [`ServerHandle::stop`] does, and the second cuts it off.
+    /// [`ServerHandle::stop`] does, and the second cuts it off; neither ends the process by itself any more.
     pub fn without_signals(mut self) -> Self {
         self.signals = false;
         self
