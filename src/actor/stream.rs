@@ -1,17 +1,16 @@
-//! What a transport reads and writes: the halves of a TCP stream; or, where there is no socket, chunks that come in and a pipe that leads out.
+//! What a transport reads and writes: the halves of a TCP stream; or, where there is no socket, two pipes.
 //!
 //! The latter is how a websocket lives inside another server, which reads and writes for it, and how one lives in a test.
 
 #![cfg_attr(not(any(feature = "actix-web", feature = "test")), allow(dead_code, reason = "without them there are sockets only"))]
 
-use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -22,7 +21,7 @@ const CAPACITY: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) enum Source {
     Tcp(OwnedReadHalf),
-    Chunks(Chunks),
+    Pipe(PipeReader),
 }
 
 /// Where bytes go.
@@ -38,7 +37,7 @@ impl Source {
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => tcp.as_ref().poll_read_ready(cx),
-            Self::Chunks(chunks) => chunks.poll_chunk(cx).map_ok(drop),
+            Self::Pipe(pipe) => pipe.poll_readable(cx).map(Ok),
         }
     }
 }
@@ -48,11 +47,7 @@ impl AsyncRead for Source {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Self::Chunks(chunks) => {
-                let chunk = ready!(chunks.poll_chunk(cx))?;
-                buffer.put_slice(&chunk.split_to(chunk.len().min(buffer.remaining())));
-                Poll::Ready(Ok(()))
-            }
+            Self::Pipe(pipe) => pipe.poll_read(cx, buffer).map(Ok),
         }
     }
 }
@@ -106,39 +101,7 @@ impl AsyncWrite for Sink {
     }
 }
 
-/// Chunks that come, and what is left of the last.
-pub(crate) struct Chunks {
-    /// `None` behind its end.
-    stream: Option<Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>>,
-    rest: Bytes,
-}
-
-impl Chunks {
-    pub(crate) fn new(stream: impl Stream<Item = io::Result<Bytes>> + 'static) -> Self {
-        Self { stream: Some(Box::pin(stream)), rest: Bytes::new() }
-    }
-
-    /// What comes next: empty at the end.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Bytes>> {
-        while self.rest.is_empty()
-            && let Some(stream) = &mut self.stream
-        {
-            match ready!(stream.as_mut().poll_next(cx)) {
-                Some(chunk) => self.rest = chunk?,
-                None => self.stream = None,
-            }
-        }
-        Poll::Ready(Ok(&mut self.rest))
-    }
-}
-
-impl fmt::Debug for Chunks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chunks").field("rest", &self.rest.len()).finish_non_exhaustive()
-    }
-}
-
-/// A pipe: what is written at one end comes out as chunks at the other. It holds 64 KiB; who writes more waits.
+/// A pipe: what is written at one end comes out at the other. It holds 64 KiB; who writes more waits.
 pub(crate) fn pipe() -> (PipeWriter, PipeReader) {
     let pipe = Arc::<Mutex<Pipe>>::default();
     (PipeWriter(pipe.clone()), PipeReader(pipe))
@@ -203,12 +166,24 @@ impl PipeWriter {
         self.lock().put(bytes)
     }
 
-    pub(crate) fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut pipe = self.lock();
         match pipe.put(bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => pipe.wait(cx),
             written => Poll::Ready(written),
         }
+    }
+
+    /// Writes all of it, waiting for room.
+    pub(crate) async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        poll_fn(|cx| {
+            while !bytes.is_empty() {
+                let taken = ready!(self.poll_write(cx, bytes))?;
+                bytes = &bytes[taken..];
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 }
 
@@ -221,18 +196,32 @@ impl Drop for PipeWriter {
 #[derive(Debug)]
 pub(crate) struct PipeReader(Arc<Mutex<Pipe>>);
 
-impl Stream for PipeReader {
-    type Item = io::Result<Bytes>;
-
-    /// All that there is, as one chunk.
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+impl PipeReader {
+    /// Whether there is something to read, be it the end.
+    fn poll_readable(&self, cx: &Context<'_>) -> Poll<()> {
         let mut pipe = lock(&self.0);
-        if !pipe.bytes.is_empty() {
-            let chunk = std::mem::take(&mut pipe.bytes).freeze();
-            pipe.wake();
-            return Poll::Ready(Some(Ok(chunk)));
+        if pipe.bytes.is_empty() && !pipe.ended { pipe.wait(cx) } else { Poll::Ready(()) }
+    }
+
+    fn poll_read(&self, cx: &Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<()> {
+        ready!(self.poll_readable(cx));
+        let mut pipe = lock(&self.0);
+        let taken = pipe.bytes.len().min(buffer.remaining());
+        buffer.put_slice(&pipe.bytes.split_to(taken));
+        if pipe.bytes.is_empty() {
+            pipe.bytes = BytesMut::new();
         }
-        if pipe.ended { Poll::Ready(None) } else { pipe.wait(cx) }
+        pipe.wake();
+        Poll::Ready(())
+    }
+
+    /// All that there is, as one chunk; `None` at the end.
+    pub(crate) fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        ready!(self.poll_readable(cx));
+        let mut pipe = lock(&self.0);
+        let chunk = std::mem::take(&mut pipe.bytes).freeze();
+        pipe.wake();
+        Poll::Ready((!chunk.is_empty()).then_some(chunk))
     }
 }
 
@@ -242,5 +231,81 @@ impl Drop for PipeReader {
         pipe.broken = true;
         pipe.bytes = BytesMut::new();
         pipe.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pipe: &PipeReader) -> Poll<Option<Bytes>> {
+        pipe.poll_chunk(&Context::from_waker(Waker::noop()))
+    }
+
+    fn write(pipe: &PipeWriter, bytes: &[u8]) -> Poll<Result<usize, io::ErrorKind>> {
+        pipe.poll_write(&Context::from_waker(Waker::noop()), bytes).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_pipe_holds_so_much_and_no_more() {
+        let (writer, reader) = pipe();
+        assert!(read(&reader).is_pending());
+        assert_eq!(write(&writer, &[1; 1000]), Poll::Ready(Ok(1000)));
+        assert_eq!(write(&writer, &[2; CAPACITY]), Poll::Ready(Ok(CAPACITY - 1000)));
+        assert!(write(&writer, b"more").is_pending());
+        assert_eq!(write(&writer, b""), Poll::Ready(Ok(0)));
+        assert_eq!(read(&reader), Poll::Ready(Some([vec![1; 1000], vec![2; CAPACITY - 1000]].concat().into())));
+        assert_eq!(write(&writer, b"more"), Poll::Ready(Ok(4)));
+    }
+
+    #[test]
+    fn what_was_written_comes_before_the_end() {
+        let (writer, reader) = pipe();
+        assert_eq!(write(&writer, b"last words"), Poll::Ready(Ok(10)));
+        drop(writer);
+        let mut room = [0; 4];
+        let mut buffer = ReadBuf::new(&mut room);
+        assert!(reader.poll_read(&Context::from_waker(Waker::noop()), &mut buffer).is_ready());
+        assert_eq!(buffer.filled(), b"last");
+        assert_eq!(read(&reader), Poll::Ready(Some(Bytes::from_static(b" words"))));
+        assert_eq!(read(&reader), Poll::Ready(None));
+        assert_eq!(read(&reader), Poll::Ready(None));
+    }
+
+    #[test]
+    fn nobody_reads_any_more() {
+        let (writer, reader) = pipe();
+        drop(reader);
+        assert_eq!(write(&writer, b"hello?"), Poll::Ready(Err(io::ErrorKind::BrokenPipe)));
+    }
+
+    /// From one thread to another, in pieces of all sizes.
+    #[test]
+    fn nothing_is_lost_or_turned_round() {
+        let (writer, reader) = pipe();
+        let all: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+        let wait = |future: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>| {
+            tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(poll_fn(future));
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (writer, mut rest, mut size) = (writer, &all[..], 1);
+                wait(&mut |cx| {
+                    while !rest.is_empty() {
+                        let taken = ready!(writer.poll_write(cx, &rest[..size.min(rest.len())])).expect("it is read");
+                        (rest, size) = (&rest[taken..], size * 7 % 100_003);
+                    }
+                    Poll::Ready(())
+                });
+            });
+            let mut heard = Vec::new();
+            wait(&mut |cx| {
+                while let Some(chunk) = ready!(reader.poll_chunk(cx)) {
+                    heard.extend_from_slice(&chunk);
+                }
+                Poll::Ready(())
+            });
+            assert!(heard == all);
+        });
     }
 }

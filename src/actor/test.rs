@@ -59,16 +59,12 @@
 //! arbiters of their own are on the time of those.
 
 use std::future::poll_fn;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, System};
 use bytes::{Bytes, BytesMut};
-use futures_core::Stream;
 use http::header::{HOST, HeaderValue};
 use http::{Method, Uri};
 use tokio::time::{pause, sleep, timeout};
@@ -81,7 +77,7 @@ use super::messages::{Connected, Received};
 use super::requester::Requester;
 use super::roster::{Roster, Seat};
 use super::settings::Settings;
-use super::stream::{Chunks, PipeReader, PipeWriter, pipe};
+use super::stream::{PipeReader, PipeWriter, pipe};
 use super::transport::Transport;
 use super::upgrade::UpgradeClient;
 use crate::http::{self as ours, ClientEvent, Event, HttpRequest, HttpResponse};
@@ -230,7 +226,7 @@ fn client(transport: Transport) -> Requester {
 
 fn transport(incoming: PipeReader, outgoing: PipeWriter) -> Transport {
     let seat: Seat = Arc::<Roster>::default().seat();
-    Transport::of(Chunks::new(incoming), outgoing, seat, NOWHERE, NOWHERE)
+    Transport::of(incoming, outgoing, seat, NOWHERE, NOWHERE)
 }
 
 /// The other end of a handler's connection: says and hears single frames.
@@ -273,15 +269,8 @@ impl Peer {
     /// # Panics
     ///
     /// When they are not taken: the connection has ended, or the handler has had too much in hand for 10 s.
-    pub async fn says_bytes(&mut self, mut bytes: &[u8]) {
-        let taken = poll_fn(|cx| {
-            while !bytes.is_empty() {
-                let taken = ready!(self.outgoing.poll_write(cx, bytes))?;
-                bytes = &bytes[taken..];
-            }
-            Poll::Ready(io::Result::Ok(()))
-        });
-        match timeout(PATIENCE, taken).await {
+    pub async fn says_bytes(&mut self, bytes: &[u8]) {
+        match timeout(PATIENCE, self.outgoing.write(bytes)).await {
             Ok(taken) => taken.expect("the connection is there"),
             Err(_) => panic!("what is said is not taken within {PATIENCE:?}"),
         }
@@ -342,7 +331,6 @@ impl Peer {
     }
 
     async fn reads(&mut self) -> Option<Bytes> {
-        let next = poll_fn(|cx| Pin::new(&mut self.incoming).poll_next(cx)).await?;
-        next.ok()
+        poll_fn(|cx| self.incoming.poll_chunk(cx)).await
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::io::poll_read_buf;
 use super::roster::Seat;
 use super::secure::Secure;
 #[cfg(any(feature = "actix-web", feature = "test"))]
-use super::stream::{Chunks, PipeWriter};
+use super::stream::{PipeReader, PipeWriter};
 use super::stream::{Sink, Source};
 use crate::output::Output;
 use crate::tls::Info;
@@ -75,10 +75,10 @@ impl Transport {
 
     /// Of a connection that is no socket of ours.
     #[cfg(any(feature = "actix-web", feature = "test"))]
-    pub(crate) fn of(chunks: Chunks, pipe: PipeWriter, seat: Seat, remote: SocketAddr, local: SocketAddr) -> Self {
-        let writer = Writer { stream: Sink::Pipe(pipe), secure: None };
+    pub(crate) fn of(incoming: PipeReader, outgoing: PipeWriter, seat: Seat, remote: SocketAddr, local: SocketAddr) -> Self {
+        let writer = Writer { stream: Sink::Pipe(outgoing), secure: None };
         let write = Arc::new(WriteHalf(Mutex::new(Some(writer))));
-        Self { read: Source::Chunks(chunks), write, seat, remote, local, tls: None, finished: false }
+        Self { read: Source::Pipe(incoming), write, seat, remote, local, tls: None, finished: false }
     }
 
     pub(crate) fn seat(&self) -> &Seat {

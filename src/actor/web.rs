@@ -56,22 +56,22 @@
 //! }
 //! ```
 //!
-//! **Where the socket is.** actix-web keeps it. What it reads comes as the payload, which is read only while the handler has room for more; what is
-//! written goes into a pipe of 64 KiB, which is the response's body, and actix-web takes from it while its peer takes more. So the limits hold, and
+//! **Where the socket is.** actix-web keeps it. What it reads comes as the payload, and goes into a pipe of 64 KiB, from which is read only while the
+//! handler has room for more; what is written goes into another one, which is the response's body, and actix-web takes from it while its peer takes more. So the limits hold, and
 //! bytes count as written when actix-web has taken them. A websocket ends with its response: also when nobody sends that. After the closing handshake
 //! actix-web waits for the peer's FIN for as long as its `client_disconnect_timeout` says, 1 s, before it sends its own.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
-use std::io;
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, ready};
+use std::task::{Context as TaskContext, Poll};
 
 use actix::{Actor, Context, Handler};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::error::PayloadError;
 use actix_web::web::Payload;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use bytes::{Bytes, BytesMut};
@@ -82,7 +82,7 @@ use super::line::Signal;
 use super::messages::{Received, Upgraded};
 use super::roster::Roster;
 use super::settings::WebSocketSettings;
-use super::stream::{Chunks, PipeReader, pipe};
+use super::stream::{PipeReader, PipeWriter, pipe};
 use super::transport::Transport;
 use super::upgrade::UpgradeServer;
 use super::websocket::{Takeover, WebSocket};
@@ -128,15 +128,16 @@ pub fn upgrade<A: Actor>(upgrade: UpgradeServer<A>, request: &HttpRequest, paylo
             SwitchRefused::Request(refusal) => refusal.into(),
             SwitchRefused::Response(error) => actix_web::error::ErrorInternalServerError(error),
         })?;
-    let (writer, reader) = pipe();
+    let ((to_us, incoming), (outgoing, from_us)) = (pipe(), pipe());
     let roster = Arc::<Roster>::default();
-    let transport = Transport::of(Chunks::new(Incoming(payload)), writer, roster.seat(), remote, local);
+    let transport = Transport::of(incoming, outgoing, roster.seat(), remote, local);
+    actix_rt::spawn(carry(payload, to_us));
     let handled = handling.open(Role::Server, &WebSocketSettings::default(), deflate.as_ref());
     let message = Upgraded { request, remote, tls: None, protocol: agreed.protocol, extensions: agreed.extensions };
     let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
     let (unsent, unread) = (Output::new(), BytesMut::new());
     WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent, unread, first });
-    Ok(theirs(response).body(Outgoing { reader, roster }))
+    Ok(theirs(response).body(Outgoing { from_us, roster }))
 }
 
 /// A request of actix-web's as one of ours, without its content: for [`Rules::accept`](handshake::Rules::accept).
@@ -189,37 +190,30 @@ impl ResponseError for Refusal {
     }
 }
 
-/// What the peer sends.
-struct Incoming(Payload);
-
-impl Stream for Incoming {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(match ready!(Pin::new(&mut self.0).poll_next(cx)) {
-            // FIN: a websocket's payload has no other end.
-            None | Some(Err(PayloadError::Incomplete(_))) => None,
-            Some(Err(error)) => Some(Err(io::Error::other(error.to_string()))),
-            Some(Ok(bytes)) => Some(Ok(bytes)),
-        })
+/// Carries what the peer sends to the websocket, as far as that has room. FIN, or whatever else ends the payload, ends the pipe.
+async fn carry(mut payload: Payload, to_us: PipeWriter) {
+    while let Some(Ok(chunk)) = poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
+        if to_us.write(&chunk).await.is_err() {
+            return;
+        }
     }
 }
 
 /// What is sent to the peer: the body of the response.
 struct Outgoing {
-    reader: PipeReader,
+    from_us: PipeReader,
     roster: Arc<Roster>,
 }
 
 impl MessageBody for Outgoing {
-    type Error = io::Error;
+    type Error = Infallible;
 
     fn size(&self) -> BodySize {
         BodySize::Stream
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        Pin::new(&mut self.reader).poll_next(cx)
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        self.from_us.poll_chunk(cx).map(|chunk| chunk.map(Ok))
     }
 }
 
@@ -232,6 +226,6 @@ impl Drop for Outgoing {
 
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Outgoing").field(&self.reader).finish()
+        f.debug_tuple("Outgoing").field(&self.from_us).finish()
     }
 }
