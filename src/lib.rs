@@ -34,11 +34,16 @@ pub mod websocket;
 
 #[cfg(feature = "deflate")]
 pub use actor::Deflate;
+#[cfg(feature = "test")]
+pub use actor::test;
+#[cfg(feature = "actix-web")]
+pub use actor::web;
 pub use actor::{
     Answer, Asked, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected, Connection,
-    Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime,
-    SendError, Sending, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade,
-    UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
+    Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime, Running,
+    SendError, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told,
+    Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings,
+    WebSockets,
 };
 pub use http::{HttpRequest, HttpResponse};
 pub use stage::Close;
@@ -53,6 +58,10 @@ mod docs {
 
     #[doc = include_str!("../docs/from-spray.md")]
     struct FromSpray;
+
+    #[cfg(feature = "actix-web")]
+    #[doc = include_str!("../docs/from-actix-web-actors.md")]
+    struct FromActixWebActors;
 
     #[doc = include_str!("../docs/writing-a-stage.md")]
     struct WritingAStage;

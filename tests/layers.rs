@@ -47,3 +47,11 @@ fn nothing_points_back() {
     never("src/upgrade", &["crate::actor", "crate::stage", "crate::websocket"]);
     never("src/stage", &["crate::actor", "crate::upgrade", "crate::http"]);
 }
+
+/// So that virtual time drives all of them: see `actix_sockets::test`.
+#[test]
+fn the_actors_ask_one_clock() {
+    for (file, code) in code("src/actor") {
+        assert!(file.ends_with("clock.rs") || !code.contains("Instant::now"), "{file} has a clock of its own");
+    }
+}

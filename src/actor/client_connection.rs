@@ -12,6 +12,7 @@ use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
 use tokio::sync::oneshot;
 
 use super::buffers;
+use super::clock;
 use super::delivery::Delivery;
 use super::line::{Line, Signal};
 use super::messages::{Connected, Received, UpgradeError, UpgradeFailed, Upgraded};
@@ -51,18 +52,17 @@ struct Parts {
 }
 
 impl ClientConnection {
+    /// Starts the actor on this arbiter. The connection is to be talked to by what is given back.
     pub(crate) fn start(
         transport: Transport,
-        told: Connected,
+        connected: Connected,
         settings: Settings,
-        connected: Box<dyn FnOnce(Connected, Requester) + Send>,
         respond: Option<Box<dyn Fn(Received<HttpResponse>) + Send>>,
-    ) {
-        let line = ClientLine::new(told.id);
+    ) -> Requester {
+        let line = ClientLine::new(connected.id);
         transport.seat().take(&line);
-        let http = http::Client::new(settings.http.clone(), Instant::now());
+        let http = http::Client::new(settings.http.clone(), clock::now());
         let requester = Requester::new(line.clone());
-        let ours = told.clone();
         Self::create(move |ctx| {
             ctx.set_mailbox_capacity(0);
             ctx.spawn(Driver);
@@ -70,7 +70,7 @@ impl ClientConnection {
                 parts: Some(Parts { http, transport }),
                 line,
                 settings,
-                connected: ours,
+                connected,
                 awaited: VecDeque::new(),
                 respond,
                 upgrade: None,
@@ -78,13 +78,13 @@ impl ClientConnection {
                 timer: Timer::default(),
             }
         });
-        connected(told, requester);
+        requester
     }
 
     /// One turn. Ready when this actor's work is over.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let Some(mut parts) = self.parts.take() else { return Poll::Ready(()) };
-        let now = Instant::now();
+        let now = clock::now();
         let (commands, signals) = {
             let mut line = self.line.queue.lock();
             (line.take(cx.waker()), std::mem::take(&mut line.side))

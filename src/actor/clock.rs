@@ -1,4 +1,4 @@
-//! The time of day, asked for and made into text once a second.
+//! The time, as the timers count it; and the time of day, asked for and made into text once a second.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,6 +8,19 @@ use crate::http::HttpDate;
 thread_local! {
     /// The date, and until when it is that.
     static DATE: Cell<Option<(Instant, HttpDate)>> = const { Cell::new(None) };
+}
+
+/// Now. In tests this may be virtual time: see [`test::run`](super::test::run).
+#[cfg(feature = "test")]
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Now.
+#[cfg(not(feature = "test"))]
+#[inline]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 /// The value of `Date`, now.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message};
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::client_connection::ClientConnection;
+use super::clock;
 use super::messages::{ConnectError, Connected, Received};
 use super::requester::{ClientCommand, Requester};
 use super::roster::{Roster, Seat};
@@ -165,7 +166,7 @@ impl fmt::Debug for Connect {
 /// Resolves, connects, and starts the connection's actor on the arbiter where the message was made.
 pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Connected, ConnectError> {
     let Connect { host, port, from, secure, tls, settings, within, arbiter, connected, respond } = message;
-    let began = Instant::now();
+    let began = clock::now();
     let name = format!("{host}:{port}");
     let session = if secure { Some(session(tls, &host, &name)?) } else { None };
     let stream = match timeout(within, open(&host, port, from)).await {
@@ -176,11 +177,17 @@ pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Con
     // The stream moves to its arbiter, and starts there or fails there.
     let stream = stream.set_nodelay(settings.nodelay).and_then(|()| stream.into_std()).map_err(refused)?;
     let (tell, told) = oneshot::channel();
-    let dialled = Dialled { name: name.clone(), stream, session, within: within.saturating_sub(began.elapsed()), seat: roster.seat() };
+    let dialled = Dialled {
+        name: name.clone(),
+        stream,
+        session,
+        within: within.saturating_sub(clock::now().duration_since(began)),
+        seat: roster.seat(),
+    };
     arbiter.spawn_fn(move || {
         actix_rt::spawn(async move {
             let started = dialled.secured().await.map(|(transport, told)| {
-                ClientConnection::start(transport, told.clone(), settings, connected, respond);
+                connected(told.clone(), ClientConnection::start(transport, told.clone(), settings, respond));
                 told
             });
             let _ = tell.send(started);

@@ -50,7 +50,7 @@ pub struct Connection {
 impl Connection {
     /// Starts the actor on this arbiter.
     pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: &Arc<Settings>) {
-        let now = Instant::now();
+        let now = clock::now();
         let line = HttpLine::new(&transport);
         transport.seat().take(&line);
         let mut above = Above::default();
@@ -118,7 +118,7 @@ impl Conversation {
     /// One turn. Ready when all is over.
     pub(super) fn turn(&mut self, line: &Arc<HttpLine>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
         let Self { parts: Some(parts), above, timer, awaits_bytes, .. } = self else { return Poll::Ready(()) };
-        let now = Instant::now();
+        let now = clock::now();
         let (commands, signals) = line.take(cx.waker());
         if !signals.is_empty() && above.heed(signals, line, parts, now) {
             return Poll::Ready(());

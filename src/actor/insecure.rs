@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::BufMut;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::roster::Seat;
+use super::stream::{Sink, Source};
 use crate::output::Output;
 use crate::tls::{Info, TlsError};
 
@@ -51,25 +51,19 @@ impl Secure {
         match self.never {}
     }
 
-    pub(crate) fn poll_read(
-        &mut self,
-        _: &mut OwnedReadHalf,
-        _: &mut OwnedWriteHalf,
-        _: &mut Context<'_>,
-        _: &mut impl BufMut,
-    ) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read(&mut self, _: &mut Source, _: &mut Sink, _: &mut Context<'_>, _: &mut impl BufMut) -> Poll<io::Result<usize>> {
         match self.never {}
     }
 
-    pub(crate) fn poll_write(&mut self, _: &mut OwnedWriteHalf, _: &mut Context<'_>, _: &mut Output, _: &mut bool) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write(&mut self, _: &mut Sink, _: &mut Context<'_>, _: &mut Output, _: &mut bool) -> Poll<io::Result<()>> {
         match self.never {}
     }
 
-    pub(crate) fn try_write(&mut self, _: &OwnedWriteHalf, _: &[u8]) -> usize {
+    pub(crate) fn try_write(&mut self, _: &Sink, _: &[u8]) -> usize {
         match self.never {}
     }
 
-    pub(crate) fn poll_close(&mut self, _: &mut OwnedWriteHalf, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_close(&mut self, _: &mut Sink, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.never {}
     }
 }

@@ -13,6 +13,7 @@ use actix::{
     ResponseActFuture, WrapFuture,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 
 use super::connection::Connection;
@@ -54,12 +55,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// # Ok(()) }
 /// ```
 pub struct Bind {
-    addresses: io::Result<Vec<SocketAddr>>,
+    at: At,
     acceptor: Acceptor,
     tls: Option<secure::Acceptor>,
     settings: Settings,
     workers: usize,
     arbiter: ArbiterHandle,
+}
+
+/// Where to listen.
+#[derive(Debug)]
+enum At {
+    /// At the first of these that can be had.
+    Addresses(io::Result<Vec<SocketAddr>>),
+    /// On this socket, which listens already; with these workers.
+    Socket(std::net::TcpListener, Arc<Workers>),
 }
 
 /// Who takes a new connection.
@@ -95,18 +105,24 @@ impl Bind {
     where
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
-        let make = Arc::new(make);
-        let acceptor = Acceptor::Made(Arc::new(move || {
-            let make = make.clone();
-            Place::<A, Event>::made(move || make()).open(HttpRoutes::new())
-        }));
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with(acceptor, address, workers)
+        Self::with(Acceptor::made(make), address, workers)
     }
 
     fn with(acceptor: Acceptor, address: impl ToSocketAddrs, workers: usize) -> Self {
-        let addresses = address.to_socket_addrs().map(Iterator::collect);
-        Self { addresses, acceptor, tls: None, settings: Settings::default(), workers, arbiter: Arbiter::current() }
+        let at = At::Addresses(address.to_socket_addrs().map(Iterator::collect));
+        Self { at, acceptor, tls: None, settings: Settings::default(), workers, arbiter: Arbiter::current() }
+    }
+
+    /// On a socket that listens already, with workers that others may have too.
+    pub(crate) fn on(
+        socket: std::net::TcpListener,
+        workers: Arc<Workers>,
+        acceptor: Acceptor,
+        tls: Option<secure::Acceptor>,
+        settings: Settings,
+    ) -> Self {
+        Self { at: At::Socket(socket, workers), acceptor, tls, settings, workers: 1, arbiter: Arbiter::current() }
     }
 
     /// All limits and deadlines.
@@ -136,20 +152,29 @@ impl Bind {
 
     /// Listens, and starts the listener.
     pub(crate) fn listen(self) -> Result<Bound, BindError> {
-        let Self { addresses, acceptor, tls, settings, workers, arbiter } = self;
-        let addresses = addresses.map_err(BindError::Address)?;
-        let mut last = BindError::Address(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-        for address in addresses {
-            match listen(address, settings.backlog).and_then(|socket| Ok((socket.local_addr()?, socket))) {
-                Ok((address, socket)) => {
-                    let house = House { acceptor, tls, settings: Arc::new(settings) };
-                    let listener = Listener::start_in_arbiter(&arbiter, move |ctx| Listener::new(socket, house, workers, ctx));
-                    return Ok(Bound { address, listener });
-                }
-                Err(error) => last = BindError::Listen(address, error),
-            }
-        }
-        Err(last)
+        let Self { at, acceptor, tls, settings, workers, arbiter } = self;
+        let (socket, workers) = match at {
+            At::Addresses(addresses) => (listen(addresses, settings.backlog)?, Arc::new(Workers::new(workers))),
+            At::Socket(socket, workers) => (socket, workers),
+        };
+        let address = socket.local_addr().map_err(BindError::Address)?;
+        let house = House { acceptor, tls, settings: Arc::new(settings) };
+        let listener = Listener::start_in_arbiter(&arbiter, move |ctx| Listener::new(socket, house, workers, ctx));
+        Ok(Bound { address, listener })
+    }
+}
+
+impl Acceptor {
+    /// Each connection has a handler of its own.
+    pub(crate) fn made<A>(make: impl Fn() -> A + Send + Sync + 'static) -> Self
+    where
+        A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
+    {
+        let make = Arc::new(make);
+        Self::Made(Arc::new(move || {
+            let make = make.clone();
+            Place::<A, Event>::made(move || make()).open(HttpRoutes::new())
+        }))
     }
 }
 
@@ -159,11 +184,23 @@ impl Message for Bind {
 
 impl fmt::Debug for Bind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bind").field("addresses", &self.addresses).field("workers", &self.workers).finish_non_exhaustive()
+        f.debug_struct("Bind").field("at", &self.at).field("workers", &self.workers).finish_non_exhaustive()
     }
 }
 
-fn listen(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {
+/// Listens at the first of these addresses that can be had.
+pub(crate) fn listen(addresses: io::Result<Vec<SocketAddr>>, backlog: u32) -> Result<std::net::TcpListener, BindError> {
+    let mut last = BindError::Address(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    for address in addresses.map_err(BindError::Address)? {
+        match listen_at(address, backlog) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = BindError::Listen(address, error),
+        }
+    }
+    Err(last)
+}
+
+fn listen_at(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -173,19 +210,47 @@ fn listen(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener
     Ok(socket.into())
 }
 
+/// The arbiters of connections; none if they live where the listener does. They stop with the last listener that has them.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    arbiters: Vec<Arbiter>,
+    /// Nothing is sent: that it is gone tells who waits for the end of the last listener.
+    there: watch::Sender<()>,
+}
+
+impl Workers {
+    /// So many, each with a thread of its own, if it is more than one.
+    pub(crate) fn new(workers: usize) -> Self {
+        let arbiters = if workers > 1 { (0..workers).map(|_| Arbiter::new()).collect() } else { Vec::new() };
+        Self { arbiters, there: watch::Sender::new(()) }
+    }
+
+    /// Fails when the last listener that has these workers is gone.
+    pub(crate) fn watch(&self) -> watch::Receiver<()> {
+        self.there.subscribe()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for worker in &self.arbiters {
+            worker.stop();
+        }
+    }
+}
+
 /// The actor of one listening socket. It takes [`Unbind`].
 pub struct Listener {
     socket: Option<TcpListener>,
     house: House,
-    /// The arbiters of the connections; none if they live on this one.
-    workers: Vec<Arbiter>,
+    workers: Arc<Workers>,
     next: usize,
     roster: Arc<Roster>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Listener {
-    fn new(socket: std::net::TcpListener, house: House, workers: usize, ctx: &mut Context<Self>) -> Self {
+    fn new(socket: std::net::TcpListener, house: House, workers: Arc<Workers>, ctx: &mut Context<Self>) -> Self {
         let socket = match TcpListener::from_std(socket) {
             Ok(socket) => Some(socket),
             Err(error) => {
@@ -193,14 +258,13 @@ impl Listener {
                 None
             }
         };
-        let workers = if workers > 1 { (0..workers).map(|_| Arbiter::new()).collect() } else { Vec::new() };
         ctx.spawn(Accepting);
         Self { socket, house, workers, next: 0, roster: Arc::default(), pause: None }
     }
 
     /// Accepts what there is. Ready when nothing more is to be accepted.
     fn accept(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let limit = self.house.settings.max_connections.saturating_mul(self.workers.len().max(1));
+        let limit = self.house.settings.max_connections.saturating_mul(self.workers.arbiters.len().max(1));
         for _ in 0..BATCH {
             if let Some(pause) = &mut self.pause {
                 if pause.as_mut().poll(cx).is_pending() {
@@ -232,13 +296,13 @@ impl Listener {
     /// Starts a connection, on the next arbiter.
     fn start(&mut self, stream: TcpStream, remote: SocketAddr) {
         let seat = self.roster.seat();
-        if self.workers.is_empty() {
-            return self.house.receive(stream, remote, seat);
+        if self.workers.arbiters.is_empty() {
+            return self.house.clone().receive(stream, remote, seat);
         }
-        self.next = (self.next + 1) % self.workers.len();
+        self.next = (self.next + 1) % self.workers.arbiters.len();
         let house = self.house.clone();
         let Ok(stream) = stream.into_std() else { return };
-        self.workers[self.next].spawn_fn(move || match TcpStream::from_std(stream) {
+        self.workers.arbiters[self.next].spawn_fn(move || match TcpStream::from_std(stream) {
             Ok(stream) => house.receive(stream, remote, seat),
             Err(error) => tracing::error!(%error, "a connection could not move to its arbiter"),
         });
@@ -289,17 +353,14 @@ fn is_the_peers(error: &io::Error) -> bool {
 
 impl Actor for Listener {
     type Context = Context<Self>;
-
-    fn stopped(&mut self, _: &mut Context<Self>) {
-        for worker in &self.workers {
-            worker.stop();
-        }
-    }
 }
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("connections", &self.roster.count()).field("workers", &self.workers.len()).finish_non_exhaustive()
+        f.debug_struct("Listener")
+            .field("connections", &self.roster.count())
+            .field("workers", &self.workers.arbiters.len())
+            .finish_non_exhaustive()
     }
 }
 

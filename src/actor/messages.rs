@@ -279,6 +279,15 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
+/// For a `main` that returns an [`io::Result`].
+impl From<BindError> for io::Error {
+    fn from(error: BindError) -> Self {
+        match &error {
+            BindError::Address(cause) | BindError::Listen(_, cause) => Self::new(cause.kind(), error),
+        }
+    }
+}
+
 /// Why a connection could not be made.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -43,14 +43,20 @@ mod secure;
 #[cfg(not(feature = "tls"))]
 #[path = "insecure.rs"]
 mod secure;
+mod server;
 mod settings;
 mod socket;
 mod sockets;
 mod stage_actor;
+mod stream;
+#[cfg(feature = "test")]
+pub mod test;
 mod timer;
 mod transport;
 mod upgrade;
 mod upstream;
+#[cfg(feature = "actix-web")]
+pub mod web;
 mod websocket;
 
 pub use client_connection::ClientConnection;
@@ -67,6 +73,7 @@ pub use messages::{
 };
 pub use requester::{Asked, Requester};
 pub use responder::{Answer, Register, Registrar, Responder, Streaming};
+pub use server::{Running, Server, ServerHandle};
 pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};
 pub use sockets::Sockets;

@@ -14,7 +14,6 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::io::poll_read_buf;
@@ -22,6 +21,7 @@ use tokio_util::io::poll_read_buf;
 use super::buffers::{self, READ};
 use super::line::{Peer, Signal};
 use super::roster::Seat;
+use super::stream::{Sink, Source};
 use crate::output::Output;
 pub(crate) use crate::tls::Session;
 use crate::tls::{Info, Plain, TlsError};
@@ -83,8 +83,8 @@ impl Secure {
     /// As [`Transport::poll_read`](super::transport::Transport::poll_read).
     pub(crate) fn poll_read(
         &mut self,
-        read: &mut OwnedReadHalf,
-        write: &mut OwnedWriteHalf,
+        read: &mut Source,
+        write: &mut Sink,
         cx: &mut Context<'_>,
         buffer: &mut impl BufMut,
     ) -> Poll<io::Result<usize>> {
@@ -156,7 +156,7 @@ impl Secure {
     /// As [`Transport::poll_write`](super::transport::Transport::poll_write).
     pub(crate) fn poll_write(
         &mut self,
-        write: &mut OwnedWriteHalf,
+        write: &mut Sink,
         cx: &mut Context<'_>,
         output: &mut Output,
         progress: &mut bool,
@@ -183,7 +183,7 @@ impl Secure {
 
     /// Seals `plain`, and writes it if the stream takes all of it at once: tells how much that was. What it does not take stays sealed, for
     /// `plain` to be the front of the output when that is written next.
-    pub(crate) fn try_write(&mut self, write: &OwnedWriteHalf, plain: &[u8]) -> usize {
+    pub(crate) fn try_write(&mut self, write: &Sink, plain: &[u8]) -> usize {
         if self.sealed > 0 || !self.session.outgoing().is_empty() || self.seal(&plain[..plain.len().min(AHEAD)]).is_err() {
             return 0;
         }
@@ -207,7 +207,7 @@ impl Secure {
     }
 
     /// Writes the ciphertext that there is.
-    fn poll_flush(&mut self, write: &mut OwnedWriteHalf, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, write: &mut Sink, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outgoing = self.session.outgoing();
         while !outgoing.is_empty() {
             let written = ready!(Pin::new(&mut *write).poll_write(cx, outgoing))?;
@@ -230,7 +230,7 @@ impl Secure {
     }
 
     /// Says close_notify. Ready when it, and all before it, is written.
-    pub(crate) fn poll_close(&mut self, write: &mut OwnedWriteHalf, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_close(&mut self, write: &mut Sink, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !std::mem::replace(&mut self.closed, true) {
             self.session.close();
         }

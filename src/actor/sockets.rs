@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorFutureExt, Addr, Context, Handler, ResponseActFuture, Supervised, SystemService, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, Context, Handler, Message, ResponseActFuture, Supervised, SystemService, WrapFuture};
 
 use super::connect::{Connect, connect};
 use super::listener::{Bind, Listener};
@@ -19,6 +19,13 @@ pub struct Sockets {
     clients: Arc<Roster>,
 }
 
+impl Sockets {
+    fn adopt(&mut self, listener: Addr<Listener>) {
+        self.listeners.retain(Addr::connected);
+        self.listeners.push(listener);
+    }
+}
+
 impl Actor for Sockets {
     type Context = Context<Self>;
 }
@@ -32,9 +39,23 @@ impl Handler<Bind> for Sockets {
 
     fn handle(&mut self, bind: Bind, _: &mut Context<Self>) -> Self::Result {
         let bound = bind.listen()?;
-        self.listeners.retain(Addr::connected);
-        self.listeners.push(bound.listener.clone());
+        self.adopt(bound.listener.clone());
         Ok(bound)
+    }
+}
+
+/// A listener that was started elsewhere, to be ended by [`Shutdown`] with the others.
+pub(crate) struct Adopt(pub(crate) Addr<Listener>);
+
+impl Message for Adopt {
+    type Result = ();
+}
+
+impl Handler<Adopt> for Sockets {
+    type Result = ();
+
+    fn handle(&mut self, Adopt(listener): Adopt, _: &mut Context<Self>) {
+        self.adopt(listener);
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use actix::{Actor, ActorContext, ActorFuture, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
 
+use super::clock;
 use super::delivery::{Delivery, deliveries};
 use super::line::{Ack, Entry, Line, Peer, Signal, length};
 use super::socket::Socket;
@@ -183,7 +184,7 @@ impl<S: Stage> StageActor<S> {
     /// What the handler has said, and what time says.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let (Some(line), Some(below)) = (self.line.clone(), self.below.clone()) else { return Poll::Pending };
-        let now = Instant::now();
+        let now = clock::now();
         let (entries, signals) = line.take(cx.waker(), &mut Output::new());
         line.tell_seen();
         let mut up = deliveries::get();
@@ -289,9 +290,9 @@ impl<S: Stage> Handler<FromBelow> for StageActor<S> {
 
     fn handle(&mut self, told: FromBelow, _: &mut Context<Self>) {
         match told {
-            FromBelow::Open(below) => self.open(below, Instant::now()),
+            FromBelow::Open(below) => self.open(below, clock::now()),
             FromBelow::Batch(told, held) => {
-                let now = Instant::now();
+                let now = clock::now();
                 self.guarded(|stage| stage.hear(told, held, now));
             }
         }

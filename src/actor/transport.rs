@@ -9,12 +9,14 @@ use std::task::{Context, Poll, ready};
 use bytes::BufMut;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::io::poll_read_buf;
 
 use super::messages::Connected;
 use super::roster::Seat;
 use super::secure::Secure;
+#[cfg(any(feature = "actix-web", feature = "test"))]
+use super::stream::{PipeReader, PipeWriter};
+use super::stream::{Sink, Source};
 use crate::output::Output;
 use crate::tls::Info;
 
@@ -24,10 +26,10 @@ const SLICES: usize = 32;
 /// A write that the socket's buffer most likely takes whole.
 const SHORT: usize = 16 << 10;
 
-/// A TCP stream, and its seat at the listener that accepted it.
+/// A stream, of TCP as a rule, and its seat at the listener that accepted it.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    read: OwnedReadHalf,
+    read: Source,
     write: Arc<WriteHalf>,
     seat: Seat,
     pub(crate) remote: SocketAddr,
@@ -43,7 +45,7 @@ pub(crate) struct WriteHalf(Mutex<Option<Writer>>);
 
 #[derive(Debug)]
 struct Writer {
-    stream: OwnedWriteHalf,
+    stream: Sink,
     secure: Option<Box<Secure>>,
 }
 
@@ -76,8 +78,17 @@ impl Transport {
     pub(crate) fn new(stream: TcpStream, remote: SocketAddr, secure: Option<Secure>, seat: Seat) -> Self {
         let tls = secure.as_ref().map(|secure| secure.info.clone());
         let (read, stream) = stream.into_split();
-        let write = Arc::new(WriteHalf(Mutex::new(Some(Writer { stream, secure: secure.map(Box::new) }))));
-        Self { read, write, seat, remote, tls, finished: false }
+        let writer = Writer { stream: Sink::Tcp(stream), secure: secure.map(Box::new) };
+        let write = Arc::new(WriteHalf(Mutex::new(Some(writer))));
+        Self { read: Source::Tcp(read), write, seat, remote, tls, finished: false }
+    }
+
+    /// Of a connection that is no socket of ours.
+    #[cfg(any(feature = "actix-web", feature = "test"))]
+    pub(crate) fn of(incoming: PipeReader, outgoing: PipeWriter, seat: Seat, remote: SocketAddr, local: SocketAddr) -> Self {
+        let writer = Writer { stream: Sink::Pipe(outgoing), secure: None };
+        let write = Arc::new(WriteHalf(Mutex::new(Some(writer))));
+        Self { read: Source::Pipe(incoming, local), write, seat, remote, tls: None, finished: false }
     }
 
     /// What is told of it.
@@ -99,7 +110,7 @@ impl Transport {
         if self.secure(|secure| secure.has_input()) {
             return Poll::Ready(Ok(()));
         }
-        self.read.as_ref().poll_read_ready(cx)
+        self.read.poll_readable(cx)
     }
 
     /// Reads into the room that `buffer` has. 0 is the peer's FIN, or its close_notify.

@@ -15,6 +15,7 @@ use bytes::{BufMut, BytesMut};
 use tokio::sync::oneshot;
 
 use super::buffers;
+use super::clock;
 use super::delivery::{Delivery, Observers, deliveries};
 use super::large::{self, LARGE, Partial};
 use super::line::{Line, Signal, Signals};
@@ -83,7 +84,7 @@ impl WebSocket {
     pub(crate) fn take_over(takeover: Takeover) {
         let Takeover { transport, role, handled, unsent, unread, first } = takeover;
         let Handled { settings, chain, mut upstream, masks, observers } = handled;
-        let now = Instant::now();
+        let now = clock::now();
         let line = Line::new(transport.seat().id(), settings.hard, transport.write_half().clone());
         let keys: crate::stage::Masks = match (role, masks) {
             (Role::Server, _) => Box::new(|| [0; 4]),
@@ -136,7 +137,7 @@ impl WebSocket {
 
     /// One turn. Ready when all is over.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let now = Instant::now();
+        let now = clock::now();
         // In this order: what was said before the last credit came back is among what is taken then.
         let answered = self.line.in_hand() == 0;
         let stirred = self.line.is_stirred();

@@ -21,4 +21,4 @@
 pub mod handshake;
 mod switch;
 
-pub use switch::{NotSwitched, Switched, switch};
+pub use switch::{NotSwitched, Switched, agree, switch};

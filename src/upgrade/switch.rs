@@ -73,17 +73,9 @@ pub fn switch(
     let Some(request) = http.upgrade_request(number) else {
         return Err((http, NotSwitched::Request(SwitchError::NotAsked)));
     };
-    if let Err(error) = handshake::check_switching(request, &response) {
-        return Err((http, NotSwitched::Response(error)));
-    }
-    let deflate = match deflate::answer(deflate, request, &mut response) {
-        Ok(deflate) => deflate,
-        Err(error) => return Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
-    };
-    // What was not offered cannot be agreed on (RFC 6455 §4.2.2): the peer would fail the connection.
-    let agreed = match handshake::settle(request, &response) {
+    let (agreed, deflate) = match agree(request, &mut response, deflate) {
         Ok(agreed) => agreed,
-        Err(error) => return Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
+        Err(error) => return Err((http, NotSwitched::Response(error))),
     };
     match http.into_switched(number, response, date, now) {
         Ok(parts) => {
@@ -92,4 +84,22 @@ pub fn switch(
         Err((http, SwitchError::NotYet)) => Err((http, NotSwitched::NotYet)),
         Err((http, error)) => Err((http, NotSwitched::Request(error))),
     }
+}
+
+/// What request and response agree on: what [`switch`] asks, for where the HTTP is somebody else's. With `deflate`, the response is made to say so if
+/// the client offers it.
+///
+/// # Errors
+///
+/// The response does not accept the request.
+pub fn agree(
+    request: &HttpRequest,
+    response: &mut HttpResponse,
+    deflate: Option<&Preferences>,
+) -> Result<(Agreed, Option<Parameters>), SwitchRefused> {
+    handshake::check_switching(request, response)?;
+    let deflate = deflate::answer(deflate, request, response).map_err(SwitchRefused::Response)?;
+    // What was not offered cannot be agreed on (RFC 6455 §4.2.2): the peer would fail the connection.
+    let agreed = handshake::settle(request, response).map_err(SwitchRefused::Response)?;
+    Ok((agreed, deflate))
 }

@@ -241,13 +241,25 @@ def steps(options: argparse.Namespace) -> list[Step]:
         ),
         Step(
             "examples",
-            "the programs of the steps below, optimized",
-            [Command(["cargo", "build", "--release", *(word for name in PROGRAMS for word in ("--example", name))])],
+            "the programs of the steps below, optimized but for the one inside actix-web",
+            [
+                Command(["cargo", "build", "--release", *(word for name in PROGRAMS for word in ("--example", name))]),
+                Command(["cargo", "build", "--example", "actix_web", "--all-features"]),
+            ],
         ),
         Step(
             "peers",
             "Python websockets, Node ws, curl and raw sockets, in the clear and under TLS",
-            [Command(["tests/peers/run"], count_line, env={"ECHO": program["echo"], "CLIENT": program["client"]})],
+            [
+                Command(
+                    ["tests/peers/run"],
+                    count_line,
+                    env={
+                        **{"ECHO": program["echo"], "CLIENT": program["client"]},
+                        "ACTIX_WEB": str(target / "debug" / "examples" / "actix_web"),
+                    },
+                )
+            ],
             needs=("examples",),
         ),
         Step(

@@ -24,6 +24,8 @@ _TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 _EXAMPLES = _TARGET / "release" / "examples"
 ECHO = os.environ.get("ECHO", str(_EXAMPLES / "echo"))
 CLIENT = os.environ.get("CLIENT", str(_EXAMPLES / "client"))
+#: What it has to show does not depend on how it is built.
+ACTIX_WEB = os.environ.get("ACTIX_WEB", str(_TARGET / "debug" / "examples" / "actix_web"))
 
 MIB = 1 << 20
 #: The sizes at which a frame's header changes its form (RFC 6455 §5.2), and two large ones.
@@ -65,6 +67,22 @@ class Echo(Program):
     def wire(self) -> Wire:
         """A raw connection."""
         return Wire.to(self.port, tls=client_context() if self.tls else None)
+
+
+class InsideActixWeb(Program):
+    """The `actix_web` example on a port that the system chose."""
+
+    def __init__(self) -> None:
+        super().__init__(ACTIX_WEB, "127.0.0.1:0")
+        line = self.hears_line().decode()
+        listening = re.fullmatch(r"listening on http://(127\.0\.0\.1:(\d+))", line)
+        assert listening, f"`actix_web` printed {line!r}"
+        self.url = f"ws://{listening[1]}/"
+        self.port = int(listening[2])
+
+    def wire(self) -> Wire:
+        """A raw connection."""
+        return Wire.to(self.port)
 
 
 def python_client(url: str, **options: Any) -> ClientConnection:

@@ -8,7 +8,7 @@ import sys
 import threading
 
 from program import Program
-from support import CERTIFICATES, SIZES, UNICODE, Echo, EchoTest, PeerTest, python_client, twice
+from support import CERTIFICATES, SIZES, UNICODE, Echo, EchoTest, InsideActixWeb, PeerTest, curl, python_client, twice
 from websockets.exceptions import ConnectionClosed
 from wire import close, opening_handshake, text
 
@@ -16,7 +16,7 @@ from wire import close, opening_handshake, text
 class EveryHandler:
     """What holds however `echo` is built inside."""
 
-    echo: Echo
+    echo: Echo | InsideActixWeb
 
     def test_text_comes_back(self) -> None:
         with python_client(self.echo.url) as peer:
@@ -86,6 +86,26 @@ class StageActors(EveryHandler, EchoTest):
 @twice
 class TwoWorkers(EveryHandler, EchoTest):
     options = ("--workers", "2")
+
+
+class ActixWeb(EveryHandler, PeerTest):
+    """An echo inside actix-web: the example `actix_web`."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.echo = cls.enterClassContext(InsideActixWeb())
+
+    def test_every_size_comes_back(self) -> None:
+        for compression in (None, "deflate"):
+            with python_client(self.echo.url, compression=compression) as peer:
+                for size in (0, 1, 125, 126, 65535, 65536, 1 << 19):
+                    with self.subTest(size=size, compression=compression):
+                        message = os.urandom(size)
+                        peer.send(message)
+                        self.assertTrue(peer.recv(timeout=30) == message)
+
+    def test_a_page_beside_it(self) -> None:
+        self.assertIn(b"<html", curl(self.echo.url.replace("ws:", "http:")).stdout)
 
 
 @twice

@@ -1,0 +1,336 @@
+//! A server for those who think in addresses and workers: listeners, as [`Bind`] starts them, put together by a builder.
+
+use std::fmt;
+#[cfg(unix)]
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context, Handler, SystemService};
+use tokio::sync::watch;
+
+use super::handlers::WebSockets;
+use super::listener::{Acceptor, Bind, Listener, Workers, listen};
+use super::messages::{BindError, Received, Unbind};
+use super::responder::Responder;
+use super::secure;
+use super::settings::Settings;
+use super::sockets::{Adopt, Sockets};
+use crate::http::HttpRequest;
+use crate::websocket::Frame;
+
+/// A server: who handles its requests, where it listens, on how many threads. It is [`Bind`] for those who come from `HttpServer::new(…)`.
+///
+/// ```no_run
+/// use actix_sockets::{HttpResponse, Server};
+///
+/// #[actix::main]
+/// async fn main() -> std::io::Result<()> {
+///     let hello = Server::answering(|_, responder| responder.do_send(HttpResponse::ok("Hello!")));
+///     hello.bind("127.0.0.1:8080")?.bind("[::1]:8080")?.workers(2).run().await;
+///     Ok(())
+/// }
+/// ```
+///
+/// An echo of websockets:
+///
+/// ```no_run
+/// use actix::prelude::*;
+/// use actix_sockets::{Frame, Received, Server, WebSockets};
+///
+/// struct Echo;
+///
+/// impl Actor for Echo {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<Received<Frame>> for Echo {
+///     type Result = ();
+///     fn handle(&mut self, Received { message: frame, sender }: Received<Frame>, _: &mut Self::Context) {
+///         if frame.opcode.is_data() {
+///             sender.do_send(frame);
+///         }
+///     }
+/// }
+///
+/// #[actix::main]
+/// async fn main() -> std::io::Result<()> {
+///     Server::websockets(WebSockets::handled_by(|| Echo)).bind("127.0.0.1:9001")?.run().await;
+///     Ok(())
+/// }
+/// ```
+#[must_use = "a server serves once it runs"]
+pub struct Server {
+    acceptor: Acceptor,
+    sockets: Vec<(TcpListener, SocketAddr, Option<secure::Acceptor>)>,
+    settings: Settings,
+    workers: usize,
+    grace: Duration,
+    signals: bool,
+}
+
+impl Server {
+    /// Each connection has a handler of its own, which is made on the connection's arbiter and stops with it.
+    pub fn new<A>(make: impl Fn() -> A + Send + Sync + 'static) -> Self
+    where
+        A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
+    {
+        Self {
+            acceptor: Acceptor::made(make),
+            sockets: Vec::new(),
+            settings: Settings::default(),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            grace: Unbind::default().grace,
+            signals: true,
+        }
+    }
+
+    /// Each request is answered by this, at once or later: the [`Responder`] may be moved into a future, or upgrade the connection.
+    pub fn answering(answer: impl Fn(HttpRequest, Responder) + Send + Sync + 'static) -> Self {
+        let answer = Arc::new(answer);
+        Self::new(move || Answering(answer.clone()))
+    }
+
+    /// Websockets only.
+    pub fn websockets<A>(websockets: WebSockets<A>) -> Self
+    where
+        A: Actor<Context = Context<A>> + Handler<Received<Frame>>,
+    {
+        Self::new(move || websockets.clone())
+    }
+
+    /// Listens here too; of a name, at the first of its addresses that can be had. Connections wait until the server [runs](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// The address is none, or cannot be had.
+    pub fn bind(self, address: impl ToSocketAddrs) -> Result<Self, BindError> {
+        self.listen(address, None)
+    }
+
+    /// Listens here too, under TLS: `https://` and `wss://`.
+    ///
+    /// # Errors
+    ///
+    /// The address is none, or cannot be had.
+    #[cfg(feature = "tls")]
+    pub fn bind_tls(self, address: impl ToSocketAddrs, tls: crate::tls::Server) -> Result<Self, BindError> {
+        self.listen(address, Some(tls))
+    }
+
+    fn listen(mut self, address: impl ToSocketAddrs, tls: Option<secure::Acceptor>) -> Result<Self, BindError> {
+        let socket = listen(address.to_socket_addrs().map(Iterator::collect), self.settings.backlog)?;
+        let address = socket.local_addr().map_err(BindError::Address)?;
+        self.sockets.push((socket, address, tls));
+        Ok(self)
+    }
+
+    /// All limits and deadlines. Said before [`bind`](Self::bind), for the sake of [`backlog`](Settings::backlog).
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// On how many arbiters connections live, whichever address they came to: as many as there are processors. With 1 it is the current
+    /// arbiter.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// How long connections may take to end when the server is stopped: 30 s. What is still there then is cut off.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// SIGINT and SIGTERM are not ours. By default the first of them (Ctrl-C, where there are no such signals) stops the server, as
+    /// [`ServerHandle::stop`] does, and the second cuts it off; neither ends the process by itself any more.
+    pub fn without_signals(mut self) -> Self {
+        self.signals = false;
+        self
+    }
+
+    /// The addresses listened at, with the real port where port 0 was asked for.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(|(_, address, _)| *address).collect()
+    }
+
+    /// Starts to accept connections. The server runs until it is stopped, whether this is awaited or not; [`Shutdown`](super::Shutdown)
+    /// of the system's [`Sockets`] stops it too.
+    ///
+    /// # Panics
+    ///
+    /// Outside an actix `System`: `#[actix::main]` makes one.
+    pub fn run(self) -> Running {
+        let addresses = self.addresses();
+        let Self { acceptor, sockets, settings, workers, grace, signals } = self;
+        let workers = Arc::new(Workers::new(workers));
+        let there = workers.watch();
+        let mut listeners = Vec::new();
+        for (socket, address, tls) in sockets {
+            match Bind::on(socket, workers.clone(), acceptor.clone(), tls, settings.clone()).listen() {
+                Ok(bound) => listeners.push(bound.listener),
+                Err(error) => tracing::error!(%address, %error, "a listening socket was lost"),
+            }
+        }
+        let service = Sockets::from_registry();
+        listeners.iter().for_each(|listener| service.do_send(Adopt(listener.clone())));
+        let handle = ServerHandle { listeners: listeners.into(), grace, there };
+        if signals {
+            actix_rt::spawn(heed_signals(handle.clone()));
+        }
+        Running { addresses, ended: Box::pin(handle.ended()), handle }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses()).field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+/// A server that runs: a future that is ready once its listeners and all their connections have ended. Dropped, it runs on.
+#[must_use = "the server runs on when this is dropped, but nobody knows when it has ended"]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    handle: ServerHandle,
+    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Running {
+    /// The addresses listened at, with the real port where port 0 was asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// With which to stop the server, from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.ended.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// Stops a server, from any thread.
+///
+/// ```
+/// use std::time::Duration;
+/// use actix_sockets::{HttpResponse, Server};
+///
+/// # actix::System::new().block_on(async {
+/// let running = Server::answering(|_, responder| responder.do_send(HttpResponse::ok("Hello!"))).bind("127.0.0.1:0")?.run();
+/// let handle = running.handle();
+/// actix::spawn(async move {
+///     actix::clock::sleep(Duration::from_millis(10)).await;
+///     handle.stop().await;
+/// });
+/// running.await;
+/// # Ok::<(), actix_sockets::BindError>(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerHandle {
+    listeners: Arc<[Addr<Listener>]>,
+    grace: Duration,
+    there: watch::Receiver<()>,
+}
+
+impl ServerHandle {
+    /// Stops the server, as [`Unbind`] does, within its [grace](Server::grace). That begins with the call; the future is ready at the end.
+    pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.stop_within(self.grace)
+    }
+
+    /// Stops the server within this grace. It may be said of a server that stops already: [`Duration::ZERO`] cuts off what is still there.
+    pub fn stop_within(&self, grace: Duration) -> impl Future<Output = ()> + Send + use<> {
+        self.listeners.iter().for_each(|listener| listener.do_send(Unbind::within(grace)));
+        self.ended()
+    }
+
+    fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut there = self.there.clone();
+        async move { while there.changed().await.is_ok() {} }
+    }
+}
+
+/// Stops the server with the first signal, and cuts it off with the second.
+async fn heed_signals(handle: ServerHandle) {
+    match Signals::new() {
+        Ok(mut signals) => {
+            signals.next().await;
+            drop(handle.stop());
+            signals.next().await;
+            drop(handle.stop_within(Duration::ZERO));
+        }
+        Err(error) => tracing::error!(%error, "no signal will stop the server"),
+    }
+}
+
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 2]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]))
+    }
+
+    async fn next(&mut self) {
+        poll_fn(|cx| {
+            let come = self.0.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
+            if come { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// An HTTP handler that is a function.
+struct Answering<F>(Arc<F>);
+
+impl<F: Fn(HttpRequest, Responder) + Send + Sync + 'static> Actor for Answering<F> {
+    type Context = Context<Self>;
+}
+
+impl<F: Fn(HttpRequest, Responder) + Send + Sync + 'static> Handler<Received<HttpRequest>> for Answering<F> {
+    type Result = ();
+
+    fn handle(&mut self, Received { message: request, sender }: Received<HttpRequest>, _: &mut Context<Self>) {
+        (self.0)(request, sender);
+    }
+}
