@@ -92,17 +92,22 @@ macro_rules! vec_pool {
                 POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten().unwrap_or_default()
             }
 
-            /// Keeps the vector's memory.
+            /// Keeps the vector's memory: that of many small ones, as many connections may be busy at a time, and of some that are larger.
+            #[inline]
             pub(super) fn put(mut vec: VecDeque<$item>) {
+                let room = match vec.capacity() {
+                    0 => return std::mem::forget(vec),
+                    1..=64 => 128,
+                    65..=1024 => 16,
+                    _ => 0,
+                };
                 vec.clear();
-                if (1..=1024).contains(&vec.capacity()) {
-                    let _ = POOL.try_with(|pool| {
-                        let mut pool = pool.borrow_mut();
-                        if pool.len() < 16 {
-                            pool.push(vec);
-                        }
-                    });
-                }
+                let _ = POOL.try_with(|pool| {
+                    let mut pool = pool.borrow_mut();
+                    if pool.len() < room {
+                        pool.push(vec);
+                    }
+                });
             }
         }
     };

@@ -164,6 +164,7 @@ impl WebSocket {
             self.pipeline.lost(now);
         }
         self.tell();
+        self.rest();
         self.report(stirred);
         match self.pipeline.phase() {
             Phase::Open => {}
@@ -340,7 +341,7 @@ impl WebSocket {
         if self.answers {
             buffers::lend_write_buffer(self.pipeline.output());
         }
-        if !self.pipeline.has_events() {
+        if self.upstream.is_some() && !self.pipeline.has_events() {
             self.pipeline.swap_events(&mut deliveries::get());
         }
         self.guarded(now, |pipeline| pipeline.receive(bytes, now));
@@ -373,16 +374,25 @@ impl WebSocket {
         }
     }
 
-    /// Hands the pipeline's events to the handler. A pipeline at rest has no memory for more.
+    /// Hands the pipeline's events to the handler.
     #[inline]
     fn tell(&mut self) {
-        let mut events = VecDeque::new();
-        self.pipeline.swap_events(&mut events);
-        if events.is_empty() {
-            return deliveries::put(events);
+        if self.pipeline.has_events() {
+            self.waited = 0;
+            let mut events = VecDeque::new();
+            self.pipeline.swap_events(&mut events);
+            self.deliver(events);
         }
-        self.waited = 0;
-        self.deliver(events);
+    }
+
+    /// A websocket at rest has no memory for events.
+    #[inline]
+    fn rest(&mut self) {
+        if self.upstream.is_some() {
+            let mut events = VecDeque::new();
+            self.pipeline.swap_events(&mut events);
+            deliveries::put(events);
+        }
     }
 
     fn deliver(&mut self, mut deliveries: VecDeque<Delivery>) {
