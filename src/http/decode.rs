@@ -29,7 +29,7 @@ pub(super) struct HeadScan {
 impl HeadScan {
     /// The end of the head in `input`, the empty line included, and the end of its first line.
     pub(super) fn find(&mut self, input: &[u8]) -> Result<Option<(usize, usize)>, HttpError> {
-        while let Some(found) = input[self.searched..].iter().position(|&byte| byte == b'\n') {
+        while let Some(found) = memchr::memchr(b'\n', &input[self.searched..]) {
             let end = self.searched + found + 1;
             if end < 2 || input[end - 2] != b'\r' || end - 2 < self.line {
                 return Err(HttpError::BareLineFeed);
@@ -230,8 +230,14 @@ fn check_host(headers: &HeaderMap, uri: &Uri, version: Version) -> Result<(), Ht
     if uri.authority().is_none() {
         // The common kinds, `name` and `name:port`, need no parser.
         let name = bytes.iter().take_while(|&&byte| plain(byte)).count();
-        let port = &bytes[name..];
-        if name > 0 && (port.is_empty() || (port[0] == b':' && port.len() <= ":8080".len() && port[1..].iter().all(u8::is_ascii_digit))) {
+        let number =
+            |digits: &[u8]| digits.iter().try_fold(0, |n: u32, byte| byte.is_ascii_digit().then(|| 10 * n + u32::from(byte - b'0')));
+        let port = match &bytes[name..] {
+            [] => true,
+            [b':', digits @ ..] => digits.len() <= 5 && number(digits).is_some_and(|port| port <= u32::from(u16::MAX)),
+            _ => false,
+        };
+        if name > 0 && port {
             return Ok(());
         }
     }
