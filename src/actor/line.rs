@@ -74,6 +74,7 @@ pub(crate) struct Line {
     in_hand: AtomicUsize,
     /// Wake the websocket once less than this is in hand.
     wake_below: AtomicUsize,
+    soft: usize,
     hard: usize,
     /// For a stage actor's line: the socket it writes to in its turn.
     pub(super) below: Option<Socket>,
@@ -134,28 +135,41 @@ const CONTROL: usize = 64 << 10;
 const OVERHEAD: usize = 64;
 
 impl Line {
-    /// The line of a websocket with this limit of unsent bytes.
-    pub(crate) fn new(id: SocketId, hard: usize, write: Arc<WriteHalf>) -> Arc<Self> {
-        Self::with(id, hard, None, Some(write))
+    /// The line of a websocket with these limits of unsent bytes.
+    pub(crate) fn new(id: SocketId, soft: usize, hard: usize, write: Arc<WriteHalf>) -> Arc<Self> {
+        Self::with(id, soft, hard, None, Some(write))
     }
 
     /// The line of a stage actor above this one: the same connection, the same limit.
     pub(crate) fn above(below: &Socket) -> Arc<Self> {
         below.line().hosts.store(true, Ordering::Release);
-        Self::with(below.id(), below.line().hard, Some(below.clone()), None)
+        Self::with(below.id(), usize::MAX, below.line().hard, Some(below.clone()), None)
     }
 
     /// A line with nobody at its other end.
     pub(crate) fn dead(id: SocketId) -> Arc<Self> {
-        let line = Self::with(id, 0, None, None);
+        let line = Self::with(id, usize::MAX, 0, None, None);
         line.close();
         line
     }
 
-    fn with(id: SocketId, hard: usize, below: Option<Socket>, write: Option<Arc<WriteHalf>>) -> Arc<Self> {
+    fn with(id: SocketId, soft: usize, hard: usize, below: Option<Socket>, write: Option<Arc<WriteHalf>>) -> Arc<Self> {
         let (in_hand, wake_below, disturbed, hosts) = Default::default();
         let (home, stirred) = (thread::current().id(), AtomicBool::new(true));
-        Arc::new(Self { id, queue: Queue::new(Side::default()), in_hand, wake_below, hard, below, home, write, disturbed, stirred, hosts })
+        Arc::new(Self {
+            id,
+            queue: Queue::new(Side::default()),
+            in_hand,
+            wake_below,
+            soft,
+            hard,
+            below,
+            home,
+            write,
+            disturbed,
+            stirred,
+            hosts,
+        })
     }
 
     pub(crate) fn id(&self) -> SocketId {
@@ -254,6 +268,12 @@ impl Line {
         line.side.scoped = false;
         if encoded.is_empty() || line.closed {
             return encoded.clear();
+        }
+        let seen = line.side.unsent() + encoded.len();
+        if seen > self.soft {
+            // Whoever saw it, and waits for room, must hear that there is some, also if all of it leaves now.
+            line.side.seen = line.side.seen.max(seen);
+            self.wake(&mut line);
         }
         let first = line.side.output == 0 && line.side.encoded.is_empty();
         if let (true, Some(write)) = (first, &self.write) {

@@ -180,6 +180,10 @@ impl Parcel for Event {
         HttpScope { line, waker, waits: Cell::new(false) }
     }
 
+    fn last(scope: &HttpScope<'_>) {
+        scope.waits.set(true);
+    }
+
     fn call<A>(queue: &mut VecDeque<Self>, scope: &HttpScope<'_>, routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut Context<A>)
     where
         A: Actor<Context = Context<A>>,

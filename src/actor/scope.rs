@@ -89,7 +89,25 @@ impl<'a> Scope<'a> {
 
     /// How many bytes were encoded for this line in a scope that is still open.
     pub(super) fn encoded(line: &Arc<Line>) -> usize {
-        CURRENT.with_borrow(|current| if current.line == Arc::as_ptr(line).addr() { current.encoded.len() } else { 0 })
+        let encoded = |current: &RefCell<Current>| match current.try_borrow() {
+            Ok(current) if current.line == Arc::as_ptr(line).addr() => current.encoded.len(),
+            // Asked while something is encoded, by what is dropped for it: that much is unsent in a moment.
+            _ => 0,
+        };
+        CURRENT.try_with(encoded).unwrap_or_default()
+    }
+
+    /// Something else is about to be sent: what was encoded goes before it, and counts.
+    pub(super) fn leave(line: &Arc<Line>) {
+        let _ = CURRENT.try_with(|current| {
+            if let Ok(mut current) = current.try_borrow_mut()
+                && current.line == Arc::as_ptr(line).addr()
+                && current.room.take().is_some()
+            {
+                line.close_scope(&mut current.encoded);
+                buffers::take_write_buffer(&mut current.encoded);
+            }
+        });
     }
 
     /// A sender of this worth is dropped.

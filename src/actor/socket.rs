@@ -93,6 +93,7 @@ impl Socket {
     /// [`SendError::Closed`] when the connection ended first, [`SendError::Full`] when it met the hard limit.
     pub fn send(&self, message: impl Into<Outgoing>) -> Sending {
         let (ack, written) = oneshot::channel();
+        Scope::leave(self.line());
         match self.line().push(message.into().0, Some(ack), true) {
             Ok(()) => Sending(Ok(written)),
             Err(error) => Sending(Err(error)),

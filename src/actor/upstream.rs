@@ -8,12 +8,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
 use actix::dev::{MessageResponse, ToEnvelope};
 use actix::{Actor, ActorFuture, Addr, AsyncContext, Context, Handler};
+use tokio::task::yield_now;
 
 use super::line::{Peer, Signal};
 use super::messages::{Received, Told};
@@ -29,6 +30,9 @@ pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
     type Scope<'a>;
 
     fn scope(link: &Arc<Self::Link>) -> Self::Scope<'_>;
+    /// What is handled in this scope is the last for now: others have their turns before more is.
+    fn last(_: &Self::Scope<'_>) {}
+
     /// Calls the actor's handlers for all that is in the queue, until the actor waits for something else.
     fn call<A>(queue: &mut VecDeque<Self>, scope: &Self::Scope<'_>, routes: &Self::Routes<A>, actor: &mut A, ctx: &mut Context<A>)
     where
@@ -277,6 +281,9 @@ impl<A: Actor, P: Parcel> Drop for FeedEnd<A, P> {
     }
 }
 
+/// How often a feeder goes on at once with what has come meanwhile.
+const ROUNDS: usize = 4;
+
 /// Feeds an actor, in its own context.
 struct Feeder<A: Actor, P: Parcel> {
     feed: Arc<Feed<A, P>>,
@@ -299,7 +306,7 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut TaskContext<'_>) -> Poll<()> {
-        loop {
+        for round in 1..=ROUNDS {
             if self.left.is_empty() {
                 let mut feed = self.feed.queue.lock();
                 let taken = feed.take(task.waker());
@@ -316,6 +323,9 @@ where
             let this = &mut *self;
             let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
             let scope = P::scope(link);
+            if round == ROUNDS {
+                P::last(&scope);
+            }
             P::call(&mut this.left, &scope, routes, actor, ctx);
             if ctx.waiting() {
                 // Polled again when the waiting is over; never again when the actor has stopped.
@@ -324,6 +334,8 @@ where
             drop(scope);
             P::pool_put(std::mem::take(&mut this.left));
         }
+        // There may be more; the others first, and the sockets and timers.
+        pin!(yield_now()).poll(task)
     }
 }
 

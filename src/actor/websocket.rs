@@ -85,7 +85,7 @@ impl WebSocket {
         let Takeover { transport, role, handled, unsent, unread, first } = takeover;
         let Handled { settings, chain, mut upstream, masks, observers } = handled;
         let now = clock::now();
-        let line = Line::new(transport.seat().id(), settings.hard, transport.write_half().clone());
+        let line = Line::new(transport.seat().id(), settings.soft, settings.hard, transport.write_half().clone());
         let keys: crate::stage::Masks = match (role, masks) {
             (Role::Server, _) => Box::new(|| [0; 4]),
             (Role::Client, Some(masks)) => masks,
@@ -150,7 +150,7 @@ impl WebSocket {
             }
         }
         if self.pipeline.is_unsettled() && answered {
-            self.pipeline.settle(now);
+            self.guarded(now, |pipeline| pipeline.settle(now));
         }
         if self.timer.rings(now) {
             self.guarded(now, |pipeline| pipeline.handle_timeout(now));
@@ -161,7 +161,7 @@ impl WebSocket {
         self.tell();
         self.settle(now);
         if self.write(now, cx).is_break() {
-            self.pipeline.lost(now);
+            self.lost(now);
         }
         self.tell();
         self.rest();
@@ -201,7 +201,8 @@ impl WebSocket {
             self.handler_is_gone(now);
         }
         if signals.has(Signal::Overflow) {
-            self.pipeline.fail(CloseCode::POLICY_VIOLATION, "too much is unsent: the peer does not read fast enough", now);
+            let reason = "too much is unsent: the peer does not read fast enough";
+            self.guarded(now, |pipeline| pipeline.fail(CloseCode::POLICY_VIOLATION, reason, now));
         }
         if signals.has(Signal::GoAway) {
             let reason = if self.role == Role::Server { "the server is shutting down" } else { "the client is going away" };
@@ -209,7 +210,7 @@ impl WebSocket {
             self.guarded(now, |pipeline| pipeline.command(Command::Close(close), now));
         }
         if signals.has(Signal::Abort) {
-            self.pipeline.lost(now);
+            self.lost(now);
         }
     }
 
@@ -259,7 +260,7 @@ impl WebSocket {
                 match self.transport.poll_readable(cx) {
                     Poll::Pending => return true,
                     Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => self.pipeline.lost(now),
+                    Poll::Ready(Err(_)) => self.lost(now),
                 }
             }
             if self.waited < PATIENCE && large::is_crowded() {
@@ -278,7 +279,7 @@ impl WebSocket {
                 Poll::Ready(Ok(_)) => self.tell(),
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
-                    self.pipeline.lost(now);
+                    self.lost(now);
                 }
             }
         }
@@ -370,7 +371,7 @@ impl WebSocket {
     /// The verdict that waits takes effect if nobody has anything in hand.
     fn settle(&mut self, now: Instant) {
         if self.pipeline.is_unsettled() && self.line.wake_below(1) && self.line.is_empty() {
-            self.pipeline.settle(now);
+            self.guarded(now, |pipeline| pipeline.settle(now));
         }
     }
 
@@ -458,6 +459,15 @@ impl WebSocket {
         }
     }
 
+    /// The transport is lost, whatever a stage makes of it.
+    fn lost(&mut self, now: Instant) {
+        self.guarded(now, |pipeline| pipeline.lost(now));
+        if !self.pipeline.is_aborted() {
+            // A stage has panicked: there is none any more.
+            self.pipeline.lost(now);
+        }
+    }
+
     fn look_after(&mut self, now: Instant) {
         if self.look.is_some_and(|look| look <= now) {
             self.look = Some(now + LOOK);
@@ -470,13 +480,15 @@ impl WebSocket {
 
     fn handler_is_gone(&mut self, now: Instant) {
         tracing::warn!(socket = %self.line.id(), "the frame handler is gone: the websocket is closed with 1011");
-        self.pipeline.fail(CloseCode::INTERNAL_ERROR, "the frame handler is gone", now);
+        self.guarded(now, |pipeline| pipeline.fail(CloseCode::INTERNAL_ERROR, "the frame handler is gone", now));
     }
 }
 
 /// The last words: whatever ends it, the handler hears [`Closed`](super::Closed), once, and acked sends are answered.
 impl Drop for WebSocket {
     fn drop(&mut self) {
+        // What a scope has written in part is the output's: no last words go within it.
+        drop(self.line.take(std::task::Waker::noop(), self.pipeline.output()));
         self.line.close();
         self.tell();
         if self.pipeline.has_ended() {

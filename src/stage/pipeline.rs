@@ -179,6 +179,7 @@ impl<T: From<Event>> Pipeline<T> {
         match self.messages_to {
             _ if frame.rsv != 0 || !frame.is_whole() || frame.opcode.is_control() => chain.event(Event::Frame(frame), now, *life, base),
             Some(at) => chain.message(at, frame, now, *life, base),
+            None if base.told => return,
             None => {
                 base.waiting += frame.data.len();
                 base.events.push_back(Event::Frame(frame).into());

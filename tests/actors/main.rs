@@ -23,6 +23,7 @@ mod pressure;
 mod sealed;
 mod seed;
 mod sending;
+mod shortcuts;
 mod shutdown;
 mod site;
 #[cfg(feature = "tls")]

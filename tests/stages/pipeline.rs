@@ -501,3 +501,33 @@ fn what_the_stages_want_is_known() {
     let server = Wire::with(Role::Server, Chain::of(AutoPong));
     assert!(server.pipeline.wants(Interest::CONTROL_IN) && !server.pipeline.wants(Interest::DATA_OUT));
 }
+
+/// Says that it is over, by itself.
+#[derive(Debug)]
+struct Over;
+
+impl Stage for Over {
+    fn interest(&self) -> actix_sockets::stage::Interest {
+        actix_sockets::stage::Interest::CONTROL_IN
+    }
+
+    fn event(&mut self, event: actix_sockets::stage::Event, flow: &mut Flow<'_>) {
+        flow.up(event);
+        flow.up(actix_sockets::stage::Event::Closed(actix_sockets::stage::Outcome {
+            code: CloseCode::NORMAL,
+            reason: "".into(),
+            by: actix_sockets::stage::By::Us,
+            clean: true,
+        }));
+    }
+}
+
+#[test]
+fn nothing_comes_behind_closed_whoever_says_it() {
+    let mut server = Wire::with(Role::Server, Chain::of(Over));
+    server.frame(FIN | 9, b"");
+    let mut bare = Wire::of(Role::Server, actix_sockets::websocket::Codec::new(Role::Server), Chain::of(Over));
+    bare.frame(FIN | 9, b"");
+    assert_eq!(bare.frame(FIN | TEXT, "late"), NOTHING);
+    assert_eq!(server.frame(FIN | TEXT, "late"), NOTHING);
+}
