@@ -73,7 +73,7 @@ impl Chain {
 
     pub(super) fn start(&mut self, now: Instant, life: Life, ends: &mut dyn Ends) {
         for at in 0..self.places.len() {
-            self.call(at, now, life, ends, |stage, flow| stage.started(flow));
+            self.call(at, now, life, ends, Stage::started);
         }
     }
 
@@ -115,7 +115,7 @@ impl Chain {
     pub(super) fn expire(&mut self, now: Instant, life: Life, ends: &mut dyn Ends) {
         for at in 0..self.places.len() {
             if self.places[at].stage.deadline().is_some_and(|deadline| deadline <= now) {
-                self.call(at, now, life, ends, |stage, flow| stage.timeout(flow));
+                self.call(at, now, life, ends, Stage::timeout);
             }
         }
     }
