@@ -26,7 +26,7 @@ fn d4_d13_t27_all_that_a_client_sends_is_masked_with_fresh_keys() {
         let keys = |mut peer: crate::peer::Peer| std::mem::take(&mut peer.keys);
         let mut seen = Vec::new();
         // Frames, an auto ping, a pong.
-        let client = plan.clone().ping(Duration::from_millis(100)).visits(&host.url());
+        let client = plan.clone().ping(Duration::from_millis(500)).visits(&host.url());
         let mut peer = host.upgrades(&[]);
         client.upgraded().do_send(Frame::text("hello"));
         peer.hears(text("hello")).says(ping("ho"));

@@ -51,12 +51,12 @@ fn d5_a_silent_peer_is_found_out() {
 #[test]
 fn d5_any_byte_is_a_sign_of_life() {
     with_each_handler_at_once(|plan| {
-        let site = plan.ping(Duration::from_millis(150)).up();
+        let site = plan.ping(Duration::from_millis(300)).up();
         let mut peer = site.peer();
         let bytes = peer.encoded(&[text("0123456789")]);
         for byte in bytes {
             peer.says_bytes([byte]);
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(60));
         }
         loop {
             let frame = peer.next();

@@ -75,7 +75,7 @@ fn frames_and_close_keep_their_order() {
 #[test]
 fn all_that_a_handler_hears_comes_in_order() {
     with_each_handler(|plan| {
-        let site = plan.ping(Duration::from_millis(100)).on_frame(|_, _| {}).up();
+        let site = plan.ping(Duration::from_millis(400)).on_frame(|_, _| {}).up();
         let mut peer = site.peer();
         peer.says(text("one"));
         let sent = peer.next();

@@ -105,7 +105,7 @@ fn seed_size_limit_of_a_fragmented_message() {
 #[test]
 fn seed_auto_ping_is_seen_twice() {
     with_each_handler(|plan| {
-        let site = plan.ping(Duration::from_millis(100)).up();
+        let site = plan.ping(Duration::from_millis(400)).up();
         let mut peer = site.peer();
         let first = peer.next();
         assert_eq!((first.first, first.payload.len()), (0x89, 8));
@@ -130,7 +130,7 @@ fn seed_ping_within_a_fragmented_message() {
 #[test]
 fn seed_round_trip_time_of_a_late_pong() {
     with_each_handler(|plan| {
-        let site = plan.ping(Duration::from_millis(300)).observed().up();
+        let site = plan.ping(Duration::from_millis(800)).observed().up();
         let mut peer = site.peer();
         site.upgraded();
         let sent = peer.next();
