@@ -47,6 +47,7 @@ mod tests {
     use std::task::Poll;
     use std::time::Duration;
 
+    use super::super::clock;
     use super::*;
 
     /// A turn in a feeder shares its task's budget with all else that this task does: with none left a timer is armed and nobody is told when it rings.
@@ -56,11 +57,11 @@ mod tests {
         runtime.block_on(async {
             let task = tokio::spawn(async {
                 let mut timer = Timer::default();
-                let start = Instant::now();
+                let start = clock::now();
                 let deadline = start + Duration::from_millis(50);
                 let mut first = true;
                 poll_fn(|cx| {
-                    let now = Instant::now();
+                    let now = clock::now();
                     if std::mem::take(&mut first) {
                         // The task's other work uses its budget up.
                         while let Poll::Ready(left) = tokio::task::coop::poll_proceed(cx) {
