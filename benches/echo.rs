@@ -19,9 +19,12 @@ use bytes::BytesMut;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
-use common::{EchoStage, HANDSHAKE, answer, pipeline};
+use common::{EchoStage, answer, pipeline};
+use opening::HANDSHAKE;
 
 mod common;
+#[path = "common/opening.rs"]
+mod opening;
 
 const FRAMES: usize = 64;
 

@@ -6,10 +6,6 @@ use std::time::{Duration, Instant};
 use actix_sockets::stage::{Chain, Closing, Command, Consolidation, Event, Flow, Pipeline, Stage};
 use actix_sockets::websocket::{Codec, Frame, Role};
 
-/// What a client asks for.
-pub(crate) const HANDSHAKE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-
 /// A server's websocket without its socket.
 pub(crate) fn pipeline(chain: Chain) -> Pipeline {
     let chain = chain.and(Consolidation::new(8 << 20)).and(Closing::new(Role::Server, Duration::from_secs(5)));

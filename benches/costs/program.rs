@@ -15,12 +15,11 @@ use actix_sockets::stage::{AutoPing, AutoPong, Chain, Command, Event, Flow, Hide
 use actix_sockets::websocket::{Codec, Frame, Role};
 use actix_sockets::{Bind, Received, Responder, Sockets, StageActor, UpgradeServer, handshake};
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-/// What a client asks for.
-const HANDSHAKE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+#[path = "../common/client.rs"]
+mod client;
+#[path = "../common/opening.rs"]
+mod opening;
 
 const MESSAGES: usize = 64;
 const SIZE: usize = 64;
@@ -164,17 +163,8 @@ fn echo(way: Way, times: usize) {
         let elsewhere = Arbiter::new().handle();
         let bind = Bind::factory(move || Echo { way, elsewhere: elsewhere.clone() }, "127.0.0.1:0").workers(1);
         let bound = Sockets::from_registry().send(bind).await.expect("the service runs").expect("a port is free");
-        let mut stream = TcpStream::connect(bound.address).await.expect("the server listens");
-        stream.write_all(HANDSHAKE.as_bytes()).await.expect("the server reads");
-        let mut head = [0; 512];
-        let read = stream.read(&mut head).await.expect("the server answers");
-        assert!(head[..read].starts_with(b"HTTP/1.1 101 ") && head[..read].ends_with(b"\r\n\r\n"));
-        let (wire, echoed) = wire(way);
-        let mut echoed = vec![0; echoed];
-        for _ in 0..times {
-            stream.write_all(&wire).await.expect("the server reads");
-            stream.read_exact(&mut echoed).await.expect("the server echoes");
-        }
+        let (wire, length) = wire(way);
+        let echoed = client::echo(bound.address, &wire, length, times).await;
         // The last echo: text, whole or the end of one.
         assert!(matches!(echoed[echoed.len() - SIZE / 2 - 2..][..2], [0x80, 32] | [b'x', b'x']), "not what was sent");
     });

@@ -20,10 +20,14 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use common::{EchoStage, HANDSHAKE, answer, pipeline};
+use common::{EchoStage, answer, pipeline};
 
+#[path = "../common/client.rs"]
+mod client;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/opening.rs"]
+mod opening;
 
 const FRAMES: usize = 64;
 const SIZE: usize = 64;
@@ -161,17 +165,8 @@ fn echo_turn(times: usize, inline: bool) {
     System::new().block_on(async {
         let bind = Bind::factory(move || Echo { inline }, "127.0.0.1:0").workers(1);
         let bound = Sockets::from_registry().send(bind).await.expect("the service runs").expect("a port is free");
-        let mut stream = TcpStream::connect(bound.address).await.expect("the server listens");
-        stream.write_all(HANDSHAKE.as_bytes()).await.expect("the server reads");
-        let mut head = [0; 512];
-        let read = stream.read(&mut head).await.expect("the server answers");
-        assert!(head[..read].starts_with(b"HTTP/1.1 101 ") && head[..read].ends_with(b"\r\n\r\n"));
         let input = wire();
-        let mut echoed = vec![0; input.len() - 4 * FRAMES];
-        for _ in 0..times {
-            stream.write_all(&input).await.expect("the server reads");
-            stream.read_exact(&mut echoed).await.expect("the server echoes");
-        }
+        client::echo(bound.address, &input, input.len() - 4 * FRAMES, times).await;
     });
 }
 

@@ -35,6 +35,17 @@ struct Current {
     room: Option<usize>,
 }
 
+impl Current {
+    /// Sends what was encoded, and encodes nothing more.
+    #[inline(never)]
+    fn close(&mut self, line: &Line) {
+        if self.room.take().is_some() {
+            line.close_scope(&mut self.encoded);
+            buffers::take_write_buffer(&mut self.encoded);
+        }
+    }
+}
+
 thread_local! {
     static CURRENT: RefCell<Current> = RefCell::default();
 }
@@ -80,9 +91,7 @@ impl<'a> Scope<'a> {
                 return;
             }
             // Whatever it is, it comes behind what was encoded, and so does all that follows.
-            current.room = None;
-            line.close_scope(&mut current.encoded);
-            buffers::take_write_buffer(&mut current.encoded);
+            current.close(line);
         });
         command
     }
@@ -102,10 +111,8 @@ impl<'a> Scope<'a> {
         let _ = CURRENT.try_with(|current| {
             if let Ok(mut current) = current.try_borrow_mut()
                 && current.line == Arc::as_ptr(line).addr()
-                && current.room.take().is_some()
             {
-                line.close_scope(&mut current.encoded);
-                buffers::take_write_buffer(&mut current.encoded);
+                current.close(line);
             }
         });
     }
@@ -132,10 +139,7 @@ impl<'a> Scope<'a> {
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
         let mut current = CURRENT.replace(std::mem::take(&mut self.outer));
-        if current.room.is_some() {
-            self.line.close_scope(&mut current.encoded);
-            buffers::take_write_buffer(&mut current.encoded);
-        }
+        current.close(self.line);
         large::handled();
         if current.returned > 0 {
             self.line.give_back(current.returned);

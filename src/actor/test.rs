@@ -73,7 +73,7 @@ use super::client_connection::ClientConnection;
 use super::clock;
 use super::connection::Connection;
 use super::listener::Acceptor;
-use super::messages::{Connected, Received};
+use super::messages::Received;
 use super::requester::Requester;
 use super::roster::{Roster, Seat};
 use super::settings::Settings;
@@ -218,7 +218,7 @@ where
 }
 
 fn client(transport: Transport) -> Requester {
-    let connected = Connected { id: transport.seat().id(), remote: transport.remote, local: NOWHERE, tls: None };
+    let connected = transport.connected().expect("a pipe knows where it is");
     // How long a handler takes is for the test to judge, and for its own end.
     let patient = ours::Settings::default().response_timeout(PATIENT);
     ClientConnection::start(transport, connected, Settings::default().http(patient), None)

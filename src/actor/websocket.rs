@@ -11,29 +11,23 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use tokio::sync::oneshot;
 
 use super::buffers;
 use super::clock;
 use super::delivery::{Delivery, Observers, deliveries};
-use super::large::{self, LARGE, Partial};
+use super::large::{self, Partial};
 use super::line::{Line, Signal, Signals};
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handled;
 use super::upstream::Upstream;
 use crate::stage::{By, Close, Command, Interest, Outcome, Phase, Pipeline};
-use crate::websocket::{CloseCode, Role, header_len};
+use crate::websocket::{CloseCode, Role};
 
-/// Reads in one turn: then others on this arbiter have theirs.
-const READS: usize = 4;
-/// What is read of a large frame at once.
-const PIECE: usize = 1 << 20;
-/// How often the turns of handlers come before a message is read on.
-const PATIENCE: u8 = 4;
-/// A frame longer than this is never expected: if small ones come instead, they share the memory.
-const GUESS: usize = 128 << 10;
+mod reading;
+
 /// How often a handler that was given by its address is looked after.
 pub(crate) const LOOK: Duration = Duration::from_secs(5);
 
@@ -239,133 +233,6 @@ impl WebSocket {
             self.pipeline.panicked(now);
         }
         Line::done_with(entries);
-    }
-
-    /// Reads while there is something, unless the handler has too much in hand or the peer does not take what is written. Tells whether
-    /// the socket will wake the task when there is more. It is asked before it is read, except where it is likely to have something.
-    fn read(&mut self, likely: bool, now: Instant, cx: &mut TaskContext<'_>) -> bool {
-        for turn in 0..READS {
-            if !self.may_read(now) {
-                return false;
-            }
-            // Read already: compressed messages of which so much came that the handler was to have its turn.
-            if self.pipeline.is_behind() {
-                let mut partial = std::mem::take(&mut self.partial);
-                self.receive(&mut partial, now);
-                self.partial = if partial.is_empty() { Partial::default() } else { partial };
-                self.tell();
-                continue;
-            }
-            if turn > 0 || !likely {
-                match self.transport.poll_readable(cx) {
-                    Poll::Pending => return true,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => self.lost(now),
-                }
-            }
-            if self.waited < PATIENCE && large::is_crowded() {
-                self.waited += 1;
-                return false;
-            }
-            match self.read_once(now, cx) {
-                Poll::Pending => {
-                    if self.transport.has_stirred() {
-                        self.pipeline.stirred(now);
-                    }
-                    return true;
-                }
-                Poll::Ready(Ok(0)) => self.guarded(now, |pipeline| pipeline.receive_eof(now)),
-                // The handler has it in hand now: the next read may have to wait for it.
-                Poll::Ready(Ok(_)) => self.tell(),
-                Poll::Ready(Err(error)) => {
-                    tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
-                    self.lost(now);
-                }
-            }
-        }
-        // There may be more; the others first.
-        false
-    }
-
-    fn read_once(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
-        let had = self.partial.len();
-        let missing = self.pipeline.missing(had);
-        // What a handler is given in one turn is what one read brings: of a large frame it is not read beyond the end.
-        if had > 0 && missing.max(had) >= LARGE {
-            let read = self.read_large(missing.max(1), now, cx);
-            if matches!(read, Poll::Ready(Ok(n)) if n == missing) {
-                let length = header_len(self.role == Role::Server, had + missing) + had + missing;
-                self.expected = if length <= GUESS { length } else { 0 };
-            }
-            return read;
-        }
-        if had == 0 && self.expected > 0 {
-            let read = self.read_large(self.expected, now, cx);
-            if matches!(read, Poll::Ready(Ok(n)) if n != self.expected) {
-                self.expected = 0;
-            }
-            return read;
-        }
-        let mut buffer = buffers::take_read_buffer();
-        if had > 0 {
-            buffer.extend_from_slice(&self.partial);
-        }
-        let read = self.transport.poll_read(cx, &mut buffer);
-        if let Poll::Ready(Ok(1..)) = read {
-            let mut arrived = buffer.split();
-            self.receive(&mut arrived, now);
-            self.keep(&arrived);
-        }
-        buffers::give_read_buffer(buffer);
-        read
-    }
-
-    /// Reads into memory that a large frame has to itself.
-    fn read_large(&mut self, missing: usize, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
-        let mut partial = std::mem::take(&mut self.partial);
-        partial.make_room(missing);
-        let read = self.transport.poll_read(cx, &mut (&mut *partial).limit(missing.min(PIECE)));
-        if let Poll::Ready(Ok(1..)) = read {
-            self.receive(&mut partial, now);
-        }
-        // What is not large, or nothing, does not stay in this memory.
-        if self.pipeline.missing(partial.len()).max(partial.len()) >= LARGE {
-            self.partial = partial;
-        } else {
-            self.keep(&partial);
-        }
-        read
-    }
-
-    #[inline]
-    fn receive(&mut self, bytes: &mut BytesMut, now: Instant) {
-        if self.answers {
-            buffers::lend_write_buffer(self.pipeline.output());
-        }
-        if self.upstream.is_some() && !self.pipeline.has_events() {
-            self.pipeline.swap_events(&mut deliveries::get());
-        }
-        self.guarded(now, |pipeline| pipeline.receive(bytes, now));
-    }
-
-    /// Keeps the beginning of a frame, in memory of its own.
-    #[inline]
-    fn keep(&mut self, rest: &[u8]) {
-        self.partial = if rest.is_empty() { Partial::default() } else { Partial::copy(rest, self.pipeline.missing(rest.len()).max(1)) };
-    }
-
-    fn may_read(&mut self, now: Instant) -> bool {
-        if !self.pipeline.wants_read() {
-            return false;
-        }
-        // Over already: what comes is thrown away, and nobody has it in hand.
-        if self.pipeline.phase() == Phase::Finishing {
-            return true;
-        }
-        let may =
-            self.pipeline.output().len() <= self.soft && (self.line.in_hand() <= self.window || self.line.wake_below(self.window / 2 + 1));
-        self.pipeline.suspend(!may, now);
-        may
     }
 
     /// The verdict that waits takes effect if nobody has anything in hand.
