@@ -45,7 +45,7 @@ pub use actor::{
     Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings,
     WebSockets,
 };
-pub use http::{HttpRequest, HttpResponse};
+pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::Close;
 pub use upgrade::handshake;
 pub use websocket::Frame;

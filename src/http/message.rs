@@ -56,6 +56,28 @@ impl HttpRequest {
     }
 }
 
+/// A piece of content that is told as it comes, or said as it is made (RFC 9112 §7.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chunk {
+    /// The bytes, transfer coding removed. Where the peer cut them means nothing (RFC 9112 §7.1).
+    pub data: Bytes,
+    /// The chunk's extensions as they stand behind its size, without the first semicolon (RFC 9112 §7.1.1). Empty when there are none.
+    pub extensions: Bytes,
+}
+
+impl<B: Into<Bytes>> From<B> for Chunk {
+    fn from(data: B) -> Self {
+        Self { data: data.into(), extensions: Bytes::new() }
+    }
+}
+
+/// The end of content that was told, or is said, in [pieces](Chunk).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentEnd {
+    /// The trailer fields, those that frame, route or authenticate a message not among them (RFC 9110 §6.5.1).
+    pub trailers: HeaderMap,
+}
+
 /// A response: head and content (RFC 9110 §6).
 ///
 /// `Content-Length`, `Transfer-Encoding`, `Connection`, `Date` and `Server` are the library's business: they are written as the

@@ -49,6 +49,6 @@ pub use connection::Server;
 pub use encode::HttpDate;
 pub use error::{HttpError, RespondError, SwitchError};
 pub use event::{Event, Parts, RequestNumber};
-pub use message::{HttpRequest, HttpResponse};
+pub use message::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use settings::Settings;
 pub use wire::Closing;
