@@ -28,7 +28,6 @@ impl fmt::Display for RequestNumber {
 /// What happens on a [`Server`](super::Server).
 #[non_exhaustive]
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all events are requests, and each is moved once")]
 pub enum Event {
     /// A request, complete with its content. It waits for an answer.
     Request {

@@ -80,6 +80,7 @@ pub(super) struct Incoming {
 
 /// What becomes of content that is coming.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lies in a box already")]
 pub(super) enum Way {
     /// It is collected; the request is told when it is complete.
     Whole(HttpRequest, Steering),

@@ -2,8 +2,8 @@
 
 use actix_sockets::HttpResponse;
 use actix_sockets::http::{Chunk, Closing, Settings};
-use http::{HeaderMap, StatusCode};
 use http::header::{AGE, CONNECTION, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
 
 use crate::peer::Peer;
 
