@@ -222,8 +222,8 @@ pub fn request(request: &HttpRequest) -> ours::HttpRequest {
 /// # use actix_web::HttpRequest;
 /// async fn who(request: HttpRequest) -> String {
 ///     let carrier = actix_sockets::web::carrier(&request);
-///     let certificate = carrier.as_ref().and_then(|carrier| carrier.tls.as_ref()?.peer.as_ref().map(|peer| peer.subject.clone()));
-///     format!("{}\n", certificate.as_deref().unwrap_or("somebody"))
+///     let certificate = carrier.and_then(|carrier| carrier.tls?.certificate.clone());
+///     certificate.map_or("somebody".to_owned(), |certificate| certificate.subject)
 /// }
 /// ```
 #[must_use]
