@@ -40,10 +40,11 @@ pub use actor::test;
 pub use actor::web;
 pub use actor::{
     Answer, Asked, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected, Connection,
-    Content, ContentAborted, Drained, HttpNotice, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar,
-    RequestId, RequestStart, Requester, Responder, RoundTripTime, Running, SendError, Sending, Server, ServerHandle, Settings, Shutdown,
-    Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError,
-    UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
+    Content, ContentAborted, Control, Drained, HttpClose, HttpClosed, HttpConnection, HttpNotice, IntoHandler, Listener, Nobody, Notice,
+    Outgoing, Received, Register, Registrar, RequestId, RequestStart, Requester, Responder, RoundTripTime, Running, SendError, Sending,
+    Server, ServerHandle, SetIdleTimeout, SetRequestTimeout, SetTimeoutTimeout, Settings, Shutdown, Socket, SocketId, Sockets, StageActor,
+    StageHost, Streaming, TimedOut, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded,
+    WebSocket, WebSocketSettings, WebSockets,
 };
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::Close;
