@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -22,6 +23,7 @@ use super::clock;
 use super::delivery::Delivery;
 use super::line::{Signal, Signals};
 use super::listener::Acceptor;
+use super::lobby::Lobby;
 use super::messages::{Received, Upgraded};
 use super::responder::{HttpCommand, HttpLine, Registrar};
 use super::settings::Settings;
@@ -30,7 +32,7 @@ use super::transport::Transport;
 use super::upgrade::Handling;
 use super::upstream::{Parcel, Upstream};
 use super::websocket::{LOOK, Takeover, WebSocket};
-use crate::http::{self, Closing, Event, HttpResponse, RequestNumber};
+use crate::http::{self, Closing, Event, HttpResponse, RequestNumber, RespondError};
 use crate::upgrade::handshake::SwitchRefused;
 use crate::upgrade::{NotSwitched, Switched, switch};
 use crate::websocket::Role;
@@ -54,6 +56,9 @@ impl Connection {
         let line = HttpLine::new(&transport);
         transport.seat().take(&line);
         let mut above = Above::default();
+        if !settings.guards.is_empty() {
+            above.lobby = Some(Box::new(Lobby::new(settings.guards.clone())));
+        }
         match acceptor {
             Acceptor::Registering(recipient) => {
                 above.register_by = Some(now + settings.registration);
@@ -62,7 +67,11 @@ impl Connection {
                 recipient.do_send(Received { message, sender: Registrar::new(line.clone()) });
             }
             Acceptor::Made(make) => {
-                let mut made = make();
+                // It is somebody else's code, and we may be in the listener's turn.
+                let Ok(mut made) = catch_unwind(AssertUnwindSafe(|| make())) else {
+                    tracing::error!(connection = %line.id, "a handler panicked while it was made: the connection is closed");
+                    return;
+                };
                 made.attach(&line);
                 above.upstream = Some(made);
             }
@@ -110,6 +119,8 @@ struct Above {
     register_by: Option<Instant>,
     /// When to look after a handler that was given by its address.
     look: Option<Instant>,
+    /// Where requests wait until they are let in, if there are guards, and answers until they are made.
+    lobby: Option<Box<Lobby>>,
     /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
     upgrades: Vec<(RequestNumber, HttpResponse, Box<Handling>)>,
 }
@@ -142,6 +153,7 @@ impl Conversation {
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
         }
+        above.let_in(line, parts, now, cx);
         if above.deliver(line, parts) && turn == Turn::Feeder {
             // More answers are to come at once: they leave together.
             return Poll::Pending;
@@ -159,15 +171,20 @@ impl Conversation {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
+        above.let_in(line, parts, now, cx);
         above.deliver(line, parts);
         if parts.http.events().is_empty() {
             Event::pool_put(std::mem::take(parts.http.events()));
         }
         match parts.http.closing() {
             Closing::Open => {}
-            Closing::AfterFlush if parts.http.output().is_empty() => parts.transport.finish(cx),
+            Closing::AfterFlush if parts.http.output().is_empty() => {
+                parts.transport.seat().ends_well();
+                parts.transport.finish(cx);
+            }
             Closing::AfterFlush => {}
             Closing::Done => {
+                parts.transport.seat().ends_well();
                 parts.transport.finish(cx);
                 return Poll::Ready(());
             }
@@ -226,6 +243,9 @@ impl Above {
         if signals.has(Signal::GoAway) {
             parts.http.close_gracefully(now);
         }
+        if let Some(lobby) = &mut self.lobby {
+            lobby.shut();
+        }
         signals.has(Signal::Abort)
     }
 
@@ -259,6 +279,11 @@ impl Above {
                     http.respond(number, internal_error(), &date, now)
                 }
                 HttpCommand::Unfinished => return ControlFlow::Break(()),
+                HttpCommand::Later(number, later) => {
+                    self.lobby.get_or_insert_default().add(number, later);
+                    Ok(())
+                }
+                HttpCommand::Upgrade(number, ..) if !http.is_awaited(number) => Err(RespondError::NotInHand),
                 HttpCommand::Upgrade(number, response, handling) => {
                     self.upgrades.push((number, response, handling));
                     Ok(())
@@ -287,6 +312,20 @@ impl Above {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Lets those in whom the guards have nothing against, and sends the answers that have been made.
+    fn let_in(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
+        while let Some(lobby) = &mut self.lobby {
+            let answers = lobby.turn(line, &mut parts.http, cx);
+            if answers.is_empty() {
+                return;
+            }
+            // An upgrade may be among them, which is the connection's own business.
+            cx.waker().wake_by_ref();
+            // There are answers only, which end nothing.
+            let _ = self.obey(answers, line, parts, now);
+        }
     }
 
     /// Hands requests to the handler. Tells whether there were any.

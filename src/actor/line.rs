@@ -52,6 +52,19 @@ impl Signals {
 /// A connection that can be signalled.
 pub(crate) trait Peer: Send + Sync {
     fn signal(&self, signal: Signal);
+
+    /// What it speaks.
+    fn protocol(&self) -> Protocol {
+        Protocol::Http
+    }
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Or nothing yet.
+    Http,
+    WebSocket,
 }
 
 /// Who waits for something to have been written.
@@ -423,6 +436,10 @@ impl Peer for Line {
         let mut line = self.queue.lock();
         line.side.signals.add(signal);
         self.wake(&mut line);
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::WebSocket
     }
 }
 

@@ -28,10 +28,12 @@ mod connection;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
+mod guard;
 mod handlers;
 mod large;
 mod line;
 mod listener;
+mod lobby;
 mod messages;
 mod queue;
 mod requester;
@@ -65,11 +67,12 @@ pub use connection::Connection;
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use delivery::Notice;
+pub use guard::{Asking, Guard, RateLimit};
 pub use handlers::WebSockets;
 pub use listener::{Bind, Listener};
 pub use messages::{
-    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind,
-    Unbound, UpgradeError, UpgradeFailed, Upgraded,
+    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, Received, RoundTripTime, Shutdown, Told,
+    Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
 pub use requester::{Asked, Requester};
 pub use responder::{Answer, Register, Registrar, Responder, Streaming};

@@ -13,7 +13,9 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use bytes::Bytes;
 
 use super::connection::{Conversation, Turn};
+use super::guard::Asking;
 use super::line::{Peer, Signal, Signals};
+use super::lobby::{Later, Made};
 use super::messages::Received;
 use super::queue::{Queue, vec_pool};
 use super::socket::SocketId;
@@ -31,6 +33,8 @@ pub(crate) enum HttpCommand {
     Chunk(RequestNumber, Bytes),
     Finish(RequestNumber),
     Upgrade(RequestNumber, HttpResponse, Box<Handling>),
+    /// The answer is being made.
+    Later(RequestNumber, Later),
     /// The responder was dropped without an answer.
     Unanswered(RequestNumber),
     /// A streamed response was dropped before its end.
@@ -90,6 +94,11 @@ impl HttpLine {
     /// A vector that was [taken](Self::take), empty again.
     pub(crate) fn done_with(commands: VecDeque<HttpCommand>) {
         commands::put(commands);
+    }
+
+    /// What a guard is asked about this request.
+    pub(super) fn asking(&self, request: HttpRequest) -> Asking {
+        Asking { request: Arc::new(request), id: self.id, remote: self.remote, tls: self.tls.clone() }
     }
 
     fn push(&self, command: HttpCommand) {
@@ -333,10 +342,31 @@ impl Responder {
     /// Answers: an [`HttpResponse`] or an [`UpgradeServer`].
     pub fn do_send(mut self, answer: impl Into<Answer>) {
         self.answered = true;
-        self.line.push(match answer.into().0 {
-            Answered::Response(response) => HttpCommand::Respond(self.number, response),
-            Answered::Upgrade(response, handling) => HttpCommand::Upgrade(self.number, response, handling),
-        });
+        self.line.push(answer.into().of(self.number));
+    }
+
+    /// Answers with what this future comes to, which the connection waits for by itself: it is dropped when the connection ends, or when the request should
+    /// have been answered and is a 500. If it panics that is a 500, too.
+    ///
+    /// ```
+    /// # use actix_sockets::{HttpRequest, HttpResponse, Received};
+    /// # async fn look_up(path: String) -> String { path }
+    /// # fn handle(Received { message: request, sender }: Received<HttpRequest>) {
+    /// sender.answer_with(async move { HttpResponse::ok(look_up(request.path().to_owned()).await) });
+    /// # }
+    /// ```
+    pub fn answer_with<A: Into<Answer>>(self, answer: impl Future<Output = A> + Send + 'static) {
+        let answer = async move { Made { answer: answer.await.into(), found: None } };
+        self.later(Later { answer: Box::pin(answer), guarded: false });
+    }
+
+    pub(super) fn later(mut self, later: Later) {
+        self.answered = true;
+        self.line.push(HttpCommand::Later(self.number, later));
+    }
+
+    pub(super) fn asking(&self, request: HttpRequest) -> Asking {
+        self.line.asking(request)
     }
 
     /// Begins an answer whose length is not known: its content goes out in chunks (RFC 9112 §7.1); to HTTP/1.0 as it is, ended by the
@@ -368,6 +398,16 @@ pub struct Answer(Answered);
 enum Answered {
     Response(HttpResponse),
     Upgrade(HttpResponse, Box<Handling>),
+}
+
+impl Answer {
+    /// The command that answers this request with it.
+    pub(super) fn of(self, number: RequestNumber) -> HttpCommand {
+        match self.0 {
+            Answered::Response(response) => HttpCommand::Respond(number, response),
+            Answered::Upgrade(response, handling) => HttpCommand::Upgrade(number, response, handling),
+        }
+    }
 }
 
 impl From<HttpResponse> for Answer {
