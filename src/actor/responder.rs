@@ -339,6 +339,12 @@ impl Responder {
         self.line.tls.as_deref()
     }
 
+    /// The same, for those who keep it.
+    #[cfg(feature = "actix-web")]
+    pub(crate) fn shared_tls(&self) -> Option<Arc<Info>> {
+        self.line.tls.clone()
+    }
+
     /// Answers: an [`HttpResponse`] or an [`UpgradeServer`].
     pub fn do_send(mut self, answer: impl Into<Answer>) {
         self.answered = true;
@@ -408,6 +414,10 @@ impl Answer {
             Answered::Upgrade(response, handling) => HttpCommand::Upgrade(number, response, handling),
         }
     }
+
+    pub(crate) fn upgrade(response: HttpResponse, handling: Handling) -> Self {
+        Self(Answered::Upgrade(response, Box::new(handling)))
+    }
 }
 
 impl From<HttpResponse> for Answer {
@@ -419,7 +429,7 @@ impl From<HttpResponse> for Answer {
 impl<A: Actor> From<UpgradeServer<A>> for Answer {
     fn from(upgrade: UpgradeServer<A>) -> Self {
         let (response, handling) = upgrade.into_parts();
-        Self(Answered::Upgrade(response, Box::new(handling)))
+        Self::upgrade(response, handling)
     }
 }
 
