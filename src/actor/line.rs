@@ -53,6 +53,9 @@ impl Signals {
 pub(crate) trait Peer: Send + Sync {
     fn signal(&self, signal: Signal);
 
+    /// Content that was told is in nobody's hands any more.
+    fn take_back(&self, _worth: usize) {}
+
     /// What it speaks.
     fn protocol(&self) -> Protocol {
         Protocol::Http

@@ -11,8 +11,9 @@ use std::task::{Context as TaskContext, Poll};
 use ::http::Extensions;
 
 use super::guard::{Guard, Judging, unavailable};
-use super::responder::{Answer, HttpCommand, HttpLine};
-use crate::http::{Event, RequestNumber, Server};
+use super::http_line::{HttpCommand, HttpLine};
+use super::responder::Answer;
+use crate::http::{Event, HttpRequest, RequestNumber, Server};
 
 /// An answer that is being made.
 pub(crate) struct Later {
@@ -27,13 +28,21 @@ pub(crate) struct Made {
     pub(super) found: Option<Extensions>,
 }
 
+/// Which request is judged, and what else there is to be told of its beginning: how long its content will be, and what asking for that is worth. `None` if
+/// it has come whole.
+#[derive(Clone, Copy)]
+struct Asked {
+    number: RequestNumber,
+    content: Option<(Option<u64>, usize)>,
+}
+
 /// The lobby of one connection. There is none where nothing has to wait.
 #[derive(Default)]
 pub(super) struct Lobby {
     guards: Arc<[Guard]>,
     /// Those that come behind the request that is being judged, in order.
     waiting: VecDeque<Event>,
-    judging: Option<(RequestNumber, Judging)>,
+    judging: Option<(Asked, Judging)>,
     /// What goes on to the handler.
     passed: VecDeque<Event>,
     /// Never more than there are requests in hand.
@@ -93,16 +102,16 @@ impl Lobby {
         }
         // The connection has answered by itself.
         self.later.retain(|(number, _)| http.is_awaited(*number));
-        if self.judging.as_ref().is_some_and(|(number, _)| !http.is_awaited(*number)) {
+        if self.judging.as_ref().is_some_and(|(asked, _)| !http.is_awaited(asked.number)) {
             self.judging = None;
         }
-        self.waiting.retain(|event| event_number(event).is_none_or(|number| http.is_awaited(number)));
+        self.waiting.retain(|event| begins(event).is_none_or(|number| http.is_awaited(number)));
     }
 
     /// Those that wait for a guard.
     fn numbers(&self) -> impl Iterator<Item = RequestNumber> {
-        let judging = self.judging.iter().map(|(number, _)| *number);
-        let waiting = self.waiting.iter().filter(|_| !self.guards.is_empty()).filter_map(event_number);
+        let judging = self.judging.iter().map(|(asked, _)| asked.number);
+        let waiting = self.waiting.iter().filter(|_| !self.guards.is_empty()).filter_map(begins);
         let later = self.later.iter().filter(|(_, later)| later.guarded).map(|(number, _)| *number);
         judging.chain(waiting).chain(later)
     }
@@ -112,41 +121,64 @@ impl Lobby {
     }
 
     fn refuse(&mut self, number: RequestNumber, answers: &mut VecDeque<HttpCommand>) {
-        self.waiting.retain(|event| event_number(event) != Some(number));
-        self.judging.take_if(|(judged, _)| *judged == number);
+        self.forget(number);
+        self.judging.take_if(|(asked, _)| asked.number == number);
         self.later.retain(|(made, _)| *made != number);
-        answers.push_back(HttpCommand::Respond(number, unavailable()));
+        answers.push_back(HttpCommand::Respond(number, unavailable(), None));
+    }
+
+    /// Of a request that was refused nothing is told, nor what becomes of its content.
+    fn forget(&mut self, refused: RequestNumber) {
+        self.waiting.retain(|event| match event {
+            Event::Request { number, .. }
+            | Event::RequestStart { number, .. }
+            | Event::Chunk { number, .. }
+            | Event::ContentEnd { number, .. }
+            | Event::ContentAborted { number, .. }
+            | Event::TimedOut { number } => *number != refused,
+            Event::Failed(_) => true,
+        });
     }
 
     /// Judges one request after the other, as long as that can be done now.
     fn judge(&mut self, line: &Arc<HttpLine>, http: &mut Server, cx: &mut TaskContext<'_>, answers: &mut VecDeque<HttpCommand>) {
         loop {
-            if let Some((number, judging)) = &mut self.judging {
+            if let Some((asked, judging)) = &mut self.judging {
                 let Poll::Ready(judged) = Pin::new(judging).poll(cx) else { return };
-                let number = *number;
+                let Asked { number, content } = *asked;
                 self.judging = None;
                 match judged {
                     Ok(request) => {
                         if let Some(upgrade) = http.upgrade_request_mut(number) {
                             upgrade.extensions.clone_from(&request.extensions);
                         }
-                        self.passed.push_back(Event::Request { number, request });
+                        self.passed.push_back(match content {
+                            Some((length, worth)) => Event::RequestStart { number, request, length, worth },
+                            None => Event::Request { number, request },
+                        });
                     }
                     Err(response) => {
+                        self.forget(number);
                         tracing::debug!(connection = %line.id, request = %number, status = %response.status, "refused by a guard");
-                        answers.push_back(HttpCommand::Respond(number, *response));
+                        answers.push_back(HttpCommand::Respond(number, *response, None));
                     }
                 }
             }
             match self.waiting.pop_front() {
                 None => return,
                 Some(Event::Request { number, request }) if !self.guards.is_empty() => {
-                    let judging = Judging::new(self.guards.clone(), line.asking(request));
-                    self.judging = Some((number, judging));
+                    self.ask(line, request, Asked { number, content: None });
+                }
+                Some(Event::RequestStart { number, request, length, worth }) if !self.guards.is_empty() => {
+                    self.ask(line, request, Asked { number, content: Some((length, worth)) });
                 }
                 Some(event) => self.passed.push_back(event),
             }
         }
+    }
+
+    fn ask(&mut self, line: &HttpLine, request: HttpRequest, asked: Asked) {
+        self.judging = Some((asked, Judging::new(self.guards.clone(), line.asking(request))));
     }
 
     /// Sees which answers have been made.
@@ -175,9 +207,10 @@ impl Lobby {
     }
 }
 
-fn event_number(event: &Event) -> Option<RequestNumber> {
+/// Which request begins with this.
+fn begins(event: &Event) -> Option<RequestNumber> {
     match event {
-        Event::Request { number, .. } => Some(*number),
+        Event::Request { number, .. } | Event::RequestStart { number, .. } => Some(*number),
         _ => None,
     }
 }

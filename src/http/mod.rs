@@ -42,7 +42,9 @@ mod held;
 mod input;
 mod message;
 mod rate;
+mod receiving;
 mod settings;
+mod trailers;
 mod wire;
 
 pub use client::{Client, ClientEvent};
