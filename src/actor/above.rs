@@ -16,6 +16,7 @@ use super::connection::Parts;
 use super::http_connection::{Control, Controls, HttpClose};
 use super::http_line::{HttpCommand, HttpLine, Who};
 use super::line::{Ack, Signal, Signals};
+use super::lobby::Lobby;
 use super::messages::{Received, TimedOut};
 use super::register::{FastPath, Registration};
 use super::responder::Responder;
@@ -35,6 +36,8 @@ pub(super) struct Above {
     pub(super) register_by: Option<Instant>,
     /// When to look after a handler that was given by its address.
     pub(super) look: Option<Instant>,
+    /// Where requests wait until they are let in, if there are guards, and answers until they are made.
+    pub(super) lobby: Option<Box<Lobby>>,
     /// Who waits for which mark in the output.
     pub(super) acks: BTreeMap<u64, Ack>,
     pub(super) next_mark: u64,
@@ -64,6 +67,11 @@ impl Above {
         }
         if signals.has(Signal::GoAway) {
             parts.http.close_gracefully(now);
+        }
+        if let Some(lobby) = &mut self.lobby
+            && (signals.has(Signal::HandlerGone) || signals.has(Signal::GoAway))
+        {
+            lobby.shut();
         }
         if signals.has(Signal::Overflow) {
             tracing::warn!(connection = %line.id, "a streamed response has met the limit of unsent bytes: the connection is cut");
@@ -138,6 +146,11 @@ impl Above {
                     }
                     (number, answered, None)
                 }
+                HttpCommand::Later(number, later) => {
+                    self.lobby.get_or_insert_default().add(number, later);
+                    continue;
+                }
+                HttpCommand::Upgrade(number, ..) if !http.is_awaited(number) => (number, Err(RespondError::NotInHand), None),
                 HttpCommand::Upgrade(number, response, handling) => {
                     self.upgrades.push((number, response, handling));
                     continue;
@@ -226,15 +239,36 @@ impl Above {
         ControlFlow::Continue(())
     }
 
+    /// Lets those in whom the guards have nothing against, and sends the answers that have been made.
+    pub(super) fn let_in(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
+        while let Some(lobby) = &mut self.lobby {
+            let answers = lobby.turn(line, &mut parts.http, cx);
+            let (none, back) = (answers.is_empty(), lobby.given_back());
+            if !none {
+                // An upgrade may be among them, which is the connection's own business.
+                cx.waker().wake_by_ref();
+                // There are answers only, which end nothing.
+                let _ = self.obey(answers, line, parts, now);
+            }
+            match back {
+                0 if none => return,
+                0 => {}
+                // Behind the answers: what is answered is not asked for its content.
+                _ => parts.http.give_back(back, now),
+            }
+        }
+    }
+
     /// Calls the function that is the handler, and does what it says, while there is something for it.
     pub(super) fn call(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
         for _ in 0..ROUNDS {
+            self.let_in(line, parts, now, cx);
             if parts.http.events().is_empty() {
                 return ControlFlow::Continue(());
             }
             // What it says is taken here: nobody need be woken for it.
             line.stay_awake();
-            self.deliver(line, parts, now);
+            self.deliver(line, parts, now, cx);
             let (commands, signals) = line.take(cx.waker());
             if !signals.is_empty() && self.heed(signals, line, parts, now) {
                 return ControlFlow::Break(());
@@ -246,22 +280,28 @@ impl Above {
         ControlFlow::Continue(())
     }
 
-    /// Answers what the fast path answers.
-    fn answer_fast(&mut self, line: &HttpLine, parts: &mut Parts, now: Instant) {
-        let Some(fast) = &self.fast else { return };
+    /// Answers what the fast path answers, of those who have been let in.
+    fn answer_fast(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
         let mut left = Event::pool_get();
-        while let Some(event) = parts.http.events().pop_front() {
-            let answer = if let Event::Request { request, .. } = &event { fast(request) } else { None };
-            match (event, answer) {
-                (Event::Request { number, .. }, Some(response)) => {
-                    buffers::lend_write_buffer(parts.http.output());
-                    if let Err(error) = parts.http.respond(number, response, &clock::http_date(now), now) {
-                        tracing::error!(connection = %line.id, request = %number, %error, "what the fast path answers is no answer");
-                        let _ = parts.http.respond(number, internal_error(), &clock::http_date(now), now);
+        while self.fast.is_some() && !parts.http.events().is_empty() {
+            for event in std::mem::take(parts.http.events()) {
+                let answer = match (&self.fast, &event) {
+                    (Some(fast), Event::Request { request, .. }) => fast(request),
+                    _ => None,
+                };
+                match (event, answer) {
+                    (Event::Request { number, .. }, Some(response)) => {
+                        buffers::lend_write_buffer(parts.http.output());
+                        if let Err(error) = parts.http.respond(number, response, &clock::http_date(now), now) {
+                            tracing::error!(connection = %line.id, request = %number, %error, "what the fast path answers is no answer");
+                            let _ = parts.http.respond(number, internal_error(), &clock::http_date(now), now);
+                        }
                     }
+                    (event, _) => left.push_back(event),
                 }
-                (event, _) => left.push_back(event),
             }
+            // The answers have made room for others.
+            self.let_in(line, parts, now, cx);
         }
         Event::pool_put(std::mem::replace(parts.http.events(), left));
     }
@@ -273,8 +313,10 @@ impl Above {
     }
 
     /// Hands over what the handler hears. Tells whether there was something that wants an answer.
-    pub(super) fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant) -> bool {
-        self.answer_fast(line, parts, now);
+    pub(super) fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> bool {
+        if self.fast.is_some() {
+            self.answer_fast(line, parts, now, cx);
+        }
         let Some(upstream) = &mut self.upstream else { return false };
         let events = parts.http.events();
         let (mut requests, mut others) = (false, false);

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -22,6 +23,7 @@ use super::clock;
 use super::delivery::Delivery;
 use super::http_line::HttpLine;
 use super::listener::Acceptor;
+use super::lobby::Lobby;
 use super::messages::{Received, Upgraded};
 use super::register::Registrar;
 use super::settings::Settings;
@@ -55,6 +57,9 @@ impl Connection {
         let line = HttpLine::new(&transport, &settings.http);
         transport.seat().take(&line);
         let mut above = Above::default();
+        if !settings.guards.is_empty() {
+            above.lobby = Some(Box::new(Lobby::new(settings.guards.clone())));
+        }
         let mut http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
         if settings.http.describes_peer() {
             let session = transport.tls.as_deref().map(session);
@@ -68,7 +73,12 @@ impl Connection {
                 recipient.do_send(Received { message, sender: Registrar::new(line.clone()) });
             }
             Acceptor::Made(make) => {
-                above.register(make(), &line, &mut http);
+                // It is somebody else's code, and we may be in the listener's turn.
+                let Ok(made) = catch_unwind(AssertUnwindSafe(|| make())) else {
+                    tracing::error!(connection = %line.id, "a handler panicked while it was made: the connection is closed");
+                    return;
+                };
+                above.register(made, &line, &mut http);
             }
         }
         let parts = Some(Parts { http, transport });
@@ -137,11 +147,12 @@ impl Conversation {
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
         }
+        above.let_in(line, parts, now, cx);
         if above.is_function {
             if above.call(line, parts, now, cx).is_break() {
                 return Poll::Ready(());
             }
-        } else if above.deliver(line, parts, now) && turn == Turn::Feeder {
+        } else if above.deliver(line, parts, now, cx) && turn == Turn::Feeder {
             // More answers are to come at once: they leave together.
             return Poll::Pending;
         }
@@ -158,13 +169,14 @@ impl Conversation {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
+        above.let_in(line, parts, now, cx);
         if above.is_function || above.fast.is_some() {
             // They answer, and that is to be written, too.
             if !parts.http.events().is_empty() {
                 cx.waker().wake_by_ref();
             }
         } else {
-            above.deliver(line, parts, now);
+            above.deliver(line, parts, now, cx);
         }
         above.acknowledge(parts);
         line.report(parts.http.unsent());
@@ -173,9 +185,13 @@ impl Conversation {
         }
         match parts.http.closing() {
             Closing::Open => {}
-            Closing::AfterFlush if parts.http.output().is_empty() => parts.transport.finish(cx),
+            Closing::AfterFlush if parts.http.output().is_empty() => {
+                parts.transport.seat().ends_well();
+                parts.transport.finish(cx);
+            }
             Closing::AfterFlush => {}
             Closing::Done => {
+                parts.transport.seat().ends_well();
                 parts.transport.finish(cx);
                 return Poll::Ready(());
             }

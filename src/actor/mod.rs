@@ -30,6 +30,7 @@ mod content;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
+mod guard;
 mod handlers;
 mod http_connection;
 mod http_delivery;
@@ -37,6 +38,7 @@ mod http_line;
 mod large;
 mod line;
 mod listener;
+mod lobby;
 mod messages;
 mod queue;
 mod register;
@@ -73,12 +75,13 @@ pub use content::{Content, ContentAborted, RequestId, RequestStart};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use delivery::Notice;
+pub use guard::{Asking, Guard, RateLimit};
 pub use handlers::WebSockets;
 pub use http_connection::{Control, HttpClose, HttpConnection, SetIdleTimeout, SetRequestTimeout, SetTimeoutTimeout};
 pub use http_delivery::HttpNotice;
 pub use listener::{Bind, Listener};
 pub use messages::{
-    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, HttpClosed, Received, RoundTripTime, Shutdown,
+    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, HttpClosed, Received, RoundTripTime, Shutdown,
     TimedOut, Told, Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
 pub use register::{Register, Registrar};

@@ -86,6 +86,17 @@ pub enum Event {
     Failed(HttpError),
 }
 
+impl Event {
+    /// What is to be [given back](super::Server::give_back) when nobody has it in hand any more.
+    #[must_use]
+    pub fn worth(&self) -> usize {
+        match self {
+            Self::RequestStart { worth, .. } | Self::Chunk { worth, .. } => *worth,
+            _ => 0,
+        }
+    }
+}
+
 /// How a connection came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -39,6 +39,7 @@ mod encode;
 mod error;
 mod event;
 mod exchange;
+mod held;
 mod input;
 mod message;
 mod rate;

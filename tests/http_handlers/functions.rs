@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_sockets::http::Settings as HttpSettings;
-use actix_sockets::{HttpRequest, HttpResponse, Received, Register, Settings, test};
+use actix_sockets::{Guard, HttpRequest, HttpResponse, Received, Register, Settings, test};
 use http::StatusCode;
 
 use crate::peer::Talk;
@@ -104,6 +104,38 @@ fn a_function_is_a_handler() {
             peer.says(get("/").repeat(1000)).await;
             for _ in 0..1000 {
                 peer.hears("said\n").await;
+            }
+        }
+    });
+}
+
+/// Whoever answers, and however many come in one read: none comes past a guard.
+#[test]
+fn guards_stand_before_functions_and_fast_paths() {
+    let settings = |limit| {
+        pipelined(limit).guard(Guard::check(|asking| match asking.request.path() {
+            "/secret" => Err(HttpResponse::new(StatusCode::FORBIDDEN).with_text("said no\n")),
+            _ => Ok(()),
+        }))
+    };
+    let answer = |path: &str| {
+        assert_ne!(path, "/secret", "a guard has refused it");
+        HttpResponse::ok("fast\n")
+    };
+    test::run(async {
+        for limit in [1, 2, 8] {
+            let fast =
+                Talk::with(settings(limit), move || Register::factory(|| Slow).fast_path(move |request| Some(answer(request.path()))));
+            let function = Talk::with(settings(limit), move || {
+                Register::answering(move |request, responder| responder.do_send(answer(request.path())))
+            });
+            for mut peer in [fast, function] {
+                peer.says(["/fast", "/secret", "/fast", "/secret", "/fast"].map(get).concat()).await;
+                let mut heard = String::new();
+                for end in ["fast\n", "said no\n", "fast\n", "said no\n", "fast\n"] {
+                    heard += &peer.hears(end).await;
+                }
+                assert_eq!(contents(&heard), ["fast", "said no", "fast", "said no", "fast"], "{limit} at a time");
             }
         }
     });
