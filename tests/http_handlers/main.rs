@@ -1,6 +1,6 @@
 //! HTTP handlers over connections in memory, on virtual time: what they hear beside whole requests, and what they can say.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::result_large_err, reason = "a test")]
 
 mod closes;
 mod downloads;
