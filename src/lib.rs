@@ -25,8 +25,10 @@
 //! and the next deadline come out.
 
 mod actor;
+mod admission;
 pub mod http;
 pub mod output;
+pub mod proxy;
 pub mod stage;
 pub mod tls;
 pub mod upgrade;
@@ -39,11 +41,11 @@ pub use actor::test;
 #[cfg(feature = "actix-web")]
 pub use actor::web;
 pub use actor::{
-    Answer, Asked, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected, Connection,
-    Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime, Running,
-    SendError, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told,
-    Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings,
-    WebSockets,
+    Address, Answer, Asked, At, Bind, BindError, Bound, ClearStats, ClientConnection, CloseAll, Closed, ClosedAll, Closes, Connect,
+    ConnectError, Connected, Connection, ConnectionCap, Drained, GetStats, IntoHandler, Listener, Nobody, Notice, Outgoing, Proxied,
+    Received, Register, Registrar, Requester, Responder, RoundTripTime, Running, SendError, Sending, Server, ServerHandle, Settings,
+    Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Stats, Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient,
+    UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
 };
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::Close;

@@ -17,14 +17,15 @@ use std::time::Instant;
 use ::http::StatusCode;
 use bytes::BytesMut;
 
+use super::bind::Acceptor;
 use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
 use super::line::{Signal, Signals};
-use super::listener::Acceptor;
 use super::messages::{Received, Upgraded};
 use super::responder::{HttpCommand, HttpLine, Registrar};
 use super::settings::Settings;
+use super::stats::count;
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handling;
@@ -48,8 +49,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Starts the actor on this arbiter.
-    pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: &Arc<Settings>) {
+    /// Starts the actor on this arbiter, with what was read of the stream already.
+    pub(crate) fn start(transport: Transport, unread: BytesMut, acceptor: &Acceptor, settings: &Arc<Settings>) {
         let now = clock::now();
         let line = HttpLine::new(&transport);
         transport.seat().take(&line);
@@ -67,7 +68,10 @@ impl Connection {
                 above.upstream = Some(made);
             }
         }
-        let http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
+        let mut http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
+        if !unread.is_empty() {
+            http.receive(unread, now);
+        }
         let parts = Some(Parts { http, transport });
         line.begin(Conversation { parts, above, settings: settings.clone(), timer: Timer::default(), awaits_bytes: false });
         drop(actix_rt::spawn(Self { line }));
@@ -220,6 +224,7 @@ impl Above {
     fn heed(&mut self, signals: Signals, line: &HttpLine, parts: &mut Parts, now: Instant) -> bool {
         if signals.has(Signal::HandlerGone) {
             tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
+            count(&parts.transport.seat().counters().handler_deaths);
             self.upstream = None;
             parts.http.close_gracefully(now);
         }
@@ -283,6 +288,7 @@ impl Above {
             if self.upstream.as_ref().is_some_and(|upstream| !upstream.connected()) {
                 self.look = None;
                 tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
+                count(&parts.transport.seat().counters().handler_deaths);
                 parts.http.close_gracefully(now);
             }
         }
@@ -293,21 +299,23 @@ impl Above {
     fn deliver(&mut self, line: &HttpLine, parts: &mut Parts) -> bool {
         let Some(upstream) = &mut self.upstream else { return false };
         let events = parts.http.events();
-        let mut requests = false;
+        let mut requests = 0;
         for event in &*events {
             match event {
-                Event::Request { .. } => requests = true,
+                Event::Request { .. } => requests += 1,
                 Event::TimedOut { number } => {
+                    count(&parts.transport.seat().counters().request_timeouts);
                     tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
                 }
                 Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
             }
         }
-        if requests {
+        if requests > 0 {
             upstream.deliver(events);
         }
         events.clear();
-        requests
+        parts.transport.seat().requests(requests, parts.http.in_hand());
+        requests > 0
     }
 }
 
@@ -316,7 +324,7 @@ fn take_over(switched: Switched, handling: Handling, transport: Transport, setti
     let handled = handling.open(Role::Server, &settings.websocket, deflate.as_ref());
     let message = Upgraded {
         request,
-        remote: transport.remote,
+        remote: transport.remote.clone(),
         tls: transport.tls.clone(),
         protocol: agreed.protocol,
         extensions: agreed.extensions,

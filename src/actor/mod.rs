@@ -20,7 +20,11 @@
 //! them, and one write. What connections tell goes the same way up, by a feeder in the handler's own context; or through the mailbox, for
 //! handlers that are known by their address only.
 
+mod accepting;
+mod address;
+mod bind;
 mod buffers;
+mod called;
 mod client_connection;
 mod clock;
 mod connect;
@@ -28,11 +32,15 @@ mod connection;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
+mod gate;
 mod handlers;
+mod house;
 mod large;
 mod line;
 mod listener;
+mod listening;
 mod messages;
+mod proxied;
 mod queue;
 mod requester;
 mod responder;
@@ -48,6 +56,7 @@ mod settings;
 mod socket;
 mod sockets;
 mod stage_actor;
+mod stats;
 mod stream;
 #[cfg(feature = "test")]
 pub mod test;
@@ -58,19 +67,25 @@ mod upstream;
 #[cfg(feature = "actix-web")]
 pub mod web;
 mod websocket;
+mod workers;
 
+pub use address::Address;
+pub use bind::Bind;
 pub use client_connection::ClientConnection;
 pub use connect::Connect;
 pub use connection::Connection;
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use delivery::Notice;
+pub use gate::ConnectionCap;
 pub use handlers::WebSockets;
-pub use listener::{Bind, Listener};
+pub use listener::Listener;
+pub use listening::At;
 pub use messages::{
     BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind,
     Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
+pub use proxied::Proxied;
 pub use requester::{Asked, Requester};
 pub use responder::{Answer, Register, Registrar, Responder, Streaming};
 pub use server::{Running, Server, ServerHandle};
@@ -78,6 +93,7 @@ pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};
 pub use sockets::Sockets;
 pub use stage_actor::{StageActor, StageHost};
+pub use stats::{ClearStats, Closes, GetStats, Stats};
 pub use upgrade::{Nobody, Upgrade, UpgradeClient, UpgradeServer};
 pub use upstream::IntoHandler;
 pub use websocket::WebSocket;

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::thread::{self, ThreadId};
@@ -12,9 +11,11 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use bytes::Bytes;
 
+use super::address::Address;
 use super::connection::{Conversation, Turn};
 use super::line::{Peer, Signal, Signals};
 use super::messages::Received;
+use super::proxied::Proxied;
 use super::queue::{Queue, vec_pool};
 use super::socket::SocketId;
 use super::transport::Transport;
@@ -44,7 +45,8 @@ vec_pool!(events, Event);
 pub(crate) struct HttpLine {
     pub(crate) id: SocketId,
     /// The peer's address.
-    remote: SocketAddr,
+    remote: Address,
+    proxied: Option<Arc<Proxied>>,
     tls: Option<Arc<Info>>,
     queue: Queue<HttpCommand, Signals>,
     /// The connection itself; `None` once it has ended. Locked for a turn, which is taken on its own thread only.
@@ -56,9 +58,10 @@ pub(crate) struct HttpLine {
 impl HttpLine {
     /// The line of the connection that speaks HTTP over this, on the current thread.
     pub(crate) fn new(transport: &Transport) -> Arc<Self> {
-        let (id, remote, tls) = (transport.seat().id(), transport.remote, transport.tls.clone());
+        let (id, remote, tls) = (transport.seat().id(), transport.remote.clone(), transport.tls.clone());
+        let proxied = transport.proxied.clone();
         let (queue, conversation, home) = (Queue::new(Signals::default()), Mutex::default(), thread::current().id());
-        Arc::new(Self { id, remote, tls, queue, conversation, home })
+        Arc::new(Self { id, remote, proxied, tls, queue, conversation, home })
     }
 
     fn conversation(&self) -> MutexGuard<'_, Option<Conversation>> {
@@ -320,8 +323,14 @@ impl Responder {
 
     /// The peer's address.
     #[must_use]
-    pub fn remote(&self) -> SocketAddr {
-        self.line.remote
+    pub fn remote(&self) -> &Address {
+        &self.line.remote
+    }
+
+    /// The proxy that the connection came by, and what it has said: then [`remote`](Self::remote) is what it says of the client.
+    #[must_use]
+    pub fn proxied(&self) -> Option<&Proxied> {
+        self.line.proxied.as_deref()
     }
 
     /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.

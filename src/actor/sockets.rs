@@ -2,27 +2,34 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorFutureExt, Addr, Context, Handler, Message, ResponseActFuture, Supervised, SystemService, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, Context, Handler, Message, ResponseActFuture, Supervised, SystemService, WeakAddr, WrapFuture};
 
+use super::bind::Bind;
 use super::connect::{Connect, connect};
-use super::listener::{Bind, Listener};
+use super::listener::Listener;
 use super::messages::{BindError, Bound, CloseAll, ClosedAll, ConnectError, Connected, Shutdown, Unbind};
 use super::roster::Roster;
+use super::stats::{ClearStats, GetStats, Stats};
 
-/// The service that listens and connects. It takes [`Bind`], [`Connect`], [`CloseAll`] and [`Shutdown`].
+/// The service that listens and connects. It takes [`Bind`], [`Connect`], [`CloseAll`], [`Shutdown`], [`GetStats`] and [`ClearStats`].
 ///
 /// One for the whole system with `Sockets::from_registry()`; more of them with `Sockets::default().start()`.
 #[derive(Debug, Default)]
 pub struct Sockets {
-    listeners: Vec<Addr<Listener>>,
+    listeners: Vec<WeakAddr<Listener>>,
     /// The connections that were made.
     clients: Arc<Roster>,
 }
 
 impl Sockets {
-    fn adopt(&mut self, listener: Addr<Listener>) {
-        self.listeners.retain(Addr::connected);
-        self.listeners.push(listener);
+    fn adopt(&mut self, listener: &Addr<Listener>) {
+        self.listeners.retain(|listener| listener.upgrade().is_some_and(|listener| listener.connected()));
+        self.listeners.push(listener.downgrade());
+    }
+
+    /// Those that are there.
+    fn listeners(&self) -> impl Iterator<Item = Addr<Listener>> {
+        self.listeners.iter().filter_map(WeakAddr::upgrade)
     }
 }
 
@@ -35,12 +42,10 @@ impl Supervised for Sockets {}
 impl SystemService for Sockets {}
 
 impl Handler<Bind> for Sockets {
-    type Result = Result<Bound, BindError>;
+    type Result = ResponseActFuture<Self, Result<Bound, BindError>>;
 
     fn handle(&mut self, bind: Bind, _: &mut Context<Self>) -> Self::Result {
-        let bound = bind.listen()?;
-        self.adopt(bound.listener.clone());
-        Ok(bound)
+        Box::pin(bind.listen().into_actor(self).map(|bound, sockets, _| bound.inspect(|bound| sockets.adopt(&bound.listener))))
     }
 }
 
@@ -55,7 +60,7 @@ impl Handler<Adopt> for Sockets {
     type Result = ();
 
     fn handle(&mut self, Adopt(listener): Adopt, _: &mut Context<Self>) {
-        self.adopt(listener);
+        self.adopt(&listener);
     }
 }
 
@@ -71,7 +76,8 @@ impl Handler<CloseAll> for Sockets {
     type Result = ResponseActFuture<Self, ClosedAll>;
 
     fn handle(&mut self, CloseAll { grace }: CloseAll, _: &mut Context<Self>) -> Self::Result {
-        let ended = std::mem::take(&mut self.clients).wind_down(grace);
+        let later = Arc::new(self.clients.successor());
+        let ended = std::mem::replace(&mut self.clients, later).wind_down(grace);
         Box::pin(ended.into_actor(self).map(|cut_off, _, _| ClosedAll { cut_off }))
     }
 }
@@ -80,7 +86,8 @@ impl Handler<Shutdown> for Sockets {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, Shutdown { grace }: Shutdown, _: &mut Context<Self>) -> Self::Result {
-        let ends: Vec<_> = self.listeners.drain(..).map(|listener| listener.send(Unbind::within(grace))).collect();
+        let ends: Vec<_> = self.listeners().map(|listener| listener.send(Unbind::within(grace))).collect();
+        self.listeners.clear();
         let ended = async move {
             for end in ends {
                 // A listener that has stopped already has ended, too.
@@ -88,5 +95,32 @@ impl Handler<Shutdown> for Sockets {
             }
         };
         Box::pin(ended.into_actor(self).map(|(), _, _| ()))
+    }
+}
+
+impl Handler<GetStats> for Sockets {
+    type Result = ResponseActFuture<Self, Stats>;
+
+    fn handle(&mut self, get @ GetStats { made_only }: GetStats, _: &mut Context<Self>) -> Self::Result {
+        let made = self.clients.counters().read();
+        let asked: Vec<_> = self.listeners().filter(|_| !made_only).map(|listener| listener.send(get)).collect();
+        let sum = async move {
+            let mut sum = made;
+            for stats in asked {
+                // One that has gone meanwhile has none.
+                sum += stats.await.unwrap_or_default();
+            }
+            sum
+        };
+        Box::pin(sum.into_actor(self))
+    }
+}
+
+impl Handler<ClearStats> for Sockets {
+    type Result = ();
+
+    fn handle(&mut self, clear: ClearStats, _: &mut Context<Self>) {
+        self.clients.counters().clear();
+        self.listeners().for_each(|listener| listener.do_send(clear));
     }
 }

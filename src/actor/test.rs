@@ -69,10 +69,10 @@ use http::header::{HOST, HeaderValue};
 use http::{Method, Uri};
 use tokio::time::{pause, sleep, timeout};
 
+use super::bind::Acceptor;
 use super::client_connection::ClientConnection;
 use super::clock;
 use super::connection::Connection;
-use super::listener::Acceptor;
 use super::messages::Received;
 use super::requester::Requester;
 use super::roster::{Roster, Seat};
@@ -213,7 +213,7 @@ where
     A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
 {
     let (ours, peer) = Peer::and(Role::Client);
-    Connection::start(ours, &Acceptor::made(make), &Arc::new(settings));
+    Connection::start(ours, BytesMut::new(), &Acceptor::made(make), &Arc::new(settings));
     peer
 }
 
@@ -226,7 +226,7 @@ fn client(transport: Transport) -> Requester {
 
 fn transport(incoming: PipeReader, outgoing: PipeWriter) -> Transport {
     let seat: Seat = Arc::<Roster>::default().seat();
-    Transport::of(incoming, outgoing, seat, NOWHERE, NOWHERE)
+    Transport::of(incoming, outgoing, seat, NOWHERE.into(), NOWHERE.into())
 }
 
 /// The other end of a handler's connection: says and hears single frames.
