@@ -42,10 +42,11 @@ pub use actor::test;
 pub use actor::web;
 pub use actor::{
     Address, Answer, Asked, At, Bind, BindError, Bound, ClearStats, ClientConnection, CloseAll, Closed, ClosedAll, Closes, Connect,
-    ConnectError, Connected, Connection, ConnectionCap, Drained, GetStats, IntoHandler, Listener, Nobody, Notice, Outgoing, Proxied,
-    Received, Register, Registrar, Requester, Responder, RoundTripTime, Running, SendError, Sending, Server, ServerHandle, Settings,
-    Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Stats, Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient,
-    UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
+    ConnectError, Connected, Connection, ConnectionCap, Content, ContentAborted, Drained, GetStats, HttpNotice, IntoHandler, Listener,
+    Nobody, Notice, Outgoing, Proxied, Received, Register, Registrar, RequestId, RequestStart, Requester, Responder, RoundTripTime,
+    Running, SendError, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Stats,
+    Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket,
+    WebSocketSettings, WebSockets,
 };
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::Close;

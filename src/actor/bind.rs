@@ -14,13 +14,12 @@ use super::house::House;
 use super::listener::Listener;
 use super::listening::{At, Open};
 use super::messages::{BindError, Bound, Connected, Received};
-use super::responder::HttpRoutes;
+use super::register::{Register, Registration};
 use super::roster::Roster;
 use super::secure;
 use super::settings::Settings;
-use super::upstream::{Place, Upstream};
 use super::workers::Workers;
-use crate::http::{Event, HttpRequest};
+use crate::http::HttpRequest;
 use crate::proxy::ProxyProtocol;
 
 /// Starts a listener: sent to [`Sockets`](super::Sockets), answered with [`Bound`] or [`BindError`].
@@ -69,7 +68,7 @@ pub(crate) enum Acceptor {
     /// This actor is told, and registers a handler.
     Registering(Recipient<Received<Connected>>),
     /// A handler is made.
-    Made(Arc<dyn Fn() -> Box<dyn Upstream<Event>> + Send + Sync>),
+    Made(Arc<dyn Fn() -> Registration + Send + Sync>),
 }
 
 impl Bind {
@@ -99,8 +98,27 @@ impl Bind {
     where
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with(Acceptor::made(make), address.into(), workers)
+        Self::with(Acceptor::made(make), address.into(), processors())
+    }
+
+    /// As [`factory`](Self::factory), with all that a [`Register`] can say: what this gives is registered for each connection, on the connection's
+    /// arbiter. So a handler that is made for its connection hears more than whole requests:
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_sockets::{Bind, HttpRequest, Received, Register, HttpNotice, RequestStart};
+    /// # fn bind<Upload>(make: fn() -> Upload) -> Bind
+    /// # where Upload: Actor<Context = Context<Upload>> + Handler<Received<HttpRequest>>, RequestStart: HttpNotice<Upload> {
+    /// Bind::registering(move || Register::factory(make).hears::<RequestStart>(), "127.0.0.1:0")
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside an actix `System`.
+    #[must_use]
+    pub fn registering<A: Actor>(register: impl Fn() -> Register<A> + Send + Sync + 'static, address: impl Into<At>) -> Self {
+        Self::with(Acceptor::registering(register), address.into(), processors())
     }
 
     fn with(acceptor: Acceptor, at: At, workers: usize) -> Self {
@@ -195,11 +213,21 @@ impl Acceptor {
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
         let make = Arc::new(make);
-        Self::Made(Arc::new(move || {
+        Self::registering(move || {
             let make = make.clone();
-            Place::<A, Event>::made(move || make()).open(HttpRoutes::new())
-        }))
+            Register::factory(move || make())
+        })
     }
+
+    /// Each connection has the handler that this registers.
+    pub(crate) fn registering<A: Actor>(register: impl Fn() -> Register<A> + Send + Sync + 'static) -> Self {
+        Self::Made(Arc::new(move || register().open()))
+    }
+}
+
+/// As many workers as there are processors.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl Message for Bind {

@@ -203,3 +203,6 @@ impl Drop for Guest {
         self.gate.left();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,12 @@ impl<T: ToSocketAddrs + Send + 'static> From<T> for At {
 }
 
 impl At {
+    /// At the first of these that can be had: they were looked up already.
+    pub(crate) fn found(addresses: io::Result<impl Iterator<Item = SocketAddr>>) -> Self {
+        let addresses = addresses.map(Iterator::collect);
+        Self(Which::Named(Box::new(move || addresses)))
+    }
+
     /// On a socket that listens already: made with other options than ours, or inherited (the crate `listenfd` has those that systemd hands over).
     #[must_use]
     pub fn socket(listener: std::net::TcpListener) -> Self {

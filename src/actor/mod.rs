@@ -29,12 +29,15 @@ mod client_connection;
 mod clock;
 mod connect;
 mod connection;
+mod content;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
 mod gate;
 mod handlers;
 mod house;
+mod http_delivery;
+mod http_line;
 mod large;
 mod line;
 mod listener;
@@ -42,6 +45,7 @@ mod listening;
 mod messages;
 mod proxied;
 mod queue;
+mod register;
 mod requester;
 mod responder;
 mod roster;
@@ -58,6 +62,7 @@ mod sockets;
 mod stage_actor;
 mod stats;
 mod stream;
+mod streaming;
 #[cfg(feature = "test")]
 pub mod test;
 mod timer;
@@ -74,11 +79,13 @@ pub use bind::Bind;
 pub use client_connection::ClientConnection;
 pub use connect::Connect;
 pub use connection::Connection;
+pub use content::{Content, ContentAborted, RequestId, RequestStart};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use delivery::Notice;
 pub use gate::ConnectionCap;
 pub use handlers::WebSockets;
+pub use http_delivery::HttpNotice;
 pub use listener::Listener;
 pub use listening::At;
 pub use messages::{
@@ -86,14 +93,16 @@ pub use messages::{
     Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
 pub use proxied::Proxied;
+pub use register::{Register, Registrar};
 pub use requester::{Asked, Requester};
-pub use responder::{Answer, Register, Registrar, Responder, Streaming};
+pub use responder::{Answer, Responder};
 pub use server::{Running, Server, ServerHandle};
 pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};
 pub use sockets::Sockets;
 pub use stage_actor::{StageActor, StageHost};
 pub use stats::{ClearStats, Closes, GetStats, Stats};
+pub use streaming::Streaming;
 pub use upgrade::{Nobody, Upgrade, UpgradeClient, UpgradeServer};
 pub use upstream::IntoHandler;
 pub use websocket::WebSocket;

@@ -4,6 +4,7 @@ use std::fmt;
 #[cfg(unix)]
 use std::future::poll_fn;
 use std::io;
+use std::net::ToSocketAddrs;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -13,11 +14,12 @@ use actix::{Actor, Addr, Arbiter, Context, Handler, SystemService};
 use tokio::sync::watch;
 
 use super::address::Address;
-use super::bind::{Acceptor, How, begin};
+use super::bind::{Acceptor, How, begin, processors};
 use super::handlers::WebSockets;
 use super::listener::Listener;
 use super::listening::{At, Open};
 use super::messages::{BindError, Received, Unbind};
+use super::register::Register;
 use super::responder::Responder;
 use super::secure;
 use super::settings::Settings;
@@ -86,13 +88,23 @@ impl Server {
     where
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
+        Self::accepting(Acceptor::made(make))
+    }
+
+    /// As [`new`](Self::new), with all that a [`Register`] can say: what this gives is registered for each connection. See
+    /// [`Bind::registering`].
+    pub fn registering<A: Actor>(register: impl Fn() -> Register<A> + Send + Sync + 'static) -> Self {
+        Self::accepting(Acceptor::registering(register))
+    }
+
+    fn accepting(acceptor: Acceptor) -> Self {
         Self {
-            acceptor: Acceptor::made(make),
+            acceptor,
             sockets: Vec::new(),
             settings: Settings::default(),
             proxy: None,
             shards: false,
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers: processors(),
             grace: Unbind::default().grace,
             signals: true,
         }
@@ -112,14 +124,39 @@ impl Server {
         Self::new(move || websockets.clone())
     }
 
-    /// Listens here too; of a name, at the first of its addresses that can be had. It is an `impl ToSocketAddrs`, or what [`At`] makes. Connections wait until the server
-    /// [runs](Self::run).
+    /// Requests are an actix-web `App`'s, which `make` makes once on each arbiter; see [`web`](crate::web).
+    ///
+    /// ```no_run
+    /// use actix_sockets::Server;
+    /// use actix_web::{App, web};
+    ///
+    /// #[actix::main]
+    /// async fn main() -> std::io::Result<()> {
+    ///     Server::app(|| App::new().route("/", web::get().to(async || "Hello!"))).bind("127.0.0.1:8080")?.run().await;
+    ///     Ok(())
+    /// }
+    /// ```
+    #[cfg(feature = "actix-web")]
+    pub fn app<F, I, S, B>(make: F) -> Self
+    where
+        F: Fn() -> I + Send + Sync + 'static,
+        I: actix_service::IntoServiceFactory<S, actix_http::Request>,
+        S: actix_web::dev::ServiceFactory<actix_http::Request, Config = actix_web::dev::AppConfig> + 'static,
+        S::Error: Into<actix_web::Error>,
+        S::InitError: fmt::Debug,
+        S::Response: Into<actix_web::dev::Response<B>>,
+        B: actix_web::body::MessageBody + 'static,
+    {
+        Self::new(super::web::app(make))
+    }
+
+    /// Listens here too; of a name, at the first of its addresses that can be had. Connections wait until the server [runs](Self::run).
     ///
     /// # Errors
     ///
     /// The address is none, or cannot be had.
-    pub fn bind(self, address: impl Into<At>) -> Result<Self, BindError> {
-        self.open(address.into(), None)
+    pub fn bind(self, address: impl ToSocketAddrs) -> Result<Self, BindError> {
+        self.open(At::found(address.to_socket_addrs()), None)
     }
 
     /// Listens here too, under TLS: `https://` and `wss://`.
@@ -128,18 +165,27 @@ impl Server {
     ///
     /// The address is none, or cannot be had.
     #[cfg(feature = "tls")]
-    pub fn bind_tls(self, address: impl Into<At>, tls: crate::tls::Server) -> Result<Self, BindError> {
-        self.open(address.into(), Some(tls))
+    pub fn bind_tls(self, address: impl ToSocketAddrs, tls: crate::tls::Server) -> Result<Self, BindError> {
+        self.open(At::found(address.to_socket_addrs()), Some(tls))
     }
 
-    /// Listens at this path too, by a Unix socket: see [`At::unix`], which also sets its file's permissions.
+    /// Listens wherever [`At`] can say: at a Unix socket whose file has these permissions, on a socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had.
+    pub fn bind_at(self, at: impl Into<At>) -> Result<Self, BindError> {
+        self.open(at.into(), None)
+    }
+
+    /// Listens at this path too, by a Unix socket: see [`At::unix`].
     ///
     /// # Errors
     ///
     /// Somebody listens there, or the file cannot be made.
     #[cfg(unix)]
     pub fn bind_unix(self, path: impl Into<std::path::PathBuf>) -> Result<Self, BindError> {
-        self.bind(At::unix(path))
+        self.open(At::unix(path), None)
     }
 
     /// Accepts from a socket that listens already, too.
@@ -148,7 +194,7 @@ impl Server {
     ///
     /// It does not listen, or is gone.
     pub fn listen(self, listener: std::net::TcpListener) -> Result<Self, BindError> {
-        self.bind(At::socket(listener))
+        self.open(At::socket(listener), None)
     }
 
     fn open(mut self, at: At, tls: Option<secure::Acceptor>) -> Result<Self, BindError> {

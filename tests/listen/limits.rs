@@ -8,20 +8,29 @@ use actix_sockets::{ConnectionCap, Settings};
 
 use crate::site::{Client, Over, Site, over_each, tcp};
 
-/// Clients over this: those that are let in, and those that are not, in the order of coming.
-fn all_say(site: &Site, clients: usize) -> Vec<Client> {
+/// So many clients, that have said nothing but what TLS has to.
+fn all_come(site: &Site, clients: usize) -> Vec<Client> {
     (0..clients).map(|_| site.client()).collect()
+}
+
+/// Each is answered.
+fn all_ask(clients: &mut [Client]) {
+    for client in clients {
+        assert_eq!(client.asks("/").hears_content(), "hello");
+    }
 }
 
 #[test]
 fn t13_the_accept_limit_holds() {
     let limit = 50;
     let site = Site::up(Over::Clear, move |bind| bind.workers(2).settings(Settings::new().max_connections(limit / 2)));
-    let mut clients = all_say(&site, limit + 10);
+    let mut clients = all_come(&site, limit + 10);
     for client in &mut clients[..limit] {
         client.asks("/").hears_content();
     }
-    clients[limit..].iter_mut().for_each(|client| drop(client.asks("/")));
+    for client in &mut clients[limit..] {
+        client.asks("/");
+    }
     std::thread::sleep(Duration::from_millis(200));
     let stats = site.stats();
     println!("t13: limit {limit} connections, open {} with {} more waiting", stats.open_connections, clients.len() - limit);
@@ -42,8 +51,8 @@ fn t13_the_limit_per_address_holds() {
         let limit = 20;
         let settings = Settings::new().connections_per_address(limit);
         let site = Site::up(over, move |bind| bind.workers(2).settings(settings));
-        let mut clients = all_say(&site, limit);
-        clients.iter_mut().for_each(|client| drop(client.asks("/").hears_content()));
+        let mut clients = all_come(&site, limit);
+        all_ask(&mut clients);
         for _ in 0..5 {
             let mut stream = tcp(site.bound.address);
             assert!(matches!(stream.read(&mut [0; 16]), Ok(0) | Err(_)), "closed at once");
@@ -70,8 +79,8 @@ fn t13_the_limit_per_address_holds() {
 fn new_connections_in_a_second() {
     let site = Site::up(Over::Clear, |bind| bind.settings(Settings::new().connection_rate(20)));
     let began = Instant::now();
-    let mut clients = all_say(&site, 35);
-    clients.iter_mut().for_each(|client| drop(client.asks("/").hears_content()));
+    let mut clients = all_come(&site, 35);
+    all_ask(&mut clients);
     let took = began.elapsed();
     println!("20 connections a second: 35 of them in {took:?}");
     assert!(took >= Duration::from_millis(700), "20 at once, 15 more take 0.75 s: {took:?}");
@@ -93,8 +102,8 @@ fn handshakes_in_progress() {
     drop(silent.pop());
     assert_eq!(late.join().unwrap(), "hello");
     // Those that are through count no more.
-    let mut through = all_say(&site, 5);
-    through.iter_mut().for_each(|client| drop(client.asks("/").hears_content()));
+    let mut through = all_come(&site, 5);
+    all_ask(&mut through);
 }
 
 /// B50: one cap over several listeners.
@@ -106,10 +115,12 @@ fn a_cap_that_listeners_share() {
         Site::up(Over::Clear, move |bind| bind.settings(settings))
     });
     let mut clients: Vec<_> = [&one, &other, &one, &other].into_iter().map(Site::client).collect();
-    clients.iter_mut().for_each(|client| drop(client.asks("/").hears_content()));
+    all_ask(&mut clients);
     assert_eq!(cap.open(), 4);
     let mut late = [one.client(), other.client()];
-    late.iter_mut().for_each(|client| drop(client.asks("/")));
+    for client in &mut late {
+        client.asks("/");
+    }
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!((cap.open(), one.stats().total_connections + other.stats().total_connections), (4, 4), "both wait");
     // Whichever listener had those that leave.

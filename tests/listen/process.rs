@@ -2,8 +2,11 @@
 //!
 //! What a role reports are lines that begin with `@`; what it is told are lines. It ends when it is told nothing more.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::site::PATIENCE;
@@ -91,8 +94,12 @@ impl Drop for Process {
 
 /// How much processor time this process has used, in milliseconds.
 pub(crate) fn cpu() -> u64 {
+    /// Opened once: there may be no descriptors left.
+    static STAT: LazyLock<File> = LazyLock::new(|| File::open("/proc/self/stat").unwrap());
+    let mut stat = [0; 1024];
+    let length = STAT.read_at(&mut stat, 0).unwrap();
+    let stat = String::from_utf8_lossy(&stat[..length]);
     // All its threads, those with them that have ended; in hundredths of a second (`proc(5)`).
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
 }

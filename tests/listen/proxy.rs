@@ -148,12 +148,13 @@ fn only_who_is_trusted_is_believed() {
 /// The limit per address counts clients, not the proxy.
 #[test]
 fn clients_are_limited_by_their_own_address() {
-    let site = Site::up(Over::Clear, |bind| {
-        bind.proxy_protocol(ProxyProtocol::required()).settings(Settings::new().connections_per_address(2))
-    });
+    let site =
+        Site::up(Over::Clear, |bind| bind.proxy_protocol(ProxyProtocol::required()).settings(Settings::new().connections_per_address(2)));
     let from = |last: u8| format!("PROXY TCP4 192.0.2.{last} 198.51.100.1 56324 443\r\n");
     let mut clients: Vec<_> = [7, 7, 8, 9, 9].map(|last| behind(&site, from(last).as_bytes())).into_iter().collect();
-    clients.iter_mut().for_each(|client| drop(client.asks("/").hears_content()));
+    for client in &mut clients {
+        client.asks("/").hears_content();
+    }
     let mut stream = tcp(site.bound.address);
     stream.write_all(from(7).as_bytes()).unwrap();
     assert_eq!(rest(&mut stream), "");

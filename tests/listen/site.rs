@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_sockets::{
-    At, Bind, BindError, Bound, Frame, GetStats, HttpRequest, HttpResponse, Listener, Received, Responder, Sockets, Stats, UpgradeServer,
-    handshake,
+    At, Bind, BindError, Bound, Frame, GetStats, HttpRequest, HttpResponse, Listener, Received, Responder, Settings, Sockets, Stats,
+    UpgradeServer, handshake, http,
 };
 
 /// How long what must come may take: far more than it ever does.
@@ -161,7 +161,7 @@ impl Site {
         let thread = std::thread::spawn(move || {
             let system = System::new();
             let bound = system.block_on(async {
-                let bind = over.dress(dress(Bind::factory(|| Guest, at).workers(1)));
+                let bind = over.dress(dress(Bind::factory(|| Guest, at).workers(1).settings(hasty())));
                 Sockets::from_registry().send(bind).await.unwrap()
             });
             let is_up = bound.is_ok();
@@ -212,6 +212,12 @@ impl Drop for Site {
     }
 }
 
+/// Requests that are never answered wait a moment only.
+pub(crate) fn hasty() -> Settings {
+    let hasty = http::Settings::new().request_timeout(Duration::from_millis(300)).timeout_timeout(Duration::from_millis(100));
+    Settings::new().http(hasty)
+}
+
 pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -221,9 +227,11 @@ pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
 
 /// The future's output, on this thread.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-        tokio::time::timeout(PATIENCE, future).await.expect("it is answered in time")
-    })
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
+        .block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("it is answered in time") })
 }
 
 /// A raw client.
@@ -279,7 +287,9 @@ impl Client {
             }
             match self.read() {
                 Ok(1..) => {}
-                other => panic!("{other:?} in place of {:?}, behind {:?}", end.escape_ascii().to_string(), self.heard.escape_ascii().to_string()),
+                other => {
+                    panic!("{other:?} in place of {:?}, behind {:?}", end.escape_ascii().to_string(), self.heard.escape_ascii().to_string())
+                }
             }
         }
     }

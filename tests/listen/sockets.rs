@@ -49,7 +49,10 @@ fn what_went_wrong_is_told() {
     assert!(matches!(told("host.invalid:80"), BindError::Address(_) | BindError::Timeout(_)));
     // Who is somebody else may not listen here.
     let error = Site::tried(At::unix("/proc/no.sock"), Over::Clear, |bind| bind).err().unwrap();
-    assert!(matches!(&error, BindError::Listen(Address::Unix(_), _)) && error.to_string().starts_with("cannot listen on unix:/proc/no.sock"), "{error}");
+    assert!(
+        matches!(&error, BindError::Listen(Address::Unix(_), _)) && error.to_string().starts_with("cannot listen on unix:/proc/no.sock"),
+        "{error}"
+    );
 }
 
 /// An address that takes its time to be found.

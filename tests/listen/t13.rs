@@ -11,6 +11,7 @@ use crate::site::{Client, Over, Site, tcp};
 /// A server that reports where it is, then what it is asked: `cpu`, `memory`, `open`, `total`.
 fn serves(over: Over, dress: impl FnOnce(actix_sockets::Bind) -> actix_sockets::Bind + Send + 'static) {
     let site = Site::up(over, dress);
+    cpu();
     report(site.bound.address);
     while let Some(line) = told() {
         match line.as_str() {
