@@ -21,14 +21,16 @@
 //! ```
 //!
 //! The actors and their messages are all at the top of this crate. What they are made of knows nothing of actix, of sockets or of the clock,
-//! and can be used by itself: [`http`], [`upgrade`], [`websocket`], [`stage`], [`output`]. There, bytes and time go in, and events, bytes
+//! and can be used by itself: [`http`], [`upgrade`], [`websocket`], [`stage`], [`output`], [`drain`], [`rate`]. There, bytes and time go in, and events, bytes
 //! and the next deadline come out.
 
 mod actor;
 mod admission;
+pub mod drain;
 pub mod http;
 pub mod output;
 pub mod proxy;
+pub mod rate;
 pub mod stage;
 pub mod tls;
 pub mod upgrade;
@@ -41,11 +43,11 @@ pub use actor::test;
 #[cfg(feature = "actix-web")]
 pub use actor::web;
 pub use actor::{
-    Address, Answer, Asked, At, Bind, BindError, Bound, ClearStats, ClientConnection, CloseAll, Closed, ClosedAll, Closes, Connect,
-    ConnectError, Connected, Connection, ConnectionCap, Content, ContentAborted, Drained, GetStats, HttpNotice, IntoHandler, Listener,
-    Nobody, Notice, Outgoing, Proxied, Received, Register, Registrar, RequestId, RequestStart, Requester, Responder, RoundTripTime,
-    Running, SendError, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Stats,
-    Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket,
+    Address, Answer, Asked, Asking, At, Bind, BindError, Bound, ClearStats, ClientConnection, CloseAll, Closed, ClosedAll, Closes, Connect,
+    ConnectError, Connected, Connection, ConnectionCap, Content, ContentAborted, Drained, Ended, GetStats, Guard, HttpNotice, IntoHandler,
+    Listener, Nobody, Notice, Outgoing, Proxied, RateLimit, Received, Register, Registrar, RequestId, RequestStart, Requester, Responder,
+    RoundTripTime, Running, SendError, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost,
+    Stats, Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket,
     WebSocketSettings, WebSockets,
 };
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};

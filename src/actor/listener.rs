@@ -74,20 +74,19 @@ impl Handler<Unbind> for Listener {
     /// Each is answered, those that come while an earlier one waits with it; the shortest grace is the one that counts.
     fn handle(&mut self, Unbind { grace }: Unbind, _: &mut Context<Self>) -> Self::Result {
         self.doors.drain(..).for_each(|door| door.close());
-        if let Some(ended) = self.ended {
-            return Box::pin(std::future::ready(ended).into_actor(self));
+        if let Some(ended) = &self.ended {
+            return Box::pin(std::future::ready(ended.clone()).into_actor(self));
         }
         self.unbinding += 1;
-        let ended = self.house.roster.clone().wind_down(grace);
-        Box::pin(ended.into_actor(self).map(|cut_off, listener: &mut Self, _| {
+        let ended = self.house.roster.clone().wind_down(grace, self.house.settings.drain_spread);
+        Box::pin(ended.into_actor(self).map(|unbound, listener: &mut Self, _| {
             listener.unbinding -= 1;
-            let ended = Unbound { cut_off };
             if listener.unbinding == 0 {
-                listener.ended = Some(ended);
+                listener.ended = Some(unbound.clone());
                 listener.workers = None;
                 listener.own = None;
             }
-            ended
+            unbound
         }))
     }
 }

@@ -34,6 +34,7 @@ mod content;
 mod deflate;
 mod delivery;
 mod gate;
+mod guard;
 mod handlers;
 mod house;
 mod http_delivery;
@@ -42,6 +43,7 @@ mod large;
 mod line;
 mod listener;
 mod listening;
+mod lobby;
 mod messages;
 mod proxied;
 mod queue;
@@ -84,13 +86,14 @@ pub use content::{Content, ContentAborted, RequestId, RequestStart};
 pub use deflate::Deflate;
 pub use delivery::Notice;
 pub use gate::ConnectionCap;
+pub use guard::{Asking, Guard, RateLimit};
 pub use handlers::WebSockets;
 pub use http_delivery::HttpNotice;
 pub use listener::Listener;
 pub use listening::At;
 pub use messages::{
-    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind,
-    Unbound, UpgradeError, UpgradeFailed, Upgraded,
+    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, Received, RoundTripTime, Shutdown, Told,
+    Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
 pub use proxied::Proxied;
 pub use register::{Register, Registrar};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::ConnectionCap;
+use super::guard::Guard;
 use crate::http;
 use crate::stage::{AutoPing, AutoPong, Chain, Stage};
 use crate::websocket::{Codec, Role};
@@ -23,11 +24,13 @@ pub struct Settings {
     pub(crate) bind_within: Duration,
     pub(crate) registration: Duration,
     pub(crate) tls_handshake: Duration,
+    pub(crate) drain_spread: Duration,
     pub(crate) nodelay: bool,
     pub(crate) keepalive: Option<Duration>,
     pub(crate) send_buffer: Option<usize>,
     pub(crate) receive_buffer: Option<usize>,
     pub(crate) only_v6: Option<bool>,
+    pub(crate) guards: Arc<[Guard]>,
 }
 
 impl Default for Settings {
@@ -45,11 +48,13 @@ impl Default for Settings {
             bind_within: Duration::from_secs(1),
             registration: Duration::from_secs(1),
             tls_handshake: Duration::from_secs(3),
+            drain_spread: Duration::from_secs(5),
             nodelay: true,
             keepalive: None,
             send_buffer: None,
             receive_buffer: None,
             only_v6: None,
+            guards: Arc::default(),
         }
     }
 }
@@ -151,6 +156,14 @@ impl Settings {
         self
     }
 
+    /// Over how long a time the websockets of a listener that ends are told so, in batches: 5 s, and never more than half the grace of its
+    /// [`Unbind`](super::Unbind). See [`drain::plan`](crate::drain::plan).
+    #[must_use]
+    pub fn drain_spread(mut self, spread: Duration) -> Self {
+        self.drain_spread = spread;
+        self
+    }
+
     /// Whether `TCP_NODELAY` is set: it is. All that is sent in one turn leaves in one write anyway.
     #[must_use]
     pub fn tcp_nodelay(mut self, nodelay: bool) -> Self {
@@ -184,6 +197,13 @@ impl Settings {
     #[must_use]
     pub fn only_v6(mut self, only: bool) -> Self {
         self.only_v6 = Some(only);
+        self
+    }
+
+    /// A guard before all requests of all connections, behind those that are there: none by default. See [`Guard`].
+    #[must_use]
+    pub fn guard(mut self, guard: impl Into<Guard>) -> Self {
+        self.guards = self.guards.iter().cloned().chain([guard.into()]).collect();
         self
     }
 }
