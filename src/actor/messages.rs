@@ -7,6 +7,7 @@
 //! | | [`CloseAll`] | [`ClosedAll`] |
 //! | | [`Shutdown`] | [`Unbound`] once all listeners have ended |
 //! | [`Bound::listener`] | [`Unbind`] | [`Unbound`] |
+//! | it, or [`Sockets`](super::Sockets) | [`GetStats`](super::GetStats), [`ClearStats`](super::ClearStats) | [`Stats`](super::Stats) |
 //! | the sender of a [`Connected`] | [`Register`](super::Register) | |
 //! | the sender of an [`HttpRequest`] | [`HttpResponse`] or [`UpgradeServer`](super::UpgradeServer), or is started on a [`Streaming`](super::Streaming) response, once | |
 //! | the sender of a client's [`Connected`] | [`HttpRequest`], [`UpgradeClient`](super::UpgradeClient) | |
@@ -172,7 +173,7 @@ pub struct Bound {
     pub address: SocketAddr,
     /// All its addresses, in the order asked for, Unix sockets with them.
     pub addresses: Vec<Address>,
-    /// The listener: it takes [`Unbind`].
+    /// The listener: it takes [`Unbind`], [`GetStats`](super::GetStats) and [`ClearStats`](super::ClearStats).
     pub listener: Addr<Listener>,
 }
 
