@@ -50,6 +50,7 @@ pub use actor::{
     Stats, Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket,
     WebSocketSettings, WebSockets,
 };
+pub use actor::{ProxyError, RequestFailed, ResponseBody, ResponseStart, StreamingRequest};
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::Close;
 pub use upgrade::handshake;

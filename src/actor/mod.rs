@@ -26,6 +26,8 @@ mod bind;
 mod buffers;
 mod called;
 mod client_connection;
+mod client_ears;
+mod client_line;
 mod clock;
 mod connect;
 mod connection;
@@ -33,6 +35,7 @@ mod content;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
+mod exchange;
 mod gate;
 mod guard;
 mod handlers;
@@ -46,10 +49,12 @@ mod listening;
 mod lobby;
 mod messages;
 mod proxied;
+mod proxy;
 mod queue;
 mod register;
 mod requester;
 mod responder;
+mod response_body;
 mod roster;
 mod scope;
 #[cfg(feature = "tls")]
@@ -65,6 +70,7 @@ mod stage_actor;
 mod stats;
 mod stream;
 mod streaming;
+mod streaming_request;
 #[cfg(feature = "test")]
 pub mod test;
 mod timer;
@@ -95,10 +101,13 @@ pub use messages::{
     BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, Received, RoundTripTime, Shutdown, Told,
     Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
+pub use messages::{RequestFailed, ResponseStart};
 pub use proxied::Proxied;
+pub use proxy::ProxyError;
 pub use register::{Register, Registrar};
 pub use requester::{Asked, Requester};
 pub use responder::{Answer, Responder};
+pub use response_body::ResponseBody;
 pub use server::{Running, Server, ServerHandle};
 pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};
@@ -106,6 +115,7 @@ pub use sockets::Sockets;
 pub use stage_actor::{StageActor, StageHost};
 pub use stats::{ClearStats, Closes, GetStats, Stats};
 pub use streaming::Streaming;
+pub use streaming_request::StreamingRequest;
 pub use upgrade::{Nobody, Upgrade, UpgradeClient, UpgradeServer};
 pub use upstream::IntoHandler;
 pub use websocket::WebSocket;

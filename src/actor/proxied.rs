@@ -13,7 +13,7 @@ use super::address::Address;
 use super::called::Called;
 use super::roster::Seat;
 use super::stream::Stream;
-use crate::proxy::{self, Header, LIMIT, ProxyError};
+use crate::proxy::{self, Header, HeaderError, LIMIT};
 
 /// How a connection came here by way of a proxy: see [`Bind::proxy_protocol`](super::Bind::proxy_protocol).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Proxied {
 
 /// Why there was no header.
 pub(crate) enum Ungreeted {
-    Header(ProxyError),
+    Header(HeaderError),
     Io(io::Error),
     /// So soon did the connection end.
     Ended,

@@ -144,7 +144,7 @@ impl Header {
 /// What is wrong with a header. The connection is closed: what comes behind is no protocol's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ProxyError {
+pub enum HeaderError {
     /// There is none: the first bytes are something else.
     NoHeader,
     /// A line of version 1 that does not keep §2.1; why.
@@ -157,7 +157,7 @@ pub enum ProxyError {
     Checksum,
 }
 
-impl fmt::Display for ProxyError {
+impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoHeader => f.write_str("no PROXY header where there must be one"),
@@ -169,14 +169,14 @@ impl fmt::Display for ProxyError {
     }
 }
 
-impl std::error::Error for ProxyError {}
+impl std::error::Error for HeaderError {}
 
 /// The header at the beginning of these bytes, and its length. `None` while it is not all there: then more bytes are to be had, and the same asked of all of them.
 ///
 /// # Errors
 ///
 /// There is no header, or a wrong one; that is known as soon as a byte of it is.
-pub fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, ProxyError> {
+pub fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, HeaderError> {
     match bytes.first() {
         None => Ok(None),
         Some(b'P') => v1::decode(bytes),

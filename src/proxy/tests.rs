@@ -44,7 +44,7 @@ fn lines_of_version_1() {
     assert_eq!(whole(b"PROXY UNKNOWN\r\n"), Header::default());
     let longest = b"PROXY UNKNOWN ffff:f...f:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n";
     assert!(longest.len() > 107, "one line too long");
-    assert_eq!(decode(longest), Err(ProxyError::Line("a line of more than 107 bytes")));
+    assert_eq!(decode(longest), Err(HeaderError::Line("a line of more than 107 bytes")));
     let longest = b"PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n";
     assert_eq!((longest.len(), whole(longest)), (107, Header::default()));
 }
@@ -68,14 +68,14 @@ fn lines_that_are_wrong() {
         "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\n\r\n",
         "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\r\n",
     ] {
-        assert!(matches!(decode(line.as_bytes()), Err(ProxyError::Line(_))), "{line:?} {:?}", decode(line.as_bytes()));
+        assert!(matches!(decode(line.as_bytes()), Err(HeaderError::Line(_))), "{line:?} {:?}", decode(line.as_bytes()));
     }
-    assert!(matches!(decode(b"PROXY \xff\r\n"), Err(ProxyError::Line(_))));
-    assert_eq!(decode(&[b"PROXY ".as_slice(), &[b'x'; 101]].concat()), Err(ProxyError::Line("a line of more than 107 bytes")));
+    assert!(matches!(decode(b"PROXY \xff\r\n"), Err(HeaderError::Line(_))));
+    assert_eq!(decode(&[b"PROXY ".as_slice(), &[b'x'; 101]].concat()), Err(HeaderError::Line("a line of more than 107 bytes")));
     assert_eq!(decode(&[b"PROXY ".as_slice(), &[b'x'; 100]].concat()), Ok(None));
     // Known at the first byte that is wrong.
     for none in ["GET", "p", "PR0", "PROXY\t", "\r\n\r\n\0\r\nQUIT\r", "\x16\x03\x01"] {
-        assert_eq!(decode(none.as_bytes()), Err(ProxyError::NoHeader), "{none:?}");
+        assert_eq!(decode(none.as_bytes()), Err(HeaderError::NoHeader), "{none:?}");
         assert!(!matches!(decode(&none.as_bytes()[..none.len() - 1]), Ok(Some(_))));
     }
 }
@@ -115,7 +115,7 @@ fn a_checksum_is_checked() {
         assert!(decode(&wrong).is_err() || decode(&wrong).expect("right").is_some_and(|(header, _)| header.tlv(Tlv::CRC32C).is_none()));
     }
     header[18] ^= 1;
-    assert_eq!(decode(&header), Err(ProxyError::Checksum));
+    assert_eq!(decode(&header), Err(HeaderError::Checksum));
 }
 
 #[test]
@@ -132,19 +132,19 @@ fn headers_of_version_2_that_are_wrong() {
         (0x21, 0x31, &[0; 215]),
     ] {
         let header = binary(command, family, rest);
-        assert!(matches!(decode(&header), Err(ProxyError::Binary(_))), "{command:x} {family:x} {:?}", decode(&header));
+        assert!(matches!(decode(&header), Err(HeaderError::Binary(_))), "{command:x} {family:x} {:?}", decode(&header));
     }
     for cut_off in [vec![1], vec![1, 0], vec![1, 0, 3, 1, 2], tlv(3, b"abc"), tlv(5, &[0; 129])] {
         let header = binary(0x21, 0x11, &[&V4[..], &cut_off].concat());
-        assert!(matches!(decode(&header), Err(ProxyError::Binary(_))), "{cut_off:?}");
+        assert!(matches!(decode(&header), Err(HeaderError::Binary(_))), "{cut_off:?}");
     }
     // Judged on what it announces.
     let announced = |length: u16| [&SIGNATURE[..], &[0x21, 0x11], &length.to_be_bytes()].concat();
     assert_eq!(decode(&announced(4080)), Ok(None));
-    assert_eq!(decode(&announced(4081)), Err(ProxyError::TooLong(LIMIT + 1)));
-    assert_eq!(decode(&announced(u16::MAX)), Err(ProxyError::TooLong(65_551)));
+    assert_eq!(decode(&announced(4081)), Err(HeaderError::TooLong(LIMIT + 1)));
+    assert_eq!(decode(&announced(u16::MAX)), Err(HeaderError::TooLong(65_551)));
     // And on the command, as soon as it is there.
-    assert!(matches!(decode(&[&SIGNATURE[..], &[0x11]].concat()), Err(ProxyError::Binary(_))));
+    assert!(matches!(decode(&[&SIGNATURE[..], &[0x11]].concat()), Err(HeaderError::Binary(_))));
 }
 
 proptest! {

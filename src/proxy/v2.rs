@@ -5,15 +5,15 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytes::Bytes;
 
 use super::crc32c::crc32c;
-use super::{Addresses, Header, LIMIT, ProxyError, Tlv, begins};
+use super::{Addresses, Header, HeaderError, LIMIT, Tlv, begins};
 
 pub(super) const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// The signature, version and command, family and protocol, length.
 const FIXED: usize = 16;
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, ProxyError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, HeaderError> {
     if !begins(bytes, &SIGNATURE) {
-        return Err(ProxyError::NoHeader);
+        return Err(HeaderError::NoHeader);
     }
     let Some(fixed) = bytes.first_chunk::<FIXED>() else {
         return bytes.get(12).map_or(Ok(None), |command| check(*command).map(|_| None));
@@ -21,13 +21,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, ProxyError
     let is_proxied = check(fixed[12])?;
     let length = FIXED + usize::from(u16::from_be_bytes([fixed[14], fixed[15]]));
     if length > LIMIT {
-        return Err(ProxyError::TooLong(length));
+        return Err(HeaderError::TooLong(length));
     }
     let Some(header) = bytes.get(..length) else { return Ok(None) };
     let rest = &header[FIXED..];
     let (family, protocol) = (fixed[13] >> 4, fixed[13] & 0x0f);
     if family > 3 || protocol > 2 {
-        return Err(ProxyError::Binary("a family or protocol that there is not"));
+        return Err(HeaderError::Binary("a family or protocol that there is not"));
     }
     let (addresses, rest) = match family {
         1 => split(rest, ipv4)?,
@@ -45,18 +45,18 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, ProxyError
 }
 
 /// Whether the connection is proxied; if not, the proxy speaks for itself.
-fn check(command: u8) -> Result<bool, ProxyError> {
+fn check(command: u8) -> Result<bool, HeaderError> {
     match command {
         0x20 => Ok(false),
         0x21 => Ok(true),
-        _ if command >> 4 != 2 => Err(ProxyError::Binary("a version that is not 2")),
-        _ => Err(ProxyError::Binary("neither PROXY nor LOCAL")),
+        _ if command >> 4 != 2 => Err(HeaderError::Binary("a version that is not 2")),
+        _ => Err(HeaderError::Binary("neither PROXY nor LOCAL")),
     }
 }
 
 /// The addresses at the beginning, and what is behind them.
-fn split<const N: usize>(rest: &[u8], read: impl FnOnce(&[u8; N]) -> Option<Addresses>) -> Result<(Option<Addresses>, &[u8]), ProxyError> {
-    let (addresses, rest) = rest.split_first_chunk::<N>().ok_or(ProxyError::Binary("too short for its addresses"))?;
+fn split<const N: usize>(rest: &[u8], read: impl FnOnce(&[u8; N]) -> Option<Addresses>) -> Result<(Option<Addresses>, &[u8]), HeaderError> {
+    let (addresses, rest) = rest.split_first_chunk::<N>().ok_or(HeaderError::Binary("too short for its addresses"))?;
     Ok((read(addresses), rest))
 }
 
@@ -79,28 +79,28 @@ fn ipv6(bytes: &[u8; 36]) -> Option<Addresses> {
 }
 
 /// What is behind the addresses; `header` is all of it.
-fn tlvs(header: &[u8], mut rest: &[u8]) -> Result<Vec<Tlv>, ProxyError> {
+fn tlvs(header: &[u8], mut rest: &[u8]) -> Result<Vec<Tlv>, HeaderError> {
     let mut tlvs = Vec::new();
     while let [kind, high, low, behind @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let value = behind.get(..length).ok_or(ProxyError::Binary("a TLV that is longer than the header"))?;
+        let value = behind.get(..length).ok_or(HeaderError::Binary("a TLV that is longer than the header"))?;
         match *kind {
             Tlv::NOOP => {}
             Tlv::CRC32C => {
-                let said: [u8; 4] = value.try_into().map_err(|_| ProxyError::Binary("a CRC32c that has not four bytes"))?;
+                let said: [u8; 4] = value.try_into().map_err(|_| HeaderError::Binary("a CRC32c that has not four bytes"))?;
                 // It is that of the header with zeros in its own place.
                 let at = header.len() - behind.len();
                 let mut zeroed = header.to_vec();
                 zeroed[at..at + 4].fill(0);
                 if crc32c(&zeroed) != u32::from_be_bytes(said) {
-                    return Err(ProxyError::Checksum);
+                    return Err(HeaderError::Checksum);
                 }
                 tlvs.push(Tlv { kind: *kind, value: Bytes::copy_from_slice(value) });
             }
-            Tlv::UNIQUE_ID if length > 128 => return Err(ProxyError::Binary("a unique identifier of more than 128 bytes")),
+            Tlv::UNIQUE_ID if length > 128 => return Err(HeaderError::Binary("a unique identifier of more than 128 bytes")),
             _ => tlvs.push(Tlv { kind: *kind, value: Bytes::copy_from_slice(value) }),
         }
         rest = &behind[length..];
     }
-    if rest.is_empty() { Ok(tlvs) } else { Err(ProxyError::Binary("a TLV that is cut off")) }
+    if rest.is_empty() { Ok(tlvs) } else { Err(HeaderError::Binary("a TLV that is cut off")) }
 }
