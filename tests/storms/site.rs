@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_sockets::stage::{Event, Flow, Stage};
-use actix_sockets::{Bind, Frame, HttpRequest, HttpResponse, Listener, Received, Settings, Sockets, UpgradeServer, handshake};
+use actix_sockets::{
+    Bind, Frame, HttpRequest, HttpResponse, Listener, Received, Settings, Sockets, UpgradeServer, WebSocketSettings, handshake,
+};
 
 /// How long what has ended may take to be gone: lingering closes, closing handshakes.
 const SETTLES: Duration = Duration::from_secs(30);
@@ -20,7 +22,8 @@ pub(crate) const TOLD: &str = "as it was told";
 fn patient() -> Settings {
     let long = Duration::from_secs(60);
     let http = actix_sockets::http::Settings::new().head_timeout(long).content_grace(long);
-    Settings::new().http(http).tls_handshake_timeout(long)
+    let websocket = WebSocketSettings::new().ping_every(None);
+    Settings::new().http(http).websocket(websocket).tls_handshake_timeout(long)
 }
 
 /// How many actors there are.
