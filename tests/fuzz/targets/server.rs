@@ -2,7 +2,7 @@
 
 use std::time::{Instant, UNIX_EPOCH};
 
-use actix_sockets::http::{Client, Closing, Event, HttpDate, HttpRequest, HttpResponse, Server, Settings};
+use actix_sockets::http::{Client, Closing, Event, HttpDate, HttpRequest, HttpResponse, RequestNumber, Server, Settings};
 use bytes::BytesMut;
 use http::{Method, Version, header};
 
@@ -12,6 +12,8 @@ const SMALL: u8 = 1;
 const PIPELINED: u8 = 2;
 const FIN: u8 = 4;
 const STREAMED: u8 = 8;
+/// Content is told as it comes.
+const TOLD: u8 = 16;
 
 pub(crate) fn run(input: &[u8]) {
     let Some((&how, bytes)) = input.split_first() else { return };
@@ -20,6 +22,11 @@ pub(crate) fn run(input: &[u8]) {
     let [whole, single, pieces] = cuts(&bytes).map(|pieces| hears(how, &pieces));
     assert_eq!(whole.said(how), single.said(how), "byte by byte");
     assert_eq!(whole.said(how), pieces.said(how), "in pieces");
+    // As it comes or whole, content is the same.
+    let told = hears(how ^ TOLD, &[&bytes]);
+    if how & SMALL == 0 {
+        assert_eq!(whole.said(how), told.said(how), "the one told as it comes, the other whole");
+    }
     for request in whole.requests {
         passes_on(request);
     }
@@ -54,18 +61,47 @@ fn hears(how: u8, pieces: &[&[u8]]) -> Heard {
     let mut now = Instant::now();
     let date = HttpDate::from(UNIX_EPOCH);
     let mut server = Server::new(settings(how), now);
+    if how & TOLD != 0 {
+        server.stream_content();
+    }
+    let mut incoming: Option<(RequestNumber, HttpRequest, Vec<u8>)> = None;
     let mut heard = Heard { requests: Vec::new(), failed: false, closing: Closing::Open };
-    let turn = |server: &mut Server, heard: &mut Heard, now| {
+    let mut turn = |server: &mut Server, heard: &mut Heard, now| {
         while let Some(event) = server.poll_event() {
             match event {
-                Event::Request { number, request } => {
+                Event::RequestStart { number, request, worth, .. } => {
+                    assert!(!heard.failed && incoming.is_none(), "one request after the other");
+                    incoming = Some((number, request, Vec::new()));
+                    server.give_back(worth, now);
+                    continue;
+                }
+                Event::Chunk { number, chunk, worth } => {
+                    let (whose, _, content) = incoming.as_mut().expect("content of a request");
+                    assert!(*whose == number && !chunk.data.is_empty());
+                    content.extend_from_slice(&chunk.data);
+                    server.give_back(worth, now);
+                    continue;
+                }
+                Event::ContentAborted { number, .. } => {
+                    let (whose, ..) = incoming.take().expect("content of a request");
+                    assert_eq!(whose, number);
+                    continue;
+                }
+                Event::Request { .. } | Event::ContentEnd { .. } => {
+                    let (number, request) = match event {
+                        Event::Request { number, request } => (number, request),
+                        _ => {
+                            let (number, request, content) = incoming.take().expect("content of a request");
+                            (number, request.with_content(content))
+                        }
+                    };
                     assert!(!heard.failed, "nothing is heard behind an error");
                     heard.requests.push(request);
                     if how & STREAMED == 0 {
                         server.respond(number, HttpResponse::ok("answer"), &date, now).expect("it is in hand");
                     } else {
                         server.start(number, HttpResponse::ok(""), &date, now).expect("it is in hand");
-                        server.chunk(number, "answer".into(), now).expect("it is being streamed");
+                        server.chunk(number, "answer", now).expect("it is being streamed");
                         server.finish(number, now).expect("it is being streamed");
                     }
                 }
