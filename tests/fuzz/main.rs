@@ -76,7 +76,7 @@ fn replay(name: &str) {
     let (_, run) = targets::ALL.iter().find(|target| target.0 == name).expect("a target of that name");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
     let lines = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let corpus: Vec<Vec<u8>> = lines.lines().map(|line| STANDARD.decode(line).unwrap()).collect();
+    let corpus: Vec<Vec<u8>> = lines.lines().map(|line| STANDARD.decode(line).expect("base64")).collect();
     assert!(corpus.len() >= 20, "the corpus of {name} has {} inputs", corpus.len());
     let mut chance = Chance::of(name.as_bytes());
     let made: Vec<Vec<u8>> = (0..MADE).map(|_| make(&corpus, &mut chance)).collect();

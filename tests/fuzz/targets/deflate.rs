@@ -122,6 +122,8 @@ fn there_and_back(context: Context, mut choices: Choices<'_>) {
             inflated.extend(up.into_iter().flat_map(|frame| frame.data));
         }
         assert!(inflated == message, "{} bytes are {}", message.len(), inflated.len());
-        assert!(compressed <= message.len() + message.len() / 100 + 16 * pieces.len() + 16, "{compressed} for {}", message.len());
+        // What zlib says of itself for any level and window (`deflateBound`), and a flush for each fragment.
+        let most = message.len() + message.len() / 8 + message.len() / 64 + 16 * (pieces.len() + 1);
+        assert!(compressed <= most, "{compressed} for {}", message.len());
     }
 }

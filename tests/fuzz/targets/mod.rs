@@ -25,8 +25,11 @@ mod server;
 mod session;
 mod url;
 
+/// A target's name, and what it does with an input.
+pub(crate) type Target = (&'static str, fn(&[u8]));
+
 /// All targets, by name.
-pub(crate) const ALL: &[(&str, fn(&[u8]))] = &[
+pub(crate) const ALL: &[Target] = &[
     ("chunked", chunked::run),
     ("client", client::run),
     ("codec", codec::run),

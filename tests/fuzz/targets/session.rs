@@ -41,7 +41,6 @@ pub(crate) fn run(input: &[u8]) {
     assert_eq!(whole, pieces, "in pieces");
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one")]
 enum Protocol {
     Http(Server),
     WebSocket(Pipeline),
