@@ -47,6 +47,7 @@ pub use actor::{
     ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade,
     UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
 };
+pub use actor::{ProxyError, RequestFailed, ResponseBody, ResponseStart, StreamingRequest};
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::Close;
 pub use upgrade::handshake;
