@@ -1,6 +1,6 @@
 //! T35: what the fuzzers of `fuzz/` have found, and a few thousand inputs made of it, on every run and without them.
 //!
-//! `corpus/` has one file for each target, one input a line, in base64: the fewest inputs that together reach all that any has reached.
+//! `corpus/` has one file for each target, one input a line, in base64: seeds, and what has reached something that none before had.
 //! `tests/fuzz/run --keep` grows it.
 
 mod targets;

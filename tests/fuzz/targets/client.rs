@@ -2,7 +2,7 @@
 
 use std::time::{Instant, UNIX_EPOCH};
 
-use actix_sockets::http::{Client, ClientEvent, Closing, Event, HttpDate, HttpRequest, HttpResponse, Server, Settings};
+use actix_sockets::http::{Client, ClientEvent, Closing, Event, HttpDate, HttpRequest, HttpResponse, Server, Settings, Streams};
 use bytes::BytesMut;
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 
@@ -14,12 +14,18 @@ const HEAD: u8 = 4;
 const UPGRADE: u8 = 8;
 /// How many requests wait: two bits.
 const MORE: u8 = 4;
+/// Content is told as it comes.
+const TOLD: u8 = 64;
 
 pub(crate) fn run(input: &[u8]) {
     let Some((&how, bytes)) = input.split_first() else { return };
     let [whole, single, pieces] = cuts(bytes).map(|pieces| hears(how, &pieces));
     assert_eq!(whole.said(), single.said(), "byte by byte");
     assert_eq!(whole.said(), pieces.said(), "in pieces");
+    // As it comes or whole, content is the same.
+    if how & SMALL == 0 {
+        assert_eq!(whole.said(), hears(how ^ TOLD, &[bytes]).said(), "the one told as it comes, the other whole");
+    }
     if how & HEAD == 0 {
         for response in whole.responses {
             passes_on(response);
@@ -57,22 +63,38 @@ fn hears(how: u8, pieces: &[&[u8]]) -> Heard {
         0 => Settings::new(),
         _ => Settings::new().head_limit(512).field_limit(8).field_value_limit(128).content_limit(64).trailer_limit(64).interim_limit(2),
     };
-    let mut client = Client::new(settings, now);
+    let mut client = Client::new(settings.pipelining_limit(4), now);
     let asked = 1 + usize::from(how >> MORE & 3);
+    let streams = Streams { response: how & TOLD != 0, ..Streams::default() };
     for _ in 1..asked {
-        client.request(asks(how & !UPGRADE), now);
+        client.begin(asks(how & !UPGRADE), streams, now);
     }
-    client.request(asks(how), now);
+    client.begin(asks(how), streams, now);
     let written = client.output().len();
     client.output().advance(written);
     client.wrote(now);
     let mut heard = Heard { responses: Vec::new(), failed: false, closing: Closing::Open, unread: Vec::new() };
-    let turn = |client: &mut Client, heard: &mut Heard| {
+    let mut incoming: Option<(HttpResponse, Vec<u8>)> = None;
+    let mut turn = |client: &mut Client, heard: &mut Heard| {
         while let Some(event) = client.poll_event() {
             match event {
                 ClientEvent::Response { response, .. } => {
                     assert!(!heard.failed, "nothing is heard behind an error");
                     heard.responses.push(response);
+                }
+                ClientEvent::ResponseStart { response, worth, .. } => {
+                    assert!(incoming.is_none(), "one response after the other");
+                    incoming = Some((response, Vec::new()));
+                    client.give_back(worth, now);
+                }
+                ClientEvent::Chunk { chunk, worth, .. } => {
+                    assert!(!chunk.data.is_empty());
+                    incoming.as_mut().expect("content of a response").1.extend_from_slice(&chunk.data);
+                    client.give_back(worth, now);
+                }
+                ClientEvent::ContentEnd { .. } => {
+                    let (response, content) = incoming.take().expect("content of a response");
+                    heard.responses.push(response.with_content(content));
                 }
                 ClientEvent::Failed(_) => assert!(!std::mem::replace(&mut heard.failed, true), "an error is told once"),
                 _ => {}

@@ -28,7 +28,7 @@ pub(crate) fn run(input: &[u8]) {
     );
     // What is written for it is one request, for that host and target.
     let now = Instant::now();
-    let mut client = Client::new(Settings::new(), now);
+    let mut client = Client::new(Settings::new(), now).secure(target.secure);
     client.request(handshake::request(&target, *b"the sample nonce"), now);
     let written = client.output().take(usize::MAX);
     let mut server =
