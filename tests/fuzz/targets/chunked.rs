@@ -57,7 +57,7 @@ fn client_reads(pieces: &[&[u8]]) -> Content {
         client.receive(BytesMut::from(*piece), now);
         match client.poll_event() {
             Some(ClientEvent::Response { response, .. }) => return Content::Whole(response.content),
-            Some(ClientEvent::Failed(_)) => return Content::Broken,
+            Some(ClientEvent::Unanswered { .. } | ClientEvent::Failed(_)) => return Content::Broken,
             _ => {}
         }
     }
