@@ -67,7 +67,7 @@
 //!
 //! # An actix-web `App` on a server of ours
 //!
-//! [`app`] makes a handler of an `App`, for a [`Server`](crate::Server) or a [`Bind`](crate::Bind): all that stands below the handler is ours
+//! [`app()`] makes a handler of an `App`, for a [`Server`](crate::Server) or a [`Bind`](crate::Bind): all that stands below the handler is ours
 //! then, and routes, extractors, middleware and bodies are actix-web's. What upgrades above upgrades here too, with nothing between the
 //! websocket and its socket.
 //!
