@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use ::http::StatusCode;
 use actix::Recipient;
+use bytes::BytesMut;
 
 use super::buffers;
 use super::clock;
@@ -20,6 +21,7 @@ use super::lobby::Lobby;
 use super::messages::{Received, TimedOut};
 use super::register::{FastPath, Registration};
 use super::responder::Responder;
+use super::stats::count;
 use super::transport::Transport;
 use super::upgrade::Handling;
 use super::upstream::{Parcel, Upstream};
@@ -32,6 +34,8 @@ const ROUNDS: usize = 4;
 #[derive(Default)]
 pub(super) struct Above {
     pub(super) upstream: Option<Box<dyn Upstream<Event>>>,
+    /// What was read before there was a handler.
+    pub(super) unread: BytesMut,
     /// Until when a handler must have been registered.
     pub(super) register_by: Option<Instant>,
     /// When to look after a handler that was given by its address.
@@ -62,6 +66,7 @@ impl Above {
     pub(super) fn heed(&mut self, signals: Signals, line: &HttpLine, parts: &mut Parts, now: Instant) -> bool {
         if signals.has(Signal::HandlerGone) {
             tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
+            count(&parts.transport.seat().counters().handler_deaths);
             self.upstream = None;
             parts.http.close_gracefully(now);
         }
@@ -185,6 +190,9 @@ impl Above {
         if streams {
             http.stream_content();
         }
+        if !self.unread.is_empty() {
+            http.receive(std::mem::take(&mut self.unread), clock::now());
+        }
     }
 
     /// Whether a streamed answer is this one's to go on with: of two who may answer only one has begun.
@@ -233,6 +241,7 @@ impl Above {
             if self.upstream.as_ref().is_some_and(|upstream| !upstream.connected()) {
                 self.look = None;
                 tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
+                count(&parts.transport.seat().counters().handler_deaths);
                 parts.http.close_gracefully(now);
             }
         }
@@ -280,8 +289,9 @@ impl Above {
         ControlFlow::Continue(())
     }
 
-    /// Answers what the fast path answers, of those who have been let in.
-    fn answer_fast(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
+    /// Answers what the fast path answers, of those who have been let in. Tells how many.
+    fn answer_fast(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> usize {
+        let mut answered = 0;
         let mut left = Event::pool_get();
         while self.fast.is_some() && !parts.http.events().is_empty() {
             for event in std::mem::take(parts.http.events()) {
@@ -291,6 +301,7 @@ impl Above {
                 };
                 match (event, answer) {
                     (Event::Request { number, .. }, Some(response)) => {
+                        answered += 1;
                         buffers::lend_write_buffer(parts.http.output());
                         if let Err(error) = parts.http.respond(number, response, &clock::http_date(now), now) {
                             tracing::error!(connection = %line.id, request = %number, %error, "what the fast path answers is no answer");
@@ -304,6 +315,7 @@ impl Above {
             self.let_in(line, parts, now, cx);
         }
         Event::pool_put(std::mem::replace(parts.http.events(), left));
+        answered
     }
 
     /// The transport has failed.
@@ -314,17 +326,17 @@ impl Above {
 
     /// Hands over what the handler hears. Tells whether there was something that wants an answer.
     pub(super) fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> bool {
-        if self.fast.is_some() {
-            self.answer_fast(line, parts, now, cx);
-        }
+        let fast = if self.fast.is_some() { self.answer_fast(line, parts, now, cx) } else { 0 };
         let Some(upstream) = &mut self.upstream else { return false };
         let events = parts.http.events();
-        let (mut requests, mut others) = (false, false);
+        let (mut requests, mut others) = (0, false);
         for event in &mut *events {
             match event {
-                Event::Request { .. } => requests = true,
-                Event::RequestStart { .. } | Event::Chunk { .. } | Event::ContentEnd { .. } | Event::ContentAborted { .. } => others = true,
+                Event::Request { .. } => requests += 1,
+                Event::RequestStart { .. } => (requests, others) = (requests + 1, true),
+                Event::Chunk { .. } | Event::ContentEnd { .. } | Event::ContentAborted { .. } => others = true,
                 Event::TimedOut { number, request } => {
+                    count(&parts.transport.seat().counters().request_timeouts);
                     tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
                     match (&self.timeouts, request.take()) {
                         (Some(recipient), Some(request)) => {
@@ -341,11 +353,12 @@ impl Above {
                 Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
             }
         }
-        if requests || others {
+        if requests > 0 || others {
             upstream.deliver(events);
         }
         events.clear();
-        requests || others
+        parts.transport.seat().requests(requests + fast, parts.http.in_hand());
+        requests > 0 || others
     }
 }
 

@@ -18,11 +18,11 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::above::{Above, internal_error};
+use super::bind::Acceptor;
 use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
 use super::http_line::HttpLine;
-use super::listener::Acceptor;
 use super::lobby::Lobby;
 use super::messages::{Received, Upgraded};
 use super::register::Registrar;
@@ -51,19 +51,22 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Starts the actor on this arbiter.
-    pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: &Arc<Settings>) {
+    /// Starts the actor on this arbiter, with what was read of the stream already.
+    pub(crate) fn start(transport: Transport, unread: BytesMut, acceptor: &Acceptor, settings: &Arc<Settings>) {
         let now = clock::now();
         let line = HttpLine::new(&transport, &settings.http);
         transport.seat().take(&line);
-        let mut above = Above::default();
+        let mut above = Above { unread, ..Above::default() };
         if !settings.guards.is_empty() {
             above.lobby = Some(Box::new(Lobby::new(settings.guards.clone())));
         }
         let mut http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
         if settings.http.describes_peer() {
             let session = transport.tls.as_deref().map(session);
-            http = http.describe_peer(&transport.remote.ip().to_string(), session.as_deref());
+            http = http.describe_peer(
+                &transport.remote.ip().map_or_else(|| transport.remote.to_string(), |ip| ip.to_string()),
+                session.as_deref(),
+            );
         }
         match acceptor {
             Acceptor::Registering(recipient) => {
@@ -147,7 +150,9 @@ impl Conversation {
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
         }
-        above.let_in(line, parts, now, cx);
+        if above.lobby.is_some() {
+            above.let_in(line, parts, now, cx);
+        }
         if above.is_function {
             if above.call(line, parts, now, cx).is_break() {
                 return Poll::Ready(());
@@ -169,7 +174,9 @@ impl Conversation {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
-        above.let_in(line, parts, now, cx);
+        if above.lobby.is_some() {
+            above.let_in(line, parts, now, cx);
+        }
         if above.is_function || above.fast.is_some() {
             // They answer, and that is to be written, too.
             if !parts.http.events().is_empty() {
@@ -253,7 +260,7 @@ fn take_over(switched: Switched, handling: Handling, transport: Transport, setti
     let handled = handling.open(Role::Server, &settings.websocket, deflate.as_ref());
     let message = Upgraded {
         request,
-        remote: transport.remote,
+        remote: transport.remote.clone(),
         tls: transport.tls.clone(),
         protocol: agreed.protocol,
         extensions: agreed.extensions,
