@@ -162,7 +162,9 @@ impl Conversation {
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
         }
-        above.let_in(line, parts, now, cx);
+        if above.lobby.is_some() {
+            above.let_in(line, parts, now, cx);
+        }
         if above.deliver(line, parts) && turn == Turn::Feeder {
             // More answers are to come at once: they leave together.
             return Poll::Pending;
@@ -180,7 +182,9 @@ impl Conversation {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
-        above.let_in(line, parts, now, cx);
+        if above.lobby.is_some() {
+            above.let_in(line, parts, now, cx);
+        }
         above.deliver(line, parts);
         above.acknowledge(parts);
         line.report(parts.http.unsent());
