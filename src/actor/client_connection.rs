@@ -330,7 +330,7 @@ impl ClientConnection {
         let requester = Requester::new(self.line.clone());
         let message = Upgraded {
             request,
-            remote: self.connected.remote,
+            remote: self.connected.remote.clone(),
             tls: self.connected.tls.clone(),
             protocol: agreed.protocol,
             extensions: agreed.extensions,
