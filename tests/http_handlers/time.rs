@@ -161,7 +161,7 @@ fn another_actor_answers() {
     impl Handler<Received<TimedOut>> for Apology {
         type Result = ();
         fn handle(&mut self, Received { message, sender }: Received<TimedOut>, _: &mut Self::Context) {
-            let apology = format!("sorry for {}, {}", message.request.path(), sender.remote().ip());
+            let apology = format!("sorry for {}, {}", message.request.path(), sender.remote());
             sender.do_send(HttpResponse::ok(apology));
         }
     }
