@@ -24,6 +24,9 @@
 //! and can be used by itself: [`http`], [`upgrade`], [`websocket`], [`stage`], [`output`]. There, bytes and time go in, and events, bytes
 //! and the next deadline come out.
 
+#[macro_use]
+mod planted;
+
 mod actor;
 pub mod http;
 pub mod output;
@@ -45,6 +48,10 @@ pub use actor::{
     Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings,
     WebSockets,
 };
+#[cfg(planted)]
+#[doc(hidden)]
+pub use planted::{Bug, plant};
+
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::Close;
 pub use upgrade::handshake;

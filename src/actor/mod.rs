@@ -33,6 +33,8 @@ mod large;
 mod line;
 mod listener;
 mod messages;
+#[cfg(feature = "test")]
+mod network;
 mod queue;
 mod requester;
 mod responder;

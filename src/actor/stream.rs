@@ -15,6 +15,9 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+#[cfg(feature = "test")]
+use super::network::{WireReader, WireWriter};
+
 /// What a pipe holds at most.
 const CAPACITY: usize = 64 << 10;
 
@@ -24,6 +27,8 @@ pub(crate) enum Source {
     Tcp(OwnedReadHalf),
     /// With the address that the connection is known by at this end.
     Pipe(PipeReader, SocketAddr),
+    #[cfg(feature = "test")]
+    Wire(WireReader, SocketAddr),
 }
 
 /// Where bytes go.
@@ -31,6 +36,8 @@ pub(crate) enum Source {
 pub(crate) enum Sink {
     Tcp(OwnedWriteHalf),
     Pipe(PipeWriter),
+    #[cfg(feature = "test")]
+    Wire(WireWriter),
 }
 
 impl Source {
@@ -38,6 +45,8 @@ impl Source {
         match self {
             Self::Tcp(tcp) => tcp.local_addr(),
             Self::Pipe(_, address) => Ok(*address),
+            #[cfg(feature = "test")]
+            Self::Wire(_, address) => Ok(*address),
         }
     }
 
@@ -47,6 +56,8 @@ impl Source {
         match self {
             Self::Tcp(tcp) => tcp.as_ref().poll_read_ready(cx),
             Self::Pipe(pipe, _) => pipe.poll_readable(cx).map(Ok),
+            #[cfg(feature = "test")]
+            Self::Wire(wire, _) => wire.poll_readable(cx).map(Ok),
         }
     }
 }
@@ -57,6 +68,8 @@ impl AsyncRead for Source {
         match &mut *self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Self::Pipe(pipe, _) => pipe.poll_read(cx, buffer).map(Ok),
+            #[cfg(feature = "test")]
+            Self::Wire(wire, _) => wire.poll_read(cx, buffer),
         }
     }
 }
@@ -68,6 +81,8 @@ impl Sink {
         match self {
             Self::Tcp(tcp) => tcp.try_write(bytes),
             Self::Pipe(pipe) => pipe.try_write(bytes),
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => wire.try_write(&[IoSlice::new(bytes)]),
         }
     }
 
@@ -77,6 +92,8 @@ impl Sink {
         match self {
             Self::Tcp(tcp) => tcp.try_write_vectored(slices),
             Self::Pipe(pipe) => pipe.try_write(first(slices)),
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => wire.try_write(slices),
         }
     }
 }
@@ -92,6 +109,8 @@ impl AsyncWrite for Sink {
         match &mut *self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Self::Pipe(pipe) => pipe.poll_write(cx, bytes),
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => wire.poll_write(cx, &[IoSlice::new(bytes)]),
         }
     }
 
@@ -100,6 +119,8 @@ impl AsyncWrite for Sink {
         match &mut *self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
             Self::Pipe(pipe) => pipe.poll_write(cx, first(slices)),
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => wire.poll_write(cx, slices),
         }
     }
 
@@ -117,6 +138,11 @@ impl AsyncWrite for Sink {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Pipe(pipe) => {
                 pipe.lock().end();
+                Poll::Ready(Ok(()))
+            }
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => {
+                wire.finish();
                 Poll::Ready(Ok(()))
             }
         }

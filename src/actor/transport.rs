@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use super::messages::Connected;
+#[cfg(feature = "test")]
+use super::network::{WireReader, WireWriter};
 use super::roster::Seat;
 use super::secure::Secure;
 #[cfg(any(feature = "actix-web", feature = "test"))]
@@ -86,9 +88,20 @@ impl Transport {
     /// Of a connection that is no socket of ours.
     #[cfg(any(feature = "actix-web", feature = "test"))]
     pub(crate) fn of(incoming: PipeReader, outgoing: PipeWriter, seat: Seat, remote: SocketAddr, local: SocketAddr) -> Self {
-        let writer = Writer { stream: Sink::Pipe(outgoing), secure: None };
+        Self::in_memory(Source::Pipe(incoming, local), Sink::Pipe(outgoing), seat, remote)
+    }
+
+    /// Over a network that is none.
+    #[cfg(feature = "test")]
+    pub(crate) fn over(incoming: WireReader, outgoing: WireWriter, seat: Seat, remote: SocketAddr, local: SocketAddr) -> Self {
+        Self::in_memory(Source::Wire(incoming, local), Sink::Wire(outgoing), seat, remote)
+    }
+
+    #[cfg(any(feature = "actix-web", feature = "test"))]
+    fn in_memory(read: Source, stream: Sink, seat: Seat, remote: SocketAddr) -> Self {
+        let writer = Writer { stream, secure: None };
         let write = Arc::new(WriteHalf(Mutex::new(Some(writer))));
-        Self { read: Source::Pipe(incoming, local), write, seat, remote, tls: None, finished: false }
+        Self { read, write, seat, remote, tls: None, finished: false }
     }
 
     /// What is told of it.
@@ -154,7 +167,7 @@ impl Transport {
             && let Ok(written @ 1..) = stream.try_write(output.front())
         {
             *progress = true;
-            output.advance(written);
+            output.advance(written + usize::from(planted!(ByteLostAtPartialWrite) && written < output.len()));
         }
         while !output.is_empty() {
             let written = if output.is_contiguous() {
