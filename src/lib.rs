@@ -43,10 +43,10 @@ pub use actor::test;
 pub use actor::web;
 pub use actor::{
     Answer, Asked, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected, Connection,
-    Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime, Running,
-    SendError, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told,
-    Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings,
-    WebSockets,
+    Content, ContentAborted, Drained, HttpNotice, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar,
+    RequestId, RequestStart, Requester, Responder, RoundTripTime, Running, SendError, Sending, Server, ServerHandle, Settings, Shutdown,
+    Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError,
+    UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
 };
 #[cfg(planted)]
 #[doc(hidden)]

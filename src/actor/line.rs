@@ -52,6 +52,9 @@ impl Signals {
 /// A connection that can be signalled.
 pub(crate) trait Peer: Send + Sync {
     fn signal(&self, signal: Signal);
+
+    /// Content that was told is in nobody's hands any more.
+    fn take_back(&self, _worth: usize) {}
 }
 
 /// Who waits for something to have been written.

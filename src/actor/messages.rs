@@ -16,6 +16,9 @@
 //! |---|---|---|
 //! | a TCP connection was accepted | [`Received<Connected>`] | `Connection` |
 //! | a request | [`Received<HttpRequest>`] | `Connection` |
+//! | a request whose content follows | [`Received<RequestStart>`](super::RequestStart) | `Connection` |
+//! | some of its content, and its end | [`Received<Chunk>`], [`Received<ContentEnd>`] | `Connection` |
+//! | its content will not be complete | [`Received<ContentAborted>`](super::ContentAborted) | `Connection` |
 //! | a TCP connection was made | [`Received<Connected, Requester>`](super::Requester) | `ClientConnection` |
 //! | a response | [`Received<HttpResponse>`] | `ClientConnection` |
 //! | the upgrade has happened | [`Received<Upgraded>`] | `WebSocket` |
@@ -35,7 +38,7 @@ use std::time::Duration;
 use actix::{Addr, Message};
 
 use super::{Listener, Registrar, Requester, Socket, SocketId};
-use crate::http::{HttpRequest, HttpResponse};
+use crate::http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 use crate::stage::By;
 use crate::tls::{Info, TlsError};
 use crate::upgrade::handshake::HandshakeError;
@@ -69,6 +72,10 @@ macro_rules! told {
 told! {
     Connected => Registrar,
     HttpRequest => super::Responder,
+    super::RequestStart => super::Responder,
+    Chunk => super::Content,
+    ContentEnd => super::Content,
+    super::ContentAborted => super::Content,
     HttpResponse => Requester,
     Upgraded => Socket,
     UpgradeFailed => SocketId,

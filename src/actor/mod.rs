@@ -25,10 +25,13 @@ mod client_connection;
 mod clock;
 mod connect;
 mod connection;
+mod content;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
 mod handlers;
+mod http_delivery;
+mod http_line;
 mod large;
 mod line;
 mod listener;
@@ -36,6 +39,7 @@ mod messages;
 #[cfg(feature = "test")]
 mod network;
 mod queue;
+mod register;
 mod requester;
 mod responder;
 mod roster;
@@ -51,6 +55,7 @@ mod socket;
 mod sockets;
 mod stage_actor;
 mod stream;
+mod streaming;
 #[cfg(feature = "test")]
 pub mod test;
 mod timer;
@@ -64,22 +69,26 @@ mod websocket;
 pub use client_connection::ClientConnection;
 pub use connect::Connect;
 pub use connection::Connection;
+pub use content::{Content, ContentAborted, RequestId, RequestStart};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use delivery::Notice;
 pub use handlers::WebSockets;
+pub use http_delivery::HttpNotice;
 pub use listener::{Bind, Listener};
 pub use messages::{
     BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind,
     Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
+pub use register::{Register, Registrar};
 pub use requester::{Asked, Requester};
-pub use responder::{Answer, Register, Registrar, Responder, Streaming};
+pub use responder::{Answer, Responder};
 pub use server::{Running, Server, ServerHandle};
 pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};
 pub use sockets::Sockets;
 pub use stage_actor::{StageActor, StageHost};
+pub use streaming::Streaming;
 pub use upgrade::{Nobody, Upgrade, UpgradeClient, UpgradeServer};
 pub use upstream::IntoHandler;
 pub use websocket::WebSocket;

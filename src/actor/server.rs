@@ -14,8 +14,9 @@ use actix::{Actor, Addr, Context, Handler, SystemService};
 use tokio::sync::watch;
 
 use super::handlers::WebSockets;
-use super::listener::{Acceptor, Bind, Listener, Workers, listen};
+use super::listener::{Acceptor, Bind, Listener, Workers, listen, processors};
 use super::messages::{BindError, Received, Unbind};
+use super::register::Register;
 use super::responder::Responder;
 use super::secure;
 use super::settings::Settings;
@@ -79,11 +80,21 @@ impl Server {
     where
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
+        Self::accepting(Acceptor::made(make))
+    }
+
+    /// As [`new`](Self::new), with all that a [`Register`] can say: what this gives is registered for each connection. See
+    /// [`Bind::registering`].
+    pub fn registering<A: Actor>(register: impl Fn() -> Register<A> + Send + Sync + 'static) -> Self {
+        Self::accepting(Acceptor::registering(register))
+    }
+
+    fn accepting(acceptor: Acceptor) -> Self {
         Self {
-            acceptor: Acceptor::made(make),
+            acceptor,
             sockets: Vec::new(),
             settings: Settings::default(),
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers: processors(),
             grace: Unbind::default().grace,
             signals: true,
         }
@@ -101,6 +112,32 @@ impl Server {
         A: Actor<Context = Context<A>> + Handler<Received<Frame>>,
     {
         Self::new(move || websockets.clone())
+    }
+
+    /// Requests are an actix-web `App`'s, which `make` makes once on each arbiter; see [`web`](crate::web).
+    ///
+    /// ```no_run
+    /// use actix_sockets::Server;
+    /// use actix_web::{App, web};
+    ///
+    /// #[actix::main]
+    /// async fn main() -> std::io::Result<()> {
+    ///     Server::app(|| App::new().route("/", web::get().to(async || "Hello!"))).bind("127.0.0.1:8080")?.run().await;
+    ///     Ok(())
+    /// }
+    /// ```
+    #[cfg(feature = "actix-web")]
+    pub fn app<F, I, S, B>(make: F) -> Self
+    where
+        F: Fn() -> I + Send + Sync + 'static,
+        I: actix_service::IntoServiceFactory<S, actix_http::Request>,
+        S: actix_web::dev::ServiceFactory<actix_http::Request, Config = actix_web::dev::AppConfig> + 'static,
+        S::Error: Into<actix_web::Error>,
+        S::InitError: fmt::Debug,
+        S::Response: Into<actix_web::dev::Response<B>>,
+        B: actix_web::body::MessageBody + 'static,
+    {
+        Self::new(super::web::app(make))
     }
 
     /// Listens here too; of a name, at the first of its addresses that can be had. Connections wait until the server [runs](Self::run).

@@ -77,6 +77,7 @@ use super::connection::Connection;
 use super::listener::Acceptor;
 use super::messages::Received;
 pub use super::network::Network;
+use super::register::Register;
 use super::requester::Requester;
 use super::roster::{Roster, Seat};
 use super::settings::Settings;
@@ -156,6 +157,15 @@ where
 {
     let peer = accepted(settings, make);
     client(transport(peer.incoming, peer.outgoing))
+}
+
+/// A connection to an HTTP handler that is registered with this, with these settings on its side, as
+/// [`Bind::registering`](super::Bind::registering) makes it: the client's end, for the test to say and hear
+/// [bytes](Peer::says_bytes).
+pub fn registering<A: Actor>(settings: Settings, register: impl Fn() -> Register<A> + Send + Sync + 'static) -> Peer {
+    let (ours, peer) = Peer::and(Role::Client);
+    Connection::start(ours, &Acceptor::registering(register), &Arc::new(settings));
+    peer
 }
 
 /// A client that has just upgraded to a websocket at this path of an HTTP handler: [`WebSockets`](super::WebSockets), or one of one's own.
@@ -304,6 +314,18 @@ impl Peer {
         match timeout(PATIENCE, self.next()).await {
             Ok(Some(frame)) => frame,
             Ok(None) => panic!("the end in place of a frame"),
+            Err(_) => panic!("nothing is heard within {PATIENCE:?}"),
+        }
+    }
+
+    /// The next bytes, whatever they are; `None` is the end.
+    ///
+    /// # Panics
+    ///
+    /// When nothing comes within 10 s.
+    pub async fn hears_bytes(&mut self) -> Option<Bytes> {
+        match timeout(PATIENCE, self.reads()).await {
+            Ok(bytes) => bytes,
             Err(_) => panic!("nothing is heard within {PATIENCE:?}"),
         }
     }

@@ -303,16 +303,6 @@ fn collect(head: &Bytes, parsed: &[httparse::Header<'_>], settings: &Settings) -
     Ok(headers)
 }
 
-/// Checks a trailer section, its last CRLF included: well-formed, and at most `limit` fields. None of them is kept: a recipient may
-/// discard them (RFC 9110 §6.5.1), and those for framing, routing and authentication it must not merge.
-pub(super) fn check_trailers(section: &[u8], limit: usize) -> Result<(), HttpError> {
-    let mut table = vec![httparse::EMPTY_HEADER; limit.min(section.len() / 4 + 1)];
-    match httparse::parse_headers(section, &mut table) {
-        Ok(httparse::Status::Complete(_)) => Ok(()),
-        _ => Err(HttpError::Trailers),
-    }
-}
-
 /// Reads response heads.
 #[derive(Debug, Default)]
 pub(super) struct ResponseDecoder {

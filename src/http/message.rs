@@ -78,6 +78,12 @@ pub struct ContentEnd {
     pub trailers: HeaderMap,
 }
 
+impl From<HeaderMap> for ContentEnd {
+    fn from(trailers: HeaderMap) -> Self {
+        Self { trailers }
+    }
+}
+
 /// A response: head and content (RFC 9110 §6).
 ///
 /// `Content-Length`, `Transfer-Encoding`, `Connection`, `Date` and `Server` are the library's business: they are written as the

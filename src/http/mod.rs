@@ -41,7 +41,9 @@ mod exchange;
 mod input;
 mod message;
 mod rate;
+mod receiving;
 mod settings;
+mod trailers;
 mod wire;
 
 pub use client::{Client, ClientEvent};
