@@ -6,7 +6,12 @@
 //! Here some hundred seeds are run as they come, on every set of features that has `test`; `tests/run` runs ten thousand, and the planted bugs, with
 //! `program.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod world;
+
+use std::env;
+use std::process::Command;
 
 use world::{Plan, run};
 
@@ -22,7 +27,6 @@ fn seeds_as_they_come() {
     assert!(heard > 1_000, "{heard} messages were heard");
 }
 
-/// The same in this process, and in every other: the number was written down once.
 #[test]
 fn a_seed_is_the_same_each_time() {
     world_without_noise();
@@ -32,6 +36,21 @@ fn a_seed_is_the_same_each_time() {
         assert_eq!(once.hash, again.hash, "seed {seed}");
         assert!(!once.transcript.is_empty(), "seed {seed}");
     }
+}
+
+/// Whatever addresses, hashers' keys and clocks it has.
+#[test]
+fn a_seed_is_the_same_in_another_process() {
+    const OTHER: &str = "SIMULATION_IN_ANOTHER_PROCESS";
+    world_without_noise();
+    let hashes: Vec<String> = (20..40).map(|seed| format!("{:016x}", run(Plan::of(seed, &[]), false, || {}).hash)).collect();
+    if env::var_os(OTHER).is_some() {
+        return println!("{}", hashes.join(" "));
+    }
+    let this = ["--exact", "a_seed_is_the_same_in_another_process", "--nocapture"];
+    let other = Command::new(env::current_exe().unwrap()).args(this).env(OTHER, "1").output().unwrap();
+    let told = String::from_utf8_lossy(&other.stdout);
+    assert!(told.contains(&hashes.join(" ")), "{told} in place of {hashes:?}");
 }
 
 /// Panics that are planned are not shown.

@@ -17,7 +17,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use world::{FEATURES, Outcome, Plan};
+use world::plan::FEATURES;
+use world::{Outcome, Plan};
 
 /// What was asked for.
 struct Options {
@@ -95,9 +96,21 @@ mod planted {
     }
 }
 
-/// Runs seeds until all are run or one fails: gives the lowest that did, and how many messages were heard.
-fn sweep(options: &Options, bug: Option<&str>) -> (Option<u64>, u64, u64) {
+/// What became of many seeds.
+struct Swept {
+    /// The lowest that failed.
+    failed: Option<u64>,
+    ran: u64,
+    /// Messages.
+    heard: u64,
+    /// Of all their hashes.
+    hash: u64,
+}
+
+/// Runs seeds until all are run or one fails.
+fn sweep(options: &Options, bug: Option<&str>) -> Swept {
     let (next, failed, heard, ran) = (AtomicU64::new(options.from), Mutex::new(None::<u64>), AtomicU64::new(0), AtomicU64::new(0));
+    let hash = AtomicU64::new(0);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..options.jobs {
@@ -109,6 +122,7 @@ fn sweep(options: &Options, bug: Option<&str>) -> (Option<u64>, u64, u64) {
                     }
                     let outcome = run(seed, &options.without, false, bug);
                     heard.fetch_add(outcome.heard as u64, Ordering::Relaxed);
+                    hash.fetch_add(outcome.hash, Ordering::Relaxed);
                     let number = ran.fetch_add(1, Ordering::Relaxed) + 1;
                     if number.is_multiple_of(100_000) {
                         eprintln!("{number} seeds, {} messages", heard.load(Ordering::Relaxed));
@@ -122,7 +136,7 @@ fn sweep(options: &Options, bug: Option<&str>) -> (Option<u64>, u64, u64) {
             });
         }
     });
-    (failed.into_inner().unwrap(), ran.into_inner(), heard.into_inner())
+    Swept { failed: failed.into_inner().unwrap(), ran: ran.into_inner(), heard: heard.into_inner(), hash: hash.into_inner() }
 }
 
 /// Leaves out of a failing seed all that it fails without.
@@ -153,9 +167,13 @@ fn show(seed: u64, without: &[&'static str], bug: Option<&str>, lines: usize) ->
 
 fn seeds(options: &Options) -> (u64, u64) {
     let began = Instant::now();
-    let (failed, ran, heard) = sweep(options, options.bug.as_deref());
-    let seconds = began.elapsed().as_secs_f64();
-    println!("{ran} seeds in {seconds:.1} s, {:.0} a second; {heard} messages were heard, each compared", ran as f64 / seconds);
+    let Swept { failed, ran, heard, hash } = sweep(options, options.bug.as_deref());
+    let (seconds, first, last) = (began.elapsed().as_secs_f64(), options.from, options.from + ran - 1);
+    println!(
+        "{ran} seeds, {first} to {last}, in {seconds:.1} s, {:.0} a second; {heard} messages were heard, each compared",
+        ran as f64 / seconds
+    );
+    println!("hash of all {hash:016x}");
     let Some(seed) = failed else { return (ran, 0) };
     let without = shrink(seed, &options.without, options.bug.as_deref());
     println!("seed {seed} fails, and does without {without:?}");
@@ -173,7 +191,7 @@ fn seeds(options: &Options) -> (u64, u64) {
 fn bugs(options: &Options) -> (u64, u64) {
     let (mut passed, mut missed) = (0, 0);
     for bug in planted::all() {
-        let (found, ran, _) = sweep(options, Some(&bug));
+        let Swept { failed: found, ran, .. } = sweep(options, Some(&bug));
         let innocent = found.is_none_or(|seed| run(seed, &[], false, None).wrong.is_empty());
         match found {
             Some(seed) if innocent => {

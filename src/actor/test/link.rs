@@ -52,7 +52,7 @@ impl End {
 ///     let client = link.connect(Settings::default());
 ///     assert_eq!(client.send(test::get("/")).await.unwrap().content, "Hello!");
 ///     link.darken(End::Server); // its cable is pulled
-///     assert_eq!(client.send(test::get("/")).await.unwrap_err(), HttpError::Timeout);
+///     assert_eq!(client.send(test::get("/")).await.unwrap_err(), HttpError::ResponseTimeout);
 /// });
 /// ```
 #[derive(Clone)]

@@ -133,6 +133,8 @@ impl Books {
     /// Sends a message in so many fragments, and looks whether the limits are kept. Tells whether it was taken.
     pub(crate) fn say(self: &Arc<Self>, end: End, socket: &Socket, mut said: Said, fragments: usize, how: How) -> bool {
         let plan = &self.plan.ends[end as usize];
+        // The last of several fragments is not to be refused: the message would never end.
+        let how = if fragments > 1 && how == How::Try { How::Send } else { how };
         let (number, polite) = {
             let inner = self.open();
             (inner.sides[end as usize].said.len(), !plan.overloads)

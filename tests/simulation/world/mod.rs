@@ -4,7 +4,7 @@
 mod chance;
 mod hostile;
 mod ledger;
-mod plan;
+pub(crate) mod plan;
 mod site;
 mod talker;
 mod tap;
@@ -18,7 +18,7 @@ use http::Method;
 use http::header::{HOST, HeaderValue};
 use tokio::time::{Instant, advance, sleep};
 
-pub(crate) use plan::{FEATURES, Plan};
+pub(crate) use plan::Plan;
 
 use chance::Chance;
 use ledger::{Books, Exchange, Said, Shared};
@@ -231,7 +231,7 @@ async fn end(books: &Shared) {
             for _ in 0..if one { plan.last_words } else { 0 } {
                 books.say(*end, socket, Said { hot: true, ..Said::new(plan.longest.min(40), true) }, 1, How::Send);
             }
-            books.close(*end, socket, 1000 + 3000 * u16::from(plan.seed % 2 == 0));
+            books.close(*end, socket, 1000 + 3000 * u16::from(plan.seed.is_multiple_of(2)));
         }
     }
     // Our Close, the peer's, what waits to be written, what is read and thrown away.

@@ -186,7 +186,7 @@ impl Plan {
             let soft = c.one_of(&[100, 1_000, 5_000, 20_000, 65_536]);
             let hard = if overload { soft + c.between(0, 3_000) } else { soft + longest + 200 + c.between(0, 5_000) };
             let impatient = holder.is_none_or(|holder| holder == end) && !waits && !slow;
-            let ping = (pings && c.percent(70) && (impatient || !kind)).then(|| (c.millis(200, 1_500), c.millis(1_500, 3_000)));
+            let ping = (pings && c.percent(70) && (impatient || !kind)).then(|| (c.millis(200, 1_500), c.millis(400, 3_000)));
             let holds = if holder == Some(end) { c.one_of(&[20, 60, 100]) } else { 0 };
             EndPlan {
                 place: c.one_of(&[Place::Address, Place::Context, Place::Factory]),

@@ -31,9 +31,9 @@ impl Talker {
         let talker = Self { books: books.clone(), end };
         books.note(format_args!("{end:?} upgrades"));
         match books.plan.ends[end as usize].place {
-            Place::Address => send(talker.dressed(opening, Talker { books: books.clone(), end }.start())),
+            Place::Address => send(talker.dressed(opening, Self { books: books.clone(), end }.start())),
             Place::Factory => {
-                let made = Talker { books: books.clone(), end };
+                let made = Self { books: books.clone(), end };
                 send(talker.dress(Upgrade::factory(opening, move || made)));
             }
             Place::Context => {
@@ -241,7 +241,8 @@ impl Handler<Received<Frame>> for Talker {
         if said.hot || answers && said.depth < 2 {
             let mut reply = Said { in_turn: true, ..reply.clone() };
             if said.hot {
-                reply.depth = 2;
+                // The other end closes: it is not to hold this for long.
+                reply.depth = 3;
             }
             books.say(end, &held.socket, reply, 1, How::Send);
         }
@@ -252,7 +253,7 @@ impl Handler<Received<Frame>> for Talker {
                 books.say(end, &socket, reply, 1, How::Send);
             });
         }
-        if holds && !said.hot {
+        if holds && !said.hot && said.depth < 3 {
             ctx.run_later(delay, move |_, _| drop(held));
         }
     }
