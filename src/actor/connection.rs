@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -23,6 +24,7 @@ use super::delivery::Delivery;
 use super::http_line::{HttpCommand, HttpLine};
 use super::line::{Ack, Signal, Signals};
 use super::listener::Acceptor;
+use super::lobby::Lobby;
 use super::messages::{Received, Upgraded};
 use super::register::{Registrar, Registration};
 use super::settings::Settings;
@@ -55,6 +57,9 @@ impl Connection {
         let line = HttpLine::new(&transport, &settings.http);
         transport.seat().take(&line);
         let mut above = Above::default();
+        if !settings.guards.is_empty() {
+            above.lobby = Some(Box::new(Lobby::new(settings.guards.clone())));
+        }
         let mut http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
         match acceptor {
             Acceptor::Registering(recipient) => {
@@ -64,7 +69,12 @@ impl Connection {
                 recipient.do_send(Received { message, sender: Registrar::new(line.clone()) });
             }
             Acceptor::Made(make) => {
-                above.register(make(), &line, &mut http);
+                // It is somebody else's code, and we may be in the listener's turn.
+                let Ok(made) = catch_unwind(AssertUnwindSafe(|| make())) else {
+                    tracing::error!(connection = %line.id, "a handler panicked while it was made: the connection is closed");
+                    return;
+                };
+                above.register(made, &line, &mut http);
             }
         }
         let parts = Some(Parts { http, transport });
@@ -109,6 +119,8 @@ struct Above {
     register_by: Option<Instant>,
     /// When to look after a handler that was given by its address.
     look: Option<Instant>,
+    /// Where requests wait until they are let in, if there are guards, and answers until they are made.
+    lobby: Option<Box<Lobby>>,
     /// Who waits for which mark in the output.
     acks: BTreeMap<u64, Ack>,
     next_mark: u64,
@@ -150,6 +162,7 @@ impl Conversation {
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
         }
+        above.let_in(line, parts, now, cx);
         if above.deliver(line, parts) && turn == Turn::Feeder {
             // More answers are to come at once: they leave together.
             return Poll::Pending;
@@ -167,6 +180,7 @@ impl Conversation {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
+        above.let_in(line, parts, now, cx);
         above.deliver(line, parts);
         above.acknowledge(parts);
         line.report(parts.http.unsent());
@@ -175,9 +189,13 @@ impl Conversation {
         }
         match parts.http.closing() {
             Closing::Open => {}
-            Closing::AfterFlush if parts.http.output().is_empty() => parts.transport.finish(cx),
+            Closing::AfterFlush if parts.http.output().is_empty() => {
+                parts.transport.seat().ends_well();
+                parts.transport.finish(cx);
+            }
             Closing::AfterFlush => {}
             Closing::Done => {
+                parts.transport.seat().ends_well();
                 parts.transport.finish(cx);
                 return Poll::Ready(());
             }
@@ -239,6 +257,11 @@ impl Above {
         if signals.has(Signal::GoAway) {
             parts.http.close_gracefully(now);
         }
+        if let Some(lobby) = &mut self.lobby
+            && (signals.has(Signal::HandlerGone) || signals.has(Signal::GoAway))
+        {
+            lobby.shut();
+        }
         if signals.has(Signal::Overflow) {
             tracing::warn!(connection = %line.id, "a streamed response has met the limit of unsent bytes: the connection is cut");
         }
@@ -280,6 +303,11 @@ impl Above {
                     (number, http.respond(number, internal_error(), &date, now), None)
                 }
                 HttpCommand::Unfinished => return ControlFlow::Break(()),
+                HttpCommand::Later(number, later) => {
+                    self.lobby.get_or_insert_default().add(number, later);
+                    continue;
+                }
+                HttpCommand::Upgrade(number, ..) if !http.is_awaited(number) => (number, Err(RespondError::NotInHand), None),
                 HttpCommand::Upgrade(number, response, handling) => {
                     self.upgrades.push((number, response, handling));
                     continue;
@@ -338,6 +366,20 @@ impl Above {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Lets those in whom the guards have nothing against, and sends the answers that have been made.
+    fn let_in(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
+        while let Some(lobby) = &mut self.lobby {
+            let answers = lobby.turn(line, &mut parts.http, cx);
+            if answers.is_empty() {
+                return;
+            }
+            // An upgrade may be among them, which is the connection's own business.
+            cx.waker().wake_by_ref();
+            // There are answers only, which end nothing.
+            let _ = self.obey(answers, line, parts, now);
+        }
     }
 
     /// Hands over what the handler hears. Tells whether there was something that wants an answer.

@@ -11,13 +11,15 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::thread::{self, ThreadId};
 
 use super::connection::{Conversation, Turn};
+use super::guard::Asking;
 use super::line::{Ack, Peer, Signal, Signals};
+use super::lobby::Later;
 use super::queue::{Queue, vec_pool};
 use super::register::Registration;
 use super::socket::{SendError, SocketId};
 use super::transport::Transport;
 use super::upgrade::Handling;
-use crate::http::{Chunk, ContentEnd, HttpResponse, RequestNumber, Settings};
+use crate::http::{Chunk, ContentEnd, HttpRequest, HttpResponse, RequestNumber, Settings};
 use crate::tls::Info;
 
 /// What is said to an HTTP connection.
@@ -31,6 +33,8 @@ pub(crate) enum HttpCommand {
     /// Who says this wants to know when there is room for more.
     Room(Ack),
     Upgrade(RequestNumber, HttpResponse, Box<Handling>),
+    /// The answer is being made.
+    Later(RequestNumber, Later),
     /// The responder was dropped without an answer.
     Unanswered(RequestNumber),
     /// A streamed response was dropped before its end.
@@ -140,6 +144,11 @@ impl HttpLine {
     pub(crate) fn wake_at(&self, back: usize) -> bool {
         self.wake_at.store(back, Ordering::SeqCst);
         self.back.load(Ordering::SeqCst) >= back
+    }
+
+    /// What a guard is asked about this request.
+    pub(super) fn asking(&self, request: HttpRequest) -> Asking {
+        Asking { request: Arc::new(request), id: self.id, remote: self.remote, tls: self.tls.clone() }
     }
 
     pub(super) fn push(&self, command: HttpCommand) {

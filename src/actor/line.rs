@@ -55,6 +55,19 @@ pub(crate) trait Peer: Send + Sync {
 
     /// Content that was told is in nobody's hands any more.
     fn take_back(&self, _worth: usize) {}
+
+    /// What it speaks.
+    fn protocol(&self) -> Protocol {
+        Protocol::Http
+    }
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Or nothing yet.
+    Http,
+    WebSocket,
 }
 
 /// Who waits for something to have been written.
@@ -431,6 +444,10 @@ impl Peer for Line {
         let mut line = self.queue.lock();
         line.side.signals.add(signal);
         self.wake(&mut line);
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::WebSocket
     }
 }
 

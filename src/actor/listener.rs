@@ -408,10 +408,11 @@ impl Handler<Unbind> for Listener {
 
     fn handle(&mut self, Unbind { grace }: Unbind, _: &mut Context<Self>) -> Self::Result {
         self.socket = None;
-        let ended = self.roster.clone().wind_down(grace);
-        Box::pin(ended.into_actor(self).map(|cut_off, _, ctx| {
-            ctx.stop();
-            Unbound { cut_off }
+        let ended = self.roster.clone().wind_down(grace, self.house.settings.drain_spread);
+        Box::pin(ended.into_actor(self).map(|unbound, _, ctx| {
+            // Behind this turn: whoever has said it too is answered in it.
+            ctx.run_later(Duration::ZERO, |_, ctx| ctx.stop());
+            unbound
         }))
     }
 }

@@ -5,7 +5,7 @@
 //! | [`Sockets`](super::Sockets) | [`Bind`](super::Bind) | [`Bound`] or [`BindError`] |
 //! | | [`Connect`](super::Connect) | [`Connected`] or [`ConnectError`] |
 //! | | [`CloseAll`] | [`ClosedAll`] |
-//! | | [`Shutdown`] | `()` once all listeners have ended |
+//! | | [`Shutdown`] | [`Unbound`] once all listeners have ended |
 //! | [`Bound::listener`] | [`Unbind`] | [`Unbound`] |
 //! | the sender of a [`Connected`] | [`Register`](super::Register) | |
 //! | the sender of an [`HttpRequest`] | [`HttpResponse`] or [`UpgradeServer`](super::UpgradeServer), or is started on a [`Streaming`](super::Streaming) response, once | |
@@ -87,8 +87,11 @@ told! {
 
 // ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Ends a listener: it accepts no more, tells its websockets 1001, lets requests in hand be answered, and cuts off what is still there
-/// after the grace. Answered with [`Unbound`] when the last connection has ended.
+/// Ends a listener: it accepts no more, closes HTTP connections as soon as they have no request in hand, tells its websockets 1001, and cuts off what is
+/// still there after the grace. Answered with [`Unbound`] when the last connection has ended. Said a second time it cuts off at once.
+///
+/// Websockets are told in batches, spread over 5 s, but half the grace at most: see [`drain::plan`](crate::drain::plan) and
+/// [`Settings::drain_spread`](super::Settings::drain_spread).
 #[derive(Clone, Copy, Debug)]
 pub struct Unbind {
     /// How long connections may take to end.
@@ -114,7 +117,8 @@ impl Message for Unbind {
     type Result = Unbound;
 }
 
-/// Ends all listeners of [`Sockets`](super::Sockets), as [`Unbind`] does. Answered when the last has ended.
+/// Ends all listeners of [`Sockets`](super::Sockets), as [`Unbind`] does; said a second time it cuts off at once. Answered when the last has ended, with what
+/// they tell together.
 #[derive(Clone, Copy, Debug)]
 pub struct Shutdown {
     /// How long connections may take to end.
@@ -129,7 +133,7 @@ impl Default for Shutdown {
 }
 
 impl Message for Shutdown {
-    type Result = ();
+    type Result = Unbound;
 }
 
 /// Ends all connections that [`Sockets`](super::Sockets) has made: websockets with 1001, HTTP when its requests are answered; what is still
@@ -170,11 +174,72 @@ pub struct Bound {
     pub listener: Addr<Listener>,
 }
 
-/// A listener has ended, and all its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A listener has ended, and all its connections: how. Those are counted that were there when it was told to end, or came later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unbound {
-    /// How many connections were cut off at the end of the grace.
+    /// How long it took.
+    pub took: Duration,
+    /// The connections that spoke HTTP when they ended, or nothing yet.
+    pub http: Ended,
+    /// Those that were websockets.
+    pub websockets: Ended,
+    /// The first of those that were cut off: 16 at most.
+    pub cut: Vec<SocketId>,
+    /// Connections that did not even end when they were cut off: their arbiters are blocked.
+    pub left: usize,
+}
+
+impl Unbound {
+    /// How many connections were cut off, at the end of the grace or as it was said a second time.
+    #[must_use]
+    pub fn cut_off(&self) -> usize {
+        self.http.cut_off + self.websockets.cut_off + self.left
+    }
+
+    /// Of two listeners, together: the time is the longer one.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.took = self.took.max(other.took);
+        self.left += other.left;
+        self.cut.extend(other.cut);
+        self.cut.truncate(16);
+        for (ended, more) in [(&mut self.http, other.http), (&mut self.websockets, other.websockets)] {
+            ended.closed += more.closed;
+            ended.lost += more.lost;
+            ended.cut_off += more.cut_off;
+        }
+        self
+    }
+
+    pub(crate) fn log(&self) {
+        let Self { took, http, websockets, cut, left } = self;
+        if self.cut_off() == 0 {
+            tracing::info!(?took, %http, %websockets, "all connections have ended");
+        } else {
+            tracing::warn!(?took, %http, %websockets, ?cut, "connections were cut off");
+        }
+        if *left > 0 {
+            tracing::warn!(left, "connections do not end: their arbiters are blocked");
+        }
+    }
+}
+
+/// How many connections have ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// In good order: all that was to be said has left, of a websocket behind the closing handshake.
+    pub closed: usize,
+    /// Otherwise, and not cut off: the peer was gone, or did not do its part of the end in time.
+    pub lost: usize,
+    /// We have cut them off.
     pub cut_off: usize,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { closed, lost, cut_off } = self;
+        write!(f, "{closed} closed, {lost} lost, {cut_off} cut off")
+    }
 }
 
 /// All connections that [`Sockets`](super::Sockets) had made have ended.

@@ -29,12 +29,14 @@ mod content;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
+mod guard;
 mod handlers;
 mod http_delivery;
 mod http_line;
 mod large;
 mod line;
 mod listener;
+mod lobby;
 mod messages;
 #[cfg(feature = "test")]
 mod network;
@@ -73,12 +75,13 @@ pub use content::{Content, ContentAborted, RequestId, RequestStart};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use delivery::Notice;
+pub use guard::{Asking, Guard, RateLimit};
 pub use handlers::WebSockets;
 pub use http_delivery::HttpNotice;
 pub use listener::{Bind, Listener};
 pub use messages::{
-    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind,
-    Unbound, UpgradeError, UpgradeFailed, Upgraded,
+    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, Received, RoundTripTime, Shutdown, Told,
+    Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
 pub use register::{Register, Registrar};
 pub use requester::{Asked, Requester};

@@ -8,11 +8,13 @@ use actix::Actor;
 use tokio::sync::oneshot;
 
 use super::content::RequestId;
+use super::guard::Asking;
 use super::http_line::{HttpCommand, HttpLine};
+use super::lobby::{Later, Made};
 use super::socket::{Sending, SocketId};
 use super::streaming::Streaming;
 use super::upgrade::{Handling, UpgradeServer};
-use crate::http::{HttpResponse, RequestNumber};
+use crate::http::{HttpRequest, HttpResponse, RequestNumber};
 use crate::tls::Info;
 
 /// The sender of an [`HttpRequest`]: takes one answer, an [`HttpResponse`] or an [`UpgradeServer`], or the
@@ -84,10 +86,31 @@ impl Responder {
     /// Answers: an [`HttpResponse`] or an [`UpgradeServer`].
     pub fn do_send(mut self, answer: impl Into<Answer>) {
         self.answered = true;
-        self.line.push(match answer.into().0 {
-            Answered::Response(response) => HttpCommand::Respond(self.number, response, None),
-            Answered::Upgrade(response, handling) => HttpCommand::Upgrade(self.number, response, handling),
-        });
+        self.line.push(answer.into().of(self.number));
+    }
+
+    /// Answers with what this future comes to, which the connection waits for by itself: it is dropped when the connection ends, or when the request should
+    /// have been answered and is a 500. If it panics that is a 500, too.
+    ///
+    /// ```
+    /// # use actix_sockets::{HttpRequest, HttpResponse, Received};
+    /// # async fn look_up(path: String) -> String { path }
+    /// # fn handle(Received { message: request, sender }: Received<HttpRequest>) {
+    /// sender.answer_with(async move { HttpResponse::ok(look_up(request.path().to_owned()).await) });
+    /// # }
+    /// ```
+    pub fn answer_with<A: Into<Answer>>(self, answer: impl Future<Output = A> + Send + 'static) {
+        let answer = async move { Made { answer: answer.await.into(), found: None } };
+        self.later(Later { answer: Box::pin(answer), guarded: false });
+    }
+
+    pub(super) fn later(mut self, later: Later) {
+        self.answered = true;
+        self.line.push(HttpCommand::Later(self.number, later));
+    }
+
+    pub(super) fn asking(&self, request: HttpRequest) -> Asking {
+        self.line.asking(request)
     }
 
     /// Answers, and is told when the response has been written to the socket. The future need not be awaited for it to be sent.
@@ -138,6 +161,14 @@ enum Answered {
 }
 
 impl Answer {
+    /// The command that answers this request with it.
+    pub(super) fn of(self, number: RequestNumber) -> HttpCommand {
+        match self.0 {
+            Answered::Response(response) => HttpCommand::Respond(number, response, None),
+            Answered::Upgrade(response, handling) => HttpCommand::Upgrade(number, response, handling),
+        }
+    }
+
     pub(crate) fn upgrade(response: HttpResponse, handling: Handling) -> Self {
         Self(Answered::Upgrade(response, Box::new(handling)))
     }

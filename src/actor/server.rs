@@ -297,7 +297,7 @@ impl ServerHandle {
         self.stop_within(self.grace)
     }
 
-    /// Stops the server within this grace. It may be said of a server that stops already: [`Duration::ZERO`] cuts off what is still there.
+    /// Stops the server within this grace. Said of a server that stops already it cuts off what is still there, at once.
     pub fn stop_within(&self, grace: Duration) -> impl Future<Output = ()> + Send + use<> {
         self.listeners.iter().for_each(|listener| listener.do_send(Unbind::within(grace)));
         self.ended()

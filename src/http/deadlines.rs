@@ -58,6 +58,7 @@ impl Server {
         }
         if self.wire.is_open() && due(self.idle_deadline()) {
             let inside = !self.exchanges.is_empty();
+            tracing::debug!(timeout = ?self.settings.idle_timeout, "the connection is idle: it is closed");
             self.end(now);
             if inside {
                 // A response without its end: an orderly close would complete it in HTTP/1.0.

@@ -182,7 +182,7 @@ fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<HttpReques
     check_form(&method, form, &uri)?;
     let headers = fields(head, first, settings)?;
     check_host(&headers, &uri, version)?;
-    Ok(HttpRequest { method, uri, version, headers, content: Bytes::new(), secure: false })
+    Ok(HttpRequest { version, headers, ..HttpRequest::new(method, uri) })
 }
 
 /// Whether the target's form goes with the method (RFC 9112 §3.2.1–3.2.4).

@@ -38,6 +38,7 @@ mod encode;
 mod error;
 mod event;
 mod exchange;
+mod held;
 mod input;
 mod message;
 mod rate;

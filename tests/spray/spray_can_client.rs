@@ -50,7 +50,7 @@ fn a_simple_cycle_and_its_end() {
         // The last requester ends the connection: nothing is left to be unbound for.
         drop(requester);
         let unbound = bound.listener.send(actix_sockets::Unbind::default()).await.unwrap();
-        assert_eq!(unbound.cut_off, 0);
+        assert_eq!(unbound.cut_off(), 0);
     });
 }
 

@@ -8,7 +8,7 @@ use actix::prelude::*;
 use actix_sockets::http::Settings as HttpSettings;
 use actix_sockets::{
     Bind, Bound, Chunk, ContentAborted, ContentEnd, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder, Settings,
-    Sockets, Unbind, Unbound,
+    Sockets, Unbind,
 };
 use http::{Method, Uri};
 
@@ -61,7 +61,7 @@ fn bind_and_unbind() {
     System::new().block_on(async {
         let bound = bound().await;
         let unbound = bound.listener.send(Unbind::default()).await.unwrap();
-        assert_eq!(unbound, Unbound { cut_off: 0 });
+        assert_eq!(unbound.cut_off(), 0);
         assert!(std::net::TcpStream::connect(bound.address).is_err(), "nobody listens any more");
     });
 }
@@ -78,7 +78,7 @@ fn unbind_with_grace() {
         let unbound = actix::spawn(bound.listener.send(Unbind::within(Duration::from_millis(300))));
         actix::clock::sleep(Duration::from_millis(50)).await;
         assert!(!unbound.is_finished(), "a connection has requests in hand");
-        assert_eq!(unbound.await.unwrap().unwrap(), Unbound { cut_off: 1 }, "the handler never answers: the grace is over");
+        assert_eq!(unbound.await.unwrap().unwrap().cut_off(), 1, "the handler never answers: the grace is over");
         assert!(first.await.is_err() && second.await.is_err());
     });
 }
