@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::{Actor, Context, Handler};
 use bytes::Bytes;
 
+use super::super::messages::Unbound;
 use super::super::network::{Wire, WireReader, WireWriter};
 use super::{Acceptor, ClientConnection, Connection, HttpRequest, NOWHERE, Network, Received, Requester, Roster, Settings, Transport};
 
@@ -153,10 +154,9 @@ impl Link {
         self.0.wires.iter().all(|wire| wire.is_abandoned())
     }
 
-    /// This end winds down, as [`Unbind`](crate::Unbind) and [`CloseAll`](crate::CloseAll) have it: gives how many connections were cut off behind
-    /// the grace.
-    pub async fn wind_down(&self, at: End, grace: Duration) -> usize {
-        self.0.rosters[at as usize].clone().wind_down(grace).await
+    /// This end winds down within this grace, as [`Unbind`](crate::Unbind) and [`CloseAll`](crate::CloseAll) have it. Said again, it is cut off at once.
+    pub async fn wind_down(&self, at: End, grace: Duration) -> Unbound {
+        self.0.rosters[at as usize].clone().wind_down(grace, Duration::ZERO).await
     }
 }
 

@@ -147,7 +147,7 @@ fn weather(books: &Shared) {
 /// An end winds down: within its grace and the time that a cut takes nobody is there any more.
 async fn wind_down(books: &Shared, end: End, grace: Duration) {
     books.note(format_args!("{end:?} winds down within {grace:?}"));
-    let cut = books.link.wind_down(end, grace).await;
+    let cut = books.link.wind_down(end, grace).await.cut_off();
     books.note(format_args!("{end:?} has wound down: {cut} cut off"));
     let left = books.link.connections(end);
     if left > 0 {
