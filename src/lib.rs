@@ -54,6 +54,7 @@ pub use actor::{
 #[doc(hidden)]
 pub use planted::{Bug, plant};
 
+pub use actor::{ProxyError, RequestFailed, ResponseBody, ResponseStart, StreamingRequest};
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::Close;
 pub use upgrade::handshake;

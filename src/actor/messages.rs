@@ -9,7 +9,7 @@
 //! | [`Bound::listener`] | [`Unbind`] | [`Unbound`] |
 //! | the sender of a [`Connected`] | [`Register`](super::Register) | |
 //! | the sender of an [`HttpRequest`] | [`HttpResponse`] or [`UpgradeServer`](super::UpgradeServer), or is started on a [`Streaming`](super::Streaming) response, once | |
-//! | the sender of a client's [`Connected`] | [`HttpRequest`], [`UpgradeClient`](super::UpgradeClient) | |
+//! | the sender of a client's [`Connected`] | [`HttpRequest`], [`UpgradeClient`](super::UpgradeClient), or starts a [`StreamingRequest`](super::StreamingRequest) | |
 //! | the sender of an [`Upgraded`] or a [`Frame`] | [`Frame`], [`Close`](crate::stage::Close) | |
 //!
 //! | you hear | as | from |
@@ -17,10 +17,12 @@
 //! | a TCP connection was accepted | [`Received<Connected>`] | `Connection` |
 //! | a request | [`Received<HttpRequest>`] | `Connection` |
 //! | a request whose content follows | [`Received<RequestStart>`](super::RequestStart) | `Connection` |
-//! | some of its content, and its end | [`Received<Chunk>`], [`Received<ContentEnd>`] | `Connection` |
-//! | its content will not be complete | [`Received<ContentAborted>`](super::ContentAborted) | `Connection` |
+//! | some of its content, and its end | [`Received<Chunk>`], [`Received<ContentEnd>`] | `Connection`, `ClientConnection` |
+//! | its content will not be complete | [`Received<ContentAborted>`](super::ContentAborted) | `Connection`, `ClientConnection` |
 //! | a TCP connection was made | [`Received<Connected, Requester>`](super::Requester) | `ClientConnection` |
 //! | a response | [`Received<HttpResponse>`] | `ClientConnection` |
+//! | a response whose content follows | [`Received<ResponseStart>`] | `ClientConnection` |
+//! | a request without a response | [`Received<RequestFailed>`] | `ClientConnection` |
 //! | the upgrade has happened | [`Received<Upgraded>`] | `WebSocket` |
 //! | an upgrade that did not happen | [`Received<UpgradeFailed>`] | `ClientConnection` |
 //! | a frame | [`Received<Frame>`] | `WebSocket` |
@@ -36,9 +38,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Message};
+use http::{Method, Uri};
 
-use super::{Listener, Registrar, Requester, Socket, SocketId};
-use crate::http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
+use super::{Content, Listener, ProxyError, Registrar, Requester, Socket, SocketId};
+use crate::http::{Chunk, ContentEnd, HttpError, HttpRequest, HttpResponse};
 use crate::stage::By;
 use crate::tls::{Info, TlsError};
 use crate::upgrade::handshake::HandshakeError;
@@ -77,6 +80,8 @@ told! {
     ContentEnd => super::Content,
     super::ContentAborted => super::Content,
     HttpResponse => Requester,
+    ResponseStart => Requester,
+    RequestFailed => SocketId,
     Upgraded => Socket,
     UpgradeFailed => SocketId,
     Frame => Socket,
@@ -307,6 +312,30 @@ impl fmt::Display for UpgradeError {
 
 impl std::error::Error for UpgradeError {}
 
+/// A response has begun whose content is told as it comes: its [`Chunk`]s follow, then a [`ContentEnd`] or a [`ContentAborted`](super::ContentAborted). See
+/// [`Connect::streams_responses_to`](super::Connect::streams_responses_to).
+#[derive(Debug)]
+pub struct ResponseStart {
+    /// The response, without its content.
+    pub response: HttpResponse,
+    /// How many bytes of content follow, where the server has said so.
+    pub length: Option<u64>,
+    /// Whose content it is. As long as you hold this nothing of it is read. It is dropped with the message, so that a handler that does nothing about it has
+    /// the content come at once.
+    pub content: Content,
+}
+
+/// A request of a client has no response, or no complete one, and will have none: see [`Connect::failures_to`](super::Connect::failures_to).
+#[derive(Clone, Debug)]
+pub struct RequestFailed {
+    /// The request's method.
+    pub method: Method,
+    /// Its URI, as it was given.
+    pub uri: Uri,
+    /// What happened; and whether anything was sent: see [`HttpError::may_be_sent_again`].
+    pub error: HttpError,
+}
+
 /// How long a ping of [`AutoPing`](crate::stage::AutoPing) took to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoundTripTime(pub Duration);
@@ -374,6 +403,8 @@ pub enum ConnectError {
     NoTls(String),
     /// There is a connection, and no TLS session on it.
     Tls(String, TlsError),
+    /// There is a connection to the proxy, and no tunnel.
+    Proxy(String, ProxyError),
 }
 
 impl fmt::Display for ConnectError {
@@ -382,6 +413,7 @@ impl fmt::Display for ConnectError {
             Self::Resolve(host, error) => write!(f, "{host} could not be resolved: {error}"),
             Self::Refused(host, error) => write!(f, "no connection to {host}: {error}"),
             Self::Timeout(host, within) => write!(f, "no connection to {host} within {within:?}"),
+            Self::Proxy(host, error) => write!(f, "no connection to {host} by way of the proxy: {error}"),
             Self::Tls(host, error) => write!(f, "no TLS connection to {host}: {error}"),
             Self::NoTls(host) => write!(f, "no TLS connection to {host}: actix-sockets was built without its feature `tls`"),
         }

@@ -22,6 +22,8 @@
 
 mod buffers;
 mod client_connection;
+mod client_ears;
+mod client_line;
 mod clock;
 mod connect;
 mod connection;
@@ -29,6 +31,7 @@ mod content;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
+mod exchange;
 mod guard;
 mod handlers;
 mod http_delivery;
@@ -40,10 +43,12 @@ mod lobby;
 mod messages;
 #[cfg(feature = "test")]
 mod network;
+mod proxy;
 mod queue;
 mod register;
 mod requester;
 mod responder;
+mod response_body;
 mod roster;
 mod scope;
 #[cfg(feature = "tls")]
@@ -58,6 +63,7 @@ mod sockets;
 mod stage_actor;
 mod stream;
 mod streaming;
+mod streaming_request;
 #[cfg(feature = "test")]
 pub mod test;
 mod timer;
@@ -83,15 +89,19 @@ pub use messages::{
     BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, Received, RoundTripTime, Shutdown, Told,
     Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
+pub use messages::{RequestFailed, ResponseStart};
+pub use proxy::ProxyError;
 pub use register::{Register, Registrar};
 pub use requester::{Asked, Requester};
 pub use responder::{Answer, Responder};
+pub use response_body::ResponseBody;
 pub use server::{Running, Server, ServerHandle};
 pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};
 pub use sockets::Sockets;
 pub use stage_actor::{StageActor, StageHost};
 pub use streaming::Streaming;
+pub use streaming_request::StreamingRequest;
 pub use upgrade::{Nobody, Upgrade, UpgradeClient, UpgradeServer};
 pub use upstream::IntoHandler;
 pub use websocket::WebSocket;

@@ -72,7 +72,9 @@ use http::{Method, Uri};
 use tokio::time::{pause, sleep, timeout};
 
 use super::client_connection::ClientConnection;
+use super::client_ears::Ears;
 use super::clock;
+use super::connect::Connect;
 use super::connection::Connection;
 use super::listener::Acceptor;
 use super::messages::Received;
@@ -204,7 +206,7 @@ where
                 break;
             }
             Some(ClientEvent::Failed(error)) => panic!("not upgraded: {error}"),
-            None => {}
+            _ => {}
         }
     }
     peer.unread = http.into_unread();
@@ -235,6 +237,19 @@ pub async fn server<A: Actor>(upgrade: UpgradeClient<A>) -> Peer {
     peer
 }
 
+/// The server of a client's connection that this message would make, wherever it leads, in the clear: for the test to say and hear
+/// [bytes](Peer::says_bytes). Its handler hears [`Connected`](super::Connected).
+///
+/// # Panics
+///
+/// When the connection cannot be started.
+pub fn connected(connect: Connect) -> Peer {
+    let (ours, peer) = Peer::and(Role::Server);
+    let connected = ours.connected().expect("a pipe knows where it is");
+    connect.over(ours, connected);
+    peer
+}
+
 /// A handler's connection, and the peer that is to be a client.
 fn accepted<A>(settings: Settings, make: impl Fn() -> A + Send + Sync + 'static) -> Peer
 where
@@ -249,7 +264,7 @@ fn client(transport: Transport) -> Requester {
     let connected = transport.connected().expect("a pipe knows where it is");
     // How long a handler takes is for the test to judge, and for its own end.
     let patient = ours::Settings::default().response_timeout(PATIENT);
-    ClientConnection::start(transport, connected, Settings::default().http(patient), None)
+    ClientConnection::start(transport, connected, Settings::default().http(patient), Ears::default())
 }
 
 fn transport(incoming: PipeReader, outgoing: PipeWriter) -> Transport {

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Version};
 
+use super::client_event::Coding;
 use super::{HttpRequest, HttpResponse};
 
 /// The value of `Date`: an IMF-fixdate (RFC 9110 §5.6.7). Made once a second at most, and shared by all connections.
@@ -159,8 +160,8 @@ pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     lines.next().is_none().then_some(length)
 }
 
-/// Appends a request's head. What the caller has not set is added where HTTP needs it: `Host`, and the content's length.
-pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest) {
+/// Appends a request's head. What the caller has not set is added where HTTP needs it: `Host`, and how the content is framed.
+pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest, coding: Coding, expects: bool, agent: Option<&HeaderValue>) {
     out.reserve(256);
     out.extend_from_slice(request.method.as_str().as_bytes());
     out.extend_from_slice(b" ");
@@ -178,18 +179,27 @@ pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest) {
         out.extend_from_slice(host.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
+    if let Some(agent) = agent
+        && !request.headers.contains_key(header::USER_AGENT)
+    {
+        field(out, &header::USER_AGENT, agent);
+    }
     for (name, value) in &request.headers {
         match *name {
+            // The user's own length of streamed content is among what the coding says.
+            header::CONTENT_LENGTH if matches!(coding, Coding::Length(length) if length > 0 && value == &length.to_string()) => {}
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING => ignored(name),
             // RFC 9110 §10.1.1: only a request whose content follows may expect.
-            header::EXPECT if request.content.is_empty() => ignored(name),
+            header::EXPECT if !expects => ignored(name),
             _ => field(out, name, value),
         }
     }
     // RFC 9110 §8.6: a length of 0 is said where the method has a use for content.
     let anticipated = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
-    if !request.content.is_empty() || anticipated {
-        content_fields(out, Announced::Length(request.content.len()));
+    match coding {
+        Coding::Chunked => content_fields(out, Announced::Chunked),
+        Coding::Length(0) if !anticipated => {}
+        Coding::Length(length) => content_fields(out, Announced::Length(length as usize)),
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::HttpResponse;
 
@@ -83,6 +83,14 @@ pub enum HttpError {
     Truncated,
     /// Client: the connection ended, or is ending, before the response began.
     Closed,
+    /// Client: the connection ended, or is ending, and nothing of the request was sent.
+    NotSent,
+    /// Client: too many requests wait for their turn. It was not sent.
+    QueueFull,
+    /// Client: the request's content was given up, or nobody went on with it. The request was cut off.
+    Abandoned,
+    /// Client: the content that was given is not as long as the request's `Content-Length` says.
+    ContentMismatch,
     /// Client: a request that is for `https` or `wss`, on a connection that is not TLS. It was not sent.
     Insecure,
     /// The peer did not take our bytes in time.
@@ -124,8 +132,23 @@ impl HttpError {
             | Self::UnexpectedResponse
             | Self::UnexpectedSwitch
             | Self::Truncated
+            | Self::NotSent
+            | Self::Abandoned
+            | Self::ContentMismatch
             | Self::Insecure
             | Self::Closed => StatusCode::BAD_GATEWAY,
+            Self::QueueFull => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Client: whether a request with this method that has ended so may be sent again without being asked: when nothing of it was sent, or when
+    /// doing it twice is meant to do what doing it once does (RFC 9110 §9.2.2).
+    #[must_use]
+    pub fn may_be_sent_again(self, method: &Method) -> bool {
+        match self {
+            Self::NotSent | Self::QueueFull => true,
+            Self::Closed | Self::Truncated | Self::ResponseTimeout | Self::ContentTimeout | Self::WriteTimeout => method.is_idempotent(),
+            _ => false,
         }
     }
 
@@ -176,6 +199,10 @@ impl fmt::Display for HttpError {
             Self::ResponseTimeout => "the response was not there in time",
             Self::Truncated => "the connection ended inside a response (RFC 9112 §8)",
             Self::Closed => "the connection ended before the response (RFC 9112 §9.5)",
+            Self::NotSent => "the connection ended, and nothing of the request was sent (RFC 9112 §9.6)",
+            Self::QueueFull => "too many requests wait for their turn (RFC 9112 §9.3.2)",
+            Self::Abandoned => "the request's content was given up before its end (RFC 9112 §8)",
+            Self::ContentMismatch => "the request's content is not as long as its Content-Length (RFC 9110 §8.6)",
             Self::Insecure => "a request for https or wss, on a connection that is not TLS (RFC 9110 §4.2.2)",
             Self::WriteTimeout => "the peer takes no bytes",
         })

@@ -12,6 +12,11 @@ use crate::output::Output;
 pub struct RequestNumber(pub(super) u64);
 
 impl RequestNumber {
+    /// The number of the request that so many precede.
+    pub(crate) fn behind(earlier: u64) -> Self {
+        Self(earlier)
+    }
+
     /// The number as such.
     #[must_use]
     pub fn get(self) -> u64 {

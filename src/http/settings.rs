@@ -35,7 +35,16 @@ pub struct Settings {
     pub(super) interim_limit: u32,
     pub(super) chunkless_streaming: bool,
     pub(super) server_header: Option<HeaderValue>,
+    pub(super) in_flight_limit: usize,
+    pub(super) pipeline_any_method: bool,
+    pub(super) queue_limit: usize,
+    pub(super) queue_bytes_limit: usize,
+    pub(super) continue_timeout: Duration,
+    pub(super) user_agent: Option<HeaderValue>,
 }
+
+/// What we are called, as server and as client.
+const PRODUCT: HeaderValue = HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")));
 
 impl Default for Settings {
     fn default() -> Self {
@@ -67,7 +76,13 @@ impl Default for Settings {
             chunk_extension_limit: 256,
             interim_limit: 16,
             chunkless_streaming: false,
-            server_header: Some(HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))),
+            server_header: Some(PRODUCT),
+            in_flight_limit: 16,
+            pipeline_any_method: false,
+            queue_limit: 1024,
+            queue_bytes_limit: 8 << 20,
+            continue_timeout: Duration::from_secs(1),
+            user_agent: Some(PRODUCT),
         }
     }
 }
@@ -153,6 +168,25 @@ impl Settings {
         chunkless_streaming: bool,
         /// The value of `Server` (RFC 9110 §10.2.4), none to send none. Default: the name of this crate, a slash and its version.
         server_header: Option<HeaderValue>,
+        /// Client: whether requests are pipelined whatever their methods. If the connection ends before all are answered, nobody knows what has become of
+        /// those that were sent. Default: no, only behind idempotent ones, and only such (RFC 9112 §9.3.2, RFC 9110 §9.2.2).
+        pipeline_any_method: bool,
+        /// Client: number of requests that wait for their turn; one more fails. Default 1024.
+        queue_limit: usize,
+        /// Client: content of the requests that wait for their turn; once there is so much, a further request fails. Default 8 MiB.
+        queue_bytes_limit: usize,
+        /// Client: time that the content of a request with `Expect: 100-continue` waits to be asked for; then it is sent (RFC 9110 §10.1.1). Default 1 s.
+        continue_timeout: Duration,
+        /// Client: the value of `User-Agent` (RFC 9110 §10.1.5) in requests that have none, none to send none. Default: the name of this crate, a slash
+        /// and its version.
+        user_agent: Option<HeaderValue>,
+    }
+
+    /// Client: requests that are sent and not answered at a time, 1 to 128 (RFC 9112 §9.3.2); others wait for their turn. Default 16.
+    #[must_use]
+    pub fn in_flight_limit(mut self, requests: usize) -> Self {
+        self.in_flight_limit = requests.clamp(1, 128);
+        self
     }
 
     /// Requests in hand at a time, 1 to 128 (RFC 9112 §9.3.2); behind that many, bytes wait unparsed. Default 1.
@@ -160,6 +194,15 @@ impl Settings {
     pub fn pipelining_limit(mut self, requests: usize) -> Self {
         self.pipelining_limit = requests.clamp(1, 128);
         self
+    }
+
+    /// How many requests may wait for their turn, and with how many bytes of content.
+    pub(crate) fn queue_limits(&self) -> (usize, usize) {
+        (self.queue_limit, self.queue_bytes_limit)
+    }
+
+    pub(crate) fn soft_limit(&self) -> usize {
+        self.output_soft_limit
     }
 
     pub(crate) fn hard_limit(&self) -> usize {
