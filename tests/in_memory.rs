@@ -444,5 +444,5 @@ fn a_network_that_is_dark_stalled_or_reset_is_noticed_in_time() {
     assert_eq!(ask(|link| link.stall(End::Server, secs(7))), (Ok("/there".into()), 7));
     assert_eq!(ask(|link| link.darken(End::Client)), (Err(HttpError::ResponseTimeout), 10));
     assert_eq!(ask(|link| link.darken(End::Server)), (Err(HttpError::ResponseTimeout), 10));
-    assert_eq!(ask(Link::reset), (Err(HttpError::Closed), 0));
+    assert_eq!(ask(Link::reset), (Err(HttpError::NotSent), 0));
 }

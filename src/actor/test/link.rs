@@ -10,7 +10,9 @@ use bytes::Bytes;
 
 use super::super::messages::Unbound;
 use super::super::network::{Wire, WireReader, WireWriter};
-use super::{Acceptor, ClientConnection, Connection, HttpRequest, NOWHERE, Network, Received, Requester, Roster, Settings, Transport};
+use super::{
+    Acceptor, ClientConnection, Connection, Ears, HttpRequest, NOWHERE, Network, Received, Requester, Roster, Settings, Transport,
+};
 
 /// One of the two ends of a [`Link`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +110,7 @@ impl Link {
     pub fn connect(&self, settings: Settings) -> Requester {
         let transport = self.transport(End::Client);
         let connected = transport.connected().expect("a wire knows where it is");
-        ClientConnection::start(transport, connected, settings, None)
+        ClientConnection::start(transport, connected, settings, Ears::default())
     }
 
     /// This end speaks and hears bytes, whatever they are.
