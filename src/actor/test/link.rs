@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::super::messages::Unbound;
 use super::super::network::{Wire, WireReader, WireWriter};
@@ -86,7 +86,7 @@ impl Link {
 
     fn transport(&self, end: End) -> Transport {
         let (incoming, outgoing) = self.take(end);
-        Transport::over(incoming, outgoing, self.0.rosters[end as usize].seat(), NOWHERE, NOWHERE)
+        Transport::over(incoming, outgoing, self.0.rosters[end as usize].seat(), NOWHERE.into(), NOWHERE.into())
     }
 
     /// The server's end is that of an HTTP handler, as [`Bind::factory`](crate::Bind::factory) makes it.
@@ -98,7 +98,7 @@ impl Link {
     where
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
-        Connection::start(self.transport(End::Server), &Acceptor::made(make), &Arc::new(settings));
+        Connection::start(self.transport(End::Server), BytesMut::new(), &Acceptor::made(make), &Arc::new(settings));
     }
 
     /// The client's end is to be asked by what is given back.
