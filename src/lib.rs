@@ -24,6 +24,9 @@
 //! and can be used by itself: [`http`], [`upgrade`], [`websocket`], [`stage`], [`output`], [`drain`], [`rate`]. There, bytes and time go in, and events, bytes
 //! and the next deadline come out.
 
+#[macro_use]
+mod planted;
+
 mod actor;
 mod admission;
 pub mod drain;
@@ -51,6 +54,10 @@ pub use actor::{
     Streaming, TimedOut, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket,
     WebSocketSettings, WebSockets,
 };
+#[cfg(planted)]
+#[doc(hidden)]
+pub use planted::{Bug, plant};
+
 pub use actor::{ProxyError, RequestFailed, ResponseBody, ResponseStart, StreamingRequest};
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::Close;

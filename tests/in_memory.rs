@@ -4,18 +4,19 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::prelude::*;
 use actix_sockets::handshake::{self, Target};
 use actix_sockets::http::HttpError;
 use actix_sockets::stage::{AutoPing, AutoPong, Stage};
-use actix_sockets::test::{self, Peer};
+use actix_sockets::test::{self, End, Link, Network, Peer};
 use actix_sockets::websocket::{CloseCode, OpCode};
 use actix_sockets::{
-    Close, Closed, Frame, HttpRequest, HttpResponse, Received, Responder, RoundTripTime, Socket, UpgradeClient, UpgradeServer,
+    Close, Closed, Drained, Frame, HttpRequest, HttpResponse, Received, Responder, RoundTripTime, Socket, UpgradeClient, UpgradeServer,
 };
-use actix_sockets::{Upgraded, WebSockets};
+use actix_sockets::{Settings, Upgraded, WebSockets};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -355,4 +356,93 @@ fn a_pair_of_websockets() {
         test::pass(secs(600)).await;
         assert_eq!(*heard.borrow(), ["welcome", "I AM COW"]);
     });
+}
+
+/// Says more than its peer takes, and hears what becomes of it.
+struct Flood(Arc<Mutex<Vec<&'static str>>>);
+
+impl Actor for Flood {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<Frame>> for Flood {
+    type Result = ();
+    fn handle(&mut self, _: Received<Frame>, _: &mut Self::Context) {}
+}
+
+impl Handler<Received<Upgraded>> for Flood {
+    type Result = ();
+    fn handle(&mut self, Received { sender, .. }: Received<Upgraded>, _: &mut Self::Context) {
+        sender.do_send(Frame::binary(vec![0; 300_000]));
+    }
+}
+
+impl Handler<Received<Drained>> for Flood {
+    type Result = ();
+    fn handle(&mut self, _: Received<Drained>, _: &mut Self::Context) {
+        self.0.lock().unwrap().push("drained");
+    }
+}
+
+impl Handler<Received<Closed>> for Flood {
+    type Result = ();
+    fn handle(&mut self, _: Received<Closed>, _: &mut Self::Context) {
+        self.0.lock().unwrap().push("closed");
+    }
+}
+
+/// Found by the simulation: that the connection is gone, and all that waited with it, is no room to send again.
+#[test]
+fn nothing_is_told_behind_closed() {
+    test::run(async {
+        let heard = Arc::<Mutex<Vec<&'static str>>>::default();
+        let made = heard.clone();
+        let flood = move || {
+            let heard = made.clone();
+            WebSockets::handled_by(move || Flood(heard.clone()))
+                .upgrading(|upgrade| upgrade.hears::<Upgraded>().hears::<Drained>().hears::<Closed>())
+        };
+        let peer = test::websocket(flood, "/").await;
+        test::pass(secs(1)).await;
+        drop(peer);
+        test::pass(secs(1)).await;
+        assert_eq!(*heard.lock().unwrap(), ["closed"]);
+    });
+}
+
+#[test]
+fn a_network_that_is_slow_and_cuts_loses_nothing() {
+    test::rerun(async {
+        let link = Link::over(&Network::seeded(1).latency(Duration::from_millis(5), Duration::from_millis(50)).pieces(3).capacity(64));
+        link.serve(Settings::default(), Pages::default);
+        let client = link.connect(Settings::default());
+        let began = tokio::time::Instant::now();
+        assert_eq!(client.send(test::get("/a-long-way")).await.unwrap().content, "/a-long-way");
+        assert!(began.elapsed() >= Duration::from_millis(10), "there and back");
+        assert_eq!((link.connections(End::Client), link.connections(End::Server)), (1, 1));
+        drop(client);
+        test::pass(secs(5)).await;
+        assert!(link.is_abandoned());
+        assert_eq!((link.connections(End::Client), link.connections(End::Server)), (0, 0));
+    });
+}
+
+#[test]
+fn a_network_that_is_dark_stalled_or_reset_is_noticed_in_time() {
+    let ask = |weather: fn(&Link)| {
+        test::rerun(async move {
+            let link = Link::over(&Network::seeded(1));
+            link.serve(Settings::default(), Pages::default);
+            let client = link.connect(Settings::default());
+            weather(&link);
+            let began = tokio::time::Instant::now();
+            let answer = client.send(test::get("/there")).await.map(|response| response.content);
+            (answer, began.elapsed().as_secs())
+        })
+    };
+    assert_eq!(ask(|_| ()), (Ok("/there".into()), 0));
+    assert_eq!(ask(|link| link.stall(End::Server, secs(7))), (Ok("/there".into()), 7));
+    assert_eq!(ask(|link| link.darken(End::Client)), (Err(HttpError::ResponseTimeout), 10));
+    assert_eq!(ask(|link| link.darken(End::Server)), (Err(HttpError::ResponseTimeout), 10));
+    assert_eq!(ask(Link::reset), (Err(HttpError::NotSent), 0));
 }

@@ -325,7 +325,7 @@ impl ClientConnection {
     ) {
         let Parts { mut http, transport } = parts;
         let unsent: Output = std::mem::take(http.output());
-        let unread = http.into_unread();
+        let unread = if planted!(UnreadLost) { bytes::BytesMut::new() } else { http.into_unread() };
         let handled = handling.open(Role::Client, &self.settings.websocket, deflate.as_ref());
         let requester = Requester::new(self.line.clone());
         let message = Upgraded {

@@ -202,7 +202,9 @@ impl Line {
         // before it lets go, so that what is on its way may count twice for a moment, and is never overlooked.
         let unsent = line.side.unsent() + self.below.as_ref().map_or(0, Socket::buffered_amount);
         let full = match &command {
-            Command::Frame(frame) if frame.opcode.is_data() => line.side.overflown || unsent >= self.hard,
+            Command::Frame(frame) if frame.opcode.is_data() => {
+                line.side.overflown || unsent >= self.hard + usize::from(planted!(HardLimitOffByOne))
+            }
             // Control frames, which are small, pass the limit by some. Closing is always possible.
             Command::Frame(frame) if frame.opcode != OpCode::Close => unsent >= line.side.ceiling.max(self.hard).saturating_add(CONTROL),
             _ => false,
@@ -291,7 +293,7 @@ impl Line {
             line.side.seen = line.side.seen.max(seen);
             self.wake(&mut line);
         }
-        let first = line.side.output == 0 && line.side.encoded.is_empty();
+        let first = line.side.output == 0 && line.side.encoded.is_empty() || planted!(ScopeOvertakes);
         if let (true, Some(write)) = (first, &self.write) {
             // The websocket cannot take a turn meanwhile: it lives on this thread.
             drop(line);
@@ -423,6 +425,9 @@ impl Line {
 
     #[inline]
     pub(super) fn give_back(&self, worth: usize) {
+        if planted!(CreditTwice) {
+            self.in_hand.fetch_sub(worth, Ordering::SeqCst);
+        }
         let left = self.in_hand.fetch_sub(worth, Ordering::SeqCst) - worth;
         if left < self.wake_below.load(Ordering::SeqCst) {
             self.wake_below.store(0, Ordering::SeqCst);

@@ -50,6 +50,8 @@ mod listener;
 mod listening;
 mod lobby;
 mod messages;
+#[cfg(feature = "test")]
+mod network;
 mod proxied;
 mod proxy;
 mod queue;

@@ -21,6 +21,9 @@ use tokio::net::unix;
 
 use super::address::Address;
 
+#[cfg(feature = "test")]
+use super::network::{WireReader, WireWriter};
+
 /// What a pipe holds at most.
 const CAPACITY: usize = 64 << 10;
 
@@ -123,6 +126,8 @@ pub(crate) enum Source {
     Unix(unix::OwnedReadHalf),
     /// With the address that the connection is known by at this end.
     Pipe(PipeReader, Address),
+    #[cfg(feature = "test")]
+    Wire(WireReader, Address),
 }
 
 /// Where bytes go.
@@ -132,6 +137,8 @@ pub(crate) enum Sink {
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
     Pipe(PipeWriter),
+    #[cfg(feature = "test")]
+    Wire(WireWriter),
 }
 
 impl Source {
@@ -141,6 +148,8 @@ impl Source {
             #[cfg(unix)]
             Self::Unix(unix) => unix.local_addr().map(|address| Address::of_unix(&address)),
             Self::Pipe(_, address) => Ok(address.clone()),
+            #[cfg(feature = "test")]
+            Self::Wire(_, address) => Ok(address.clone()),
         }
     }
 
@@ -152,6 +161,8 @@ impl Source {
             #[cfg(unix)]
             Self::Unix(unix) => unix.as_ref().poll_read_ready(cx),
             Self::Pipe(pipe, _) => pipe.poll_readable(cx).map(Ok),
+            #[cfg(feature = "test")]
+            Self::Wire(wire, _) => wire.poll_readable(cx).map(Ok),
         }
     }
 }
@@ -164,6 +175,8 @@ impl AsyncRead for Source {
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_read(cx, buffer),
             Self::Pipe(pipe, _) => pipe.poll_read(cx, buffer).map(Ok),
+            #[cfg(feature = "test")]
+            Self::Wire(wire, _) => wire.poll_read(cx, buffer),
         }
     }
 }
@@ -177,6 +190,8 @@ impl Sink {
             #[cfg(unix)]
             Self::Unix(unix) => unix.try_write(bytes),
             Self::Pipe(pipe) => pipe.try_write(bytes),
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => wire.try_write(&[IoSlice::new(bytes)]),
         }
     }
 
@@ -188,6 +203,8 @@ impl Sink {
             #[cfg(unix)]
             Self::Unix(unix) => unix.try_write_vectored(slices),
             Self::Pipe(pipe) => pipe.try_write(first(slices)),
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => wire.try_write(slices),
         }
     }
 }
@@ -205,6 +222,8 @@ impl AsyncWrite for Sink {
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
             Self::Pipe(pipe) => pipe.poll_write(cx, bytes),
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => wire.poll_write(cx, &[IoSlice::new(bytes)]),
         }
     }
 
@@ -215,6 +234,8 @@ impl AsyncWrite for Sink {
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, slices),
             Self::Pipe(pipe) => pipe.poll_write(cx, first(slices)),
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => wire.poll_write(cx, slices),
         }
     }
 
@@ -234,6 +255,11 @@ impl AsyncWrite for Sink {
             Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
             Self::Pipe(pipe) => {
                 pipe.lock().end();
+                Poll::Ready(Ok(()))
+            }
+            #[cfg(feature = "test")]
+            Self::Wire(wire) => {
+                wire.finish();
                 Poll::Ready(Ok(()))
             }
         }

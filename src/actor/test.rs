@@ -55,6 +55,8 @@
 //! The same [`Requester`] takes an [`UpgradeClient`]: then both ends of a websocket are handlers of one's own. And [`server`] is the other end of a
 //! client's handler, for the test to speak.
 //!
+//! A [`Network`] between two such ends loses, delays, cuts and stalls as a seed says, and [`rerun`] has the same happen each time: see [`Link`].
+//!
 //! **Virtual time** belongs to the thread of [`run`]. It stands still while anything is to be done, and jumps to the next timer when all wait. Actors on
 //! arbiters of their own are on the time of those.
 
@@ -76,6 +78,7 @@ use super::clock;
 use super::connect::Connect;
 use super::connection::Connection;
 use super::messages::Received;
+pub use super::network::Network;
 use super::register::Register;
 use super::requester::Requester;
 use super::roster::{Roster, Seat};
@@ -87,6 +90,10 @@ use crate::http::{self as ours, ClientEvent, Event, HttpRequest, HttpResponse};
 use crate::upgrade::handshake::{self, Target};
 use crate::upgrade::switch;
 use crate::websocket::{Codec, Frame, Role};
+
+mod link;
+
+pub use link::{End, Link, Raw};
 
 /// How long is waited for what must come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -107,6 +114,17 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
         pause();
         test.await
     })
+}
+
+/// Runs a test on a clock that begins at nought, on this thread alone: what happens, and when, and in which order is the same each time, as far as the
+/// test itself is. There is no actix `System`, so `Sockets` and arbiters are not to be had; actors are started as ever.
+///
+/// # Panics
+///
+/// When the test does.
+pub fn rerun<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime that needs nothing of the system"), test)
 }
 
 /// Lets so much time pass: each timer on the way rings when it is due.

@@ -11,6 +11,8 @@ use tokio_util::io::poll_read_buf;
 
 use super::address::Address;
 use super::messages::Connected;
+#[cfg(feature = "test")]
+use super::network::{WireReader, WireWriter};
 use super::proxied::Proxied;
 use super::roster::Seat;
 use super::secure::Secure;
@@ -101,9 +103,20 @@ impl Transport {
     /// Of a connection that is no socket of ours.
     #[cfg(any(feature = "actix-web", feature = "test"))]
     pub(crate) fn of(incoming: PipeReader, outgoing: PipeWriter, seat: Seat, remote: Address, local: Address) -> Self {
-        let writer = Writer { stream: Sink::Pipe(outgoing), secure: None, sent: 0 };
+        Self::in_memory(Source::Pipe(incoming, local), Sink::Pipe(outgoing), seat, remote)
+    }
+
+    /// Over a network that is none.
+    #[cfg(feature = "test")]
+    pub(crate) fn over(incoming: WireReader, outgoing: WireWriter, seat: Seat, remote: Address, local: Address) -> Self {
+        Self::in_memory(Source::Wire(incoming, local), Sink::Wire(outgoing), seat, remote)
+    }
+
+    #[cfg(any(feature = "actix-web", feature = "test"))]
+    fn in_memory(read: Source, stream: Sink, seat: Seat, remote: Address) -> Self {
+        let writer = Writer { stream, secure: None, sent: 0 };
         let write = Arc::new(WriteHalf(Mutex::new(Some(writer))));
-        Self { read: Source::Pipe(incoming, local), write, seat, remote, proxied: None, tls: None, finished: false, received: 0 }
+        Self { read, write, seat, remote, proxied: None, tls: None, finished: false, received: 0 }
     }
 
     /// What is told of it.
@@ -184,7 +197,7 @@ impl Transport {
         {
             *progress = true;
             *sent += written as u64;
-            output.advance(written);
+            output.advance(written + usize::from(planted!(ByteLostAtPartialWrite) && written < output.len()));
         }
         while !output.is_empty() {
             let written = if output.is_contiguous() {

@@ -93,7 +93,9 @@ impl WebSocket {
             .stall_within(settings.write_stall)
             .linger(settings.closing);
         pipeline.take_over(unsent);
-        transport.seat().take(&line);
+        if !planted!(SeatNotMoved) {
+            transport.seat().take(&line);
+        }
         transport.seat().upgrades();
         let mut look = None;
         if let Some(upstream) = &mut upstream {
@@ -182,7 +184,7 @@ impl WebSocket {
         let deadline = [self.pipeline.deadline(), self.look].into_iter().flatten().min();
         self.timer.arm(deadline, now, cx);
         // What kept us from reading is over by now, or only our turn is.
-        if !waits && self.may_read(now) {
+        if !waits && self.may_read(now) && !planted!(TurnNotTakenUp) {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -245,7 +247,7 @@ impl WebSocket {
 
     /// The verdict that waits takes effect if nobody has anything in hand.
     fn settle(&mut self, now: Instant) {
-        if self.pipeline.is_unsettled() && self.line.wake_below(1) && self.line.is_empty() {
+        if self.pipeline.is_unsettled() && (planted!(VerdictAtOnce) || self.line.wake_below(1) && self.line.is_empty()) {
             self.guarded(now, |pipeline| pipeline.settle(now));
         }
     }
@@ -311,7 +313,7 @@ impl WebSocket {
         let mut progress = false;
         let result = self.transport.poll_write(cx, output, &mut progress);
         buffers::take_write_buffer(output);
-        let written = output.written();
+        let written = if planted!(AckBeforeWrite) { output.end() } else { output.written() };
         while self.acks.front().is_some_and(|(position, _)| *position <= written) {
             let _ = self.acks.pop_front().map(|(_, ack)| ack.send(()));
         }
@@ -335,7 +337,8 @@ impl WebSocket {
         let (most, unsent) = self.line.report(waiting, open, self.pipeline.life());
         // Also if all of it left within this turn: whoever saw it and waits for room must hear that there is some.
         self.flooded |= most > self.soft;
-        if unsent <= self.soft && std::mem::take(&mut self.flooded) {
+        // Nothing is told behind `Closed`.
+        if unsent <= self.soft && std::mem::take(&mut self.flooded) && !self.pipeline.has_ended() && !planted!(DrainedForgotten) {
             self.deliver(VecDeque::from([Delivery::Drained]));
         }
         self.calm = calm && !self.flooded;
@@ -385,7 +388,7 @@ impl Drop for WebSocket {
         self.line.close();
         self.tell();
         self.transport.seat().counters().messages(self.messages);
-        if self.pipeline.has_ended() {
+        if self.pipeline.has_ended() && !(planted!(ClosedTwice) && self.pipeline.is_aborted()) {
             return;
         }
         let reason = "the arbiter stopped";

@@ -234,7 +234,7 @@ impl Server {
         };
         let date = self.clock.as_ref().map(|(_, date)| date);
         let server = self.settings.server_header.as_ref();
-        if index == 0 {
+        if index == 0 || planted!(AnswerOvertakes) {
             return encode::response_head(self.wire.writing(now).tail(), response, announced, persistence, date, server);
         }
         let mut head = BytesMut::new();

@@ -114,7 +114,7 @@ impl Stage for AutoPing {
         {
             let life = flow.life();
             self.expected = None;
-            if life.suspended {
+            if life.suspended && !planted!(PongWhileSuspended) {
                 self.expected = now.checked_add(self.within).map(|by| (since, by));
             } else if life.last_read < since {
                 // Not measured from now: a clock that rings late would take an answer that came at once for silence.

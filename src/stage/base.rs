@@ -55,7 +55,7 @@ impl<T: From<Event>> Ends for Base<T> {
 impl<T> Base<T> {
     #[inline]
     pub(super) fn write(&mut self, frame: Frame) {
-        if self.closed || self.phase != Phase::Open {
+        if self.closed && !planted!(FrameAfterClose) || self.phase != Phase::Open {
             return;
         }
         let closes = frame.opcode == OpCode::Close;

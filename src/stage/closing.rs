@@ -77,7 +77,7 @@ impl Closing {
     fn begin(&mut self, close: Frame, flow: &mut Flow<'_>) {
         let close = sendable(close);
         let (code, reason) = read(&close);
-        let until = flow.now().checked_add(self.within);
+        let until = if planted!(ClosingForever) { None } else { flow.now().checked_add(self.within) };
         self.state = State::Sent { outcome: Outcome { code, reason, by: By::Us, clean: false }, until };
         flow.down(Command::Frame(close));
     }

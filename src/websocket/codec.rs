@@ -300,6 +300,7 @@ impl Codec {
     /// The message in progress, once a frame with this opcode has joined it.
     fn message_with(&self, opcode: OpCode, rsv: u8) -> Result<Message, ProtocolError> {
         match (self.message, opcode) {
+            (_, OpCode::Ping) if planted!(FragmentsLostAtPing) => Ok(Message::None),
             (message, OpCode::Close | OpCode::Ping | OpCode::Pong) => Ok(message),
             (Message::None, OpCode::Continuation) => Err(ProtocolError::UnexpectedContinuation),
             (Message::Open { .. }, OpCode::Text | OpCode::Binary) => Err(ProtocolError::ExpectedContinuation),
@@ -342,7 +343,7 @@ impl Codec {
     /// Unmasks and validates what has newly arrived of a payload, behind the `done` bytes before. This is where a message ends.
     fn take_in(&mut self, header: &Header, done: usize, new: &mut [u8]) -> Result<(), ProtocolError> {
         if let Some(key) = header.masking_key {
-            mask(key, done, new);
+            mask(key, if planted!(MaskRestarts) { 0 } else { done }, new);
         }
         if header.opcode.is_control() {
             return Ok(());

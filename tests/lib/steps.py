@@ -1,6 +1,6 @@
 """The steps of `tests/run`, and how they are counted.
 
-    tests/run [--quick] [--soak] [--bench] [--fuzz MINUTES] [--full] [--only STEP[,STEP]] [--list]
+    tests/run [--quick] [--simulate N] [--soak] [--bench] [--fuzz MINUTES] [--full] [--only STEP[,STEP]] [--list]
 
 Each step is one or more commands, run one after the other, their output shown as it comes. A command says how many of
 its tests passed and failed: `cargo test` in its `test result:` lines, our own scripts in a last line `N passed,
@@ -198,6 +198,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
     fuzzing = options.fuzz or 10.0
     deny = {"RUSTDOCFLAGS": "-D warnings"}
     examples = str(target / "release" / "examples")
+    simulation = str(target / "simulation" / "examples" / "simulation")
     handlers = [
         Command(
             [
@@ -244,6 +245,19 @@ def steps(options: argparse.Namespace) -> list[Step]:
             "test",
             "all cargo tests, doctests too, on default features, on none, and on all if there are others",
             [Command(["cargo", "test", "--no-fail-fast", *features], count_cargo) for features in feature_sets],
+        ),
+        Step(
+            "simulation",
+            "the actors at both ends of a bad network: so many seeds, and the bugs that are planted to be found",
+            [
+                Command(
+                    ["cargo", "build", "--profile", "simulation", "--features", "test", "--example", "simulation"],
+                    minutes=30,
+                    env={"RUSTFLAGS": "--cfg planted"},
+                ),
+                Command([simulation, "--seeds", str(options.simulate)], minutes=10 + options.simulate / 6000),
+                Command([simulation, "--planted"], count_line),
+            ],
         ),
         Step(
             "examples",
@@ -380,6 +394,7 @@ def main() -> int:
         prog="tests/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     arguments.add_argument("--quick", action="store_true", help="leave out Autobahn's section 9, the large messages")
+    arguments.add_argument("--simulate", type=int, default=10_000, metavar="N", help="so many seeds of the simulation, in place of 10 000")
     arguments.add_argument("--soak", action="store_true", help="the soak too")
     arguments.add_argument("--bench", action="store_true", help="the benches too: builds all peers, and compares their echoes; no figures")
     arguments.add_argument("--fuzz", metavar="MINUTES", type=float, help="the fuzzers too, for so long in all; with --full 10 minutes")

@@ -1,0 +1,526 @@
+//! The books of one connection, kept by those at its ends: what each has said, what each has heard, and whether the two agree. They know nothing of
+//! how the library does it.
+
+use std::fmt;
+use std::hash::Hasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix_sockets::stage::By;
+use actix_sockets::test::{End, Link};
+use actix_sockets::websocket::OpCode;
+use actix_sockets::{Closed, Frame, SendError, Socket};
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+
+use super::chance::Chance;
+use super::plan::{How, Plan};
+use super::tap::Tap;
+
+/// The books, as all at the two ends share them.
+pub(crate) type Shared = Arc<Books>;
+
+pub(crate) struct Books {
+    pub(crate) plan: Plan,
+    pub(crate) link: Link,
+    inner: Mutex<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) sides: [Side; 2],
+    pub(crate) http: Vec<Exchange>,
+    /// How many requests were answered so far, and how many have come.
+    pub(crate) answered: usize,
+    pub(crate) requested: usize,
+    taps: [Tap; 2],
+    began: Instant,
+    /// What has happened, as a number; as text if it is to be read.
+    hash: std::hash::DefaultHasher,
+    transcript: Option<Vec<String>>,
+    pub(crate) wrong: Vec<String>,
+}
+
+/// A request, from its sender's side.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    pub(crate) told: usize,
+    pub(crate) error: Option<String>,
+}
+
+/// One message that was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    pub(crate) length: usize,
+    pub(crate) text: bool,
+    /// How many messages it answers, one after the other.
+    pub(crate) depth: u8,
+    /// Right before a Close: it is answered at once, in the handler's turn.
+    pub(crate) hot: bool,
+    /// It was sent in the turn of a handler that had a message in hand.
+    pub(crate) in_turn: bool,
+    pub(crate) acked: Option<(Instant, Result<(), SendError>)>,
+    pub(crate) awaits: bool,
+}
+
+/// What one end's websocket has done and heard.
+#[derive(Default)]
+pub(crate) struct Side {
+    pub(crate) socket: Option<Socket>,
+    pub(crate) said: Vec<Said>,
+    /// How many of the other side's messages were heard.
+    pub(crate) heard: usize,
+    /// Of a message whose fragments are heard one by one.
+    pub(crate) partial: Option<BytesMut>,
+    pub(crate) pinged: u64,
+    pub(crate) ponged: u64,
+    pub(crate) upgraded: usize,
+    pub(crate) refused: usize,
+    pub(crate) closed: Vec<Closed>,
+    pub(crate) observed: usize,
+    /// How many messages had been sent when the first Close was, and its code.
+    pub(crate) closing: Option<(usize, u16)>,
+    /// Bytes of payload that the handler has in hand, and the most it ever had.
+    pub(crate) held: usize,
+    pub(crate) most_held: usize,
+    /// More than the soft limit was seen.
+    pub(crate) flooded: bool,
+    /// A frame was refused at the hard limit.
+    pub(crate) overflown: bool,
+    /// Its handler was told to stop or panic, or waits.
+    pub(crate) dead: bool,
+    pub(crate) waits: usize,
+    pub(crate) chance: Option<Chance>,
+}
+
+impl Books {
+    pub(crate) fn new(plan: Plan, link: Link, recorded: bool) -> Shared {
+        let side = |purpose| Side { chance: Some(Chance::of(plan.seed, purpose)), ..Side::default() };
+        let inner = Inner {
+            sides: [side("client"), side("server")],
+            http: Vec::new(),
+            answered: 0,
+            requested: 0,
+            taps: Default::default(),
+            began: Instant::now(),
+            hash: std::hash::DefaultHasher::new(),
+            transcript: recorded.then(Vec::new),
+            wrong: Vec::new(),
+        };
+        Arc::new(Self { plan, link, inner: Mutex::new(inner) })
+    }
+
+    pub(crate) fn open(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
+        self.open().note(what);
+    }
+
+    /// Something is not as it should be.
+    pub(crate) fn wrong(&self, what: fmt::Arguments<'_>) {
+        self.open().wrong(what);
+    }
+
+    /// What this end has written, as far as it has come.
+    pub(crate) fn tap<T>(&self, end: End, look: impl FnOnce(&Tap) -> T) -> T {
+        let mut inner = self.open();
+        let tap = &mut inner.taps[end as usize];
+        let opening: &[u8] = if end == End::Client { b"GET /socket HTTP/1.1\r\n" } else { b"HTTP/1.1 101 " };
+        self.link.written(end, |written| tap.read(written, opening));
+        look(tap)
+    }
+
+    /// Sends a message in so many fragments, and looks whether the limits are kept. Tells whether it was taken.
+    pub(crate) fn say(self: &Arc<Self>, end: End, socket: &Socket, mut said: Said, fragments: usize, how: How) -> bool {
+        let plan = &self.plan.ends[end as usize];
+        // The last of several fragments is not to be refused: the message would never end.
+        let how = if fragments > 1 && how == How::Try { How::Send } else { how };
+        let (number, polite) = {
+            let inner = self.open();
+            (inner.sides[end as usize].said.len(), !plan.overloads)
+        };
+        let unsent = socket.buffered_amount();
+        let limit = if plan.floods { plan.hard } else { plan.soft + 1 };
+        if polite && (unsent + said.length + fragments * 14 >= limit) {
+            return false;
+        }
+        let whole = self.content(end, number, &said);
+        let opcode = if said.text { OpCode::Text } else { OpCode::Binary };
+        let mut frames = split(opcode, whole, fragments);
+        let last = frames.pop();
+        for (at, frame) in frames.into_iter().enumerate() {
+            if at == 0 {
+                self.open().sides[end as usize].said.push(Said { awaits: false, ..said.clone() });
+            }
+            let before = socket.buffered_amount();
+            socket.do_send(frame);
+            self.sent(end, socket, before);
+            if at == 0 {
+                self.ping(end, socket);
+            }
+        }
+        let Some(frame) = last else { return false };
+        let payload = frame.data.len();
+        let before = socket.buffered_amount();
+        let over = before >= plan.hard || self.open().sides[end as usize].overflown;
+        said.awaits = how == How::Acked;
+        let push = |said| {
+            let mut inner = self.open();
+            let side = &mut inner.sides[end as usize];
+            if fragments == 1 { side.said.push(said) } else { side.said[number].awaits = said.awaits }
+        };
+        match how {
+            How::Send | How::Acked if over && fragments == 1 => {
+                // It meets the policy, and nothing follows it.
+                if how == How::Send {
+                    socket.do_send(frame);
+                } else if let Some(Ok(())) = futures_now(socket.send(frame)) {
+                    self.wrong(format_args!("{end:?}: a frame beyond the hard limit was written"));
+                }
+                self.open().sides[end as usize].overflown = true;
+                let after = socket.buffered_amount();
+                if after > before {
+                    self.wrong(format_args!(
+                        "{end:?}: {before} bytes were unsent, {after} are behind a frame that is beyond the hard limit of {}",
+                        plan.hard
+                    ));
+                }
+                return false;
+            }
+            How::Send => {
+                push(said);
+                socket.do_send(frame);
+            }
+            How::Acked => {
+                push(said);
+                let (books, sending) = (self.clone(), socket.send(frame));
+                actix::spawn(async move {
+                    let answer = sending.await;
+                    books.acked(end, number, answer);
+                });
+            }
+            How::Try => {
+                let connected = socket.connected();
+                match socket.try_send(frame) {
+                    Ok(()) if over && connected => {
+                        self.wrong(format_args!(
+                            "{end:?}: {before} bytes were unsent, the hard limit is {}, and a frame was taken",
+                            plan.hard
+                        ));
+                    }
+                    Err(SendError::Full) if !over => {
+                        self.wrong(format_args!(
+                            "{end:?}: {before} bytes were unsent, the hard limit is {}, and a frame was refused",
+                            plan.hard
+                        ));
+                    }
+                    Ok(()) => push(said),
+                    Err(_) => return false,
+                }
+            }
+        }
+        self.note(format_args!("{end:?} says message {number} of {payload} bytes, {how:?}, {before} were unsent"));
+        self.sent(end, socket, before);
+        true
+    }
+
+    /// A frame was sent where so much was unsent.
+    fn sent(&self, end: End, socket: &Socket, before: usize) {
+        let plan = &self.plan.ends[end as usize];
+        let after = socket.buffered_amount();
+        let mut inner = self.open();
+        if after > plan.soft && socket.connected() {
+            inner.sides[end as usize].flooded = true;
+        }
+        if before >= plan.hard {
+            inner.sides[end as usize].overflown = true;
+        }
+        let most = plan.hard + self.plan.longest.max(125) + 14 + (64 << 10) + 139;
+        if after > most {
+            inner.wrong(format_args!("{end:?}: {after} bytes are unsent, the hard limit is {}", plan.hard));
+        }
+    }
+
+    pub(crate) fn ping(&self, end: End, socket: &Socket) {
+        let mut inner = self.open();
+        let side = &mut inner.sides[end as usize];
+        side.pinged += 1;
+        let data = Bytes::from(format!("ping {}", side.pinged));
+        drop(inner);
+        socket.do_send(Frame::ping(data));
+    }
+
+    /// This end closes, if it has not.
+    pub(crate) fn close(&self, end: End, socket: &Socket, code: u16) {
+        let mut inner = self.open();
+        let side = &mut inner.sides[end as usize];
+        side.closing = side.closing.or(Some((side.said.len(), code)));
+        inner.note(format_args!("{end:?} closes with {code}"));
+        drop(inner);
+        socket.do_send(actix_sockets::Close::new(actix_sockets::websocket::CloseCode(code), "bye"));
+    }
+
+    fn acked(&self, end: End, number: usize, answer: Result<(), SendError>) {
+        self.note(format_args!("{end:?}: message {number} is answered with {answer:?}"));
+        if answer.is_ok() {
+            let there = self.tap(end, |tap| tap.messages);
+            if there <= number {
+                self.wrong(format_args!("{end:?}: message {number} is told to be written, and {there} messages are on the wire"));
+            }
+        }
+        let mut inner = self.open();
+        let side = &mut inner.sides[end as usize];
+        // Those of one turn are told in one moment, and heard in any order.
+        let now = Instant::now();
+        let earlier = |later: &Said| later.acked.is_some_and(|(at, answer)| answer.is_ok() && at < now);
+        let overtaken = answer.is_ok() && side.said[number..].iter().skip(1).any(earlier);
+        side.said[number].acked = Some((now, answer));
+        if overtaken {
+            inner.wrong(format_args!("{end:?}: message {number} is told to be written behind a later one"));
+        }
+    }
+
+    /// What this end's message of that number says.
+    pub(crate) fn content(&self, end: End, number: usize, said: &Said) -> Bytes {
+        let mut chance = Chance::new(self.plan.seed ^ ((end as u64) << 40 | number as u64));
+        let mut word = chance.next().to_le_bytes();
+        if said.text {
+            word.iter_mut().for_each(|byte| *byte = b'a' + *byte % 26);
+        }
+        let mut content = word.repeat(said.length / 8 + 1);
+        content.truncate(said.length);
+        content.into()
+    }
+
+    /// A message was heard, whole.
+    pub(crate) fn heard(&self, end: End, text: bool, data: &[u8]) -> Option<Said> {
+        let mut inner = self.open();
+        let number = inner.sides[end as usize].heard;
+        inner.sides[end as usize].heard += 1;
+        inner.note(format_args!("{end:?} hears message {number} of {} bytes", data.len()));
+        if inner.sides[end as usize].upgraded != 1 || !inner.sides[end as usize].closed.is_empty() {
+            inner.wrong(format_args!("{end:?}: a message before Upgraded, or behind Closed"));
+        }
+        let Some(said) = inner.sides[end.other() as usize].said.get(number).cloned() else {
+            inner.wrong(format_args!("{end:?} hears message {number}, of {} bytes: it was never sent", data.len()));
+            return None;
+        };
+        drop(inner);
+        if said.text != text || self.content(end.other(), number, &said) != data {
+            self.wrong(format_args!(
+                "{end:?} hears message {number}, and it is not what was sent ({} bytes of {})",
+                data.len(),
+                said.length
+            ));
+        }
+        Some(said)
+    }
+
+    pub(crate) fn recorded(&self) -> Vec<String> {
+        self.open().transcript.clone().unwrap_or_default()
+    }
+}
+
+/// The answer, if it is there without waiting.
+fn futures_now<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
+
+fn split(opcode: OpCode, mut whole: Bytes, fragments: usize) -> Vec<Frame> {
+    let size = whole.len() / fragments;
+    let mut frames = Vec::with_capacity(fragments);
+    for at in 0..fragments {
+        let data = if at + 1 == fragments { std::mem::take(&mut whole) } else { whole.split_to(size) };
+        let frame = if at == 0 { Frame::new(opcode, data) } else { Frame::continuation(data) };
+        frames.push(if at + 1 == fragments { frame } else { frame.more() });
+    }
+    frames
+}
+
+impl Said {
+    fn is_written(&self) -> bool {
+        matches!(self.acked, Some((_, Ok(()))))
+    }
+
+    pub(crate) fn new(length: usize, text: bool) -> Self {
+        Self { length, text, depth: 0, hot: false, in_turn: false, acked: None, awaits: false }
+    }
+}
+
+impl Inner {
+    pub(crate) fn note(&mut self, what: fmt::Arguments<'_>) {
+        struct Into<'a>(&'a mut std::hash::DefaultHasher);
+        impl fmt::Write for Into<'_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.write(text.as_bytes());
+                Ok(())
+            }
+        }
+        let at = self.began.elapsed();
+        let _ = fmt::Write::write_fmt(&mut Into(&mut self.hash), format_args!("{at:?} {what}\n"));
+        if let Some(transcript) = &mut self.transcript {
+            transcript.push(format!("{:>10.3} s  {what}", at.as_secs_f64()));
+        }
+    }
+
+    pub(crate) fn wrong(&mut self, what: fmt::Arguments<'_>) {
+        self.note(format_args!("WRONG: {what}"));
+        self.wrong.push(what.to_string());
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash.finish()
+    }
+}
+
+/// What must be so when all is over.
+impl Books {
+    pub(crate) fn judge(&self) {
+        for end in [End::Client, End::Server] {
+            let broken = self.tap(end, |tap| tap.judge(end == End::Client, self.plan.ends[0].deflate && self.plan.ends[1].deflate));
+            if let Err(what) = broken
+                && !(self.plan.hostile && end == End::Client)
+            {
+                self.wrong(format_args!("{end:?} wrote what RFC 6455 forbids: {what}"));
+            }
+            self.judge_side(end);
+        }
+        let mut inner = self.open();
+        for number in 0..inner.http.len() {
+            let Exchange { told, error } = &inner.http[number];
+            let (told, error) = (*told, error.clone());
+            if told != 1 {
+                inner.wrong(format_args!("request {number} was answered {told} times"));
+            }
+            if let (true, Some(error)) = (self.plan.kind, error) {
+                inner.wrong(format_args!("request {number}: {error}"));
+            }
+        }
+        drop(inner);
+        self.judge_both();
+    }
+
+    fn judge_side(&self, end: End) {
+        let (plan, mut inner) = (&self.plan.ends[end as usize], self.open());
+        let inner = &mut *inner;
+        let side = &inner.sides[end as usize];
+        let mut wrong = Vec::new();
+        let mut check = |right: bool, what: String| {
+            if !right {
+                wrong.push(what);
+            }
+        };
+        let exactly = usize::from(side.upgraded > 0 && !side.dead);
+        check(side.upgraded <= 1, format!("Upgraded was told {} times", side.upgraded));
+        let closed = side.closed.len();
+        check(closed >= exactly && closed <= side.upgraded, format!("{} times Closed for {} times Upgraded", closed, side.upgraded));
+        if plan.observed {
+            check(side.observed == side.upgraded || side.dead, format!("an observer heard {} times Closed", side.observed));
+        }
+        check(side.held == 0, format!("{} bytes are in hand still", side.held));
+        let read = self.plan.pieces.min(64 << 10);
+        let most = plan.window + read + self.plan.longest;
+        if !plan.deflate {
+            check(
+                side.most_held <= most,
+                format!("{} bytes were in hand, the window is {}, a read at most {read}", side.most_held, plan.window),
+            );
+        }
+        check(side.ponged <= side.pinged, "more pongs than pings".to_owned());
+        for (number, said) in side.said.iter().enumerate() {
+            check(!said.awaits || said.acked.is_some(), format!("nobody has said whether message {number} was written"));
+        }
+        for what in wrong {
+            inner.wrong(format_args!("{end:?}: {what}"));
+        }
+    }
+
+    /// What one end has to say about the other's.
+    fn judge_both(&self) {
+        let mut inner = self.open();
+        let inner = &mut *inner;
+        let mut wrong = Vec::new();
+        for end in [End::Client, End::Server] {
+            let (here, there) = (&inner.sides[end as usize], &inner.sides[end.other() as usize]);
+            let Some(closed) = here.closed.first() else { continue };
+            if here.dead || there.upgraded == 0 {
+                continue;
+            }
+            // What the other end has been told to be written came before its Close, if that came.
+            if closed.clean {
+                let acked = there.said.iter().rposition(Said::is_written).map_or(0, |at| at + 1);
+                if here.heard < acked && !here.overflown {
+                    wrong.push(format!("{end:?}: closed clean with {} messages heard, and {acked} were told to be written", here.heard));
+                }
+                // If it is that Close: a listener that winds down, or a handler that is dead, may have closed before.
+                let before = there.closing.filter(|(_, code)| closed.by == By::Peer && closed.code.0 == *code).map_or(0, |(said, _)| said);
+                let in_turn = there.said.iter().rposition(|said| said.in_turn).map_or(0, |at| at + 1);
+                let in_turn = if self.plan.kind && there.closing.is_none() { in_turn } else { 0 };
+                if here.heard < before.max(in_turn) {
+                    wrong.push(format!(
+                        "{end:?}: {} messages heard, {before} were sent before the Close, {in_turn} as answers in turn",
+                        here.heard
+                    ));
+                }
+            }
+            if let (true, [other]) = (closed.clean, &there.closed[..])
+                && other.clean
+                && (closed.by, other.by) != (By::Us, By::Us)
+                && (closed.by == other.by || closed.code != other.code || closed.reason != other.reason)
+            {
+                wrong.push(format!("the ends do not agree: {closed:?}, {other:?}"));
+            }
+            if self.plan.kind && !closed.clean {
+                wrong.push(format!("{end:?}: the network was kind, and the end was not: {closed:?}"));
+            }
+        }
+        for what in wrong {
+            inner.wrong(format_args!("{what}"));
+        }
+    }
+
+    /// Whether all that was sent was heard, and nothing else is to come.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let inner = self.open();
+        let at_rest =
+            |here: &Side, there: &Side| here.heard == there.said.len() && here.ponged == here.pinged && here.held == 0 && here.waits == 0;
+        let [client, server] = &inner.sides;
+        at_rest(client, server) && at_rest(server, client)
+    }
+
+    /// What must be so in a kind network once all is quiet, before anybody closes.
+    pub(crate) fn judge_quiet(&self) {
+        let mut inner = self.open();
+        let inner = &mut *inner;
+        let mut wrong = Vec::new();
+        for end in [End::Client, End::Server] {
+            let (here, there) = (&inner.sides[end as usize], &inner.sides[end.other() as usize]);
+            if here.upgraded != 1 {
+                wrong.push(format!("{end:?}: not upgraded: {}", here.refused));
+                continue;
+            }
+            if let Some(closed) = here.closed.first() {
+                wrong.push(format!("{end:?}: closed, and nobody has: {closed:?}"));
+            }
+            if here.heard != there.said.len() {
+                wrong.push(format!("{end:?}: {} messages heard, {} were sent", here.heard, there.said.len()));
+            }
+            if here.pinged > 0 && here.ponged != here.pinged {
+                wrong.push(format!("{end:?}: the last ping was not answered: {} of {}", here.ponged, here.pinged));
+            }
+            if here.flooded {
+                wrong.push(format!("{end:?}: more than the soft limit was unsent, and no Drained was told"));
+            }
+            if here.said.iter().any(|said| said.awaits && !said.is_written()) {
+                wrong.push(format!("{end:?}: a message was not told to be written"));
+            }
+        }
+        for what in wrong {
+            inner.wrong(format_args!("quiet: {what}"));
+        }
+    }
+}

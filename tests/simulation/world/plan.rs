@@ -1,0 +1,303 @@
+//! What a seed says: who is connected by what, with which settings, who does what and when.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::chance::Chance;
+
+/// What can be left out of a plan, to see whether a failure needs it.
+pub(crate) const FEATURES: [&str; 16] = [
+    "faults",
+    "latency",
+    "pieces",
+    "capacity",
+    "deflate",
+    "hosted",
+    "exchanges",
+    "pings",
+    "holds",
+    "waits",
+    "fragments",
+    "acks",
+    "deaths",
+    "wind-down",
+    "jumps",
+    "overload",
+];
+
+/// How a frame handler is known to its websocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Address,
+    Context,
+    Factory,
+}
+
+/// What happens to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Reset,
+    /// Of the client's direction, the server's, both.
+    Dark(bool, bool),
+    Stall(bool, Duration),
+}
+
+/// What a script does, at one of the ends.
+#[derive(Clone, Debug)]
+pub(crate) enum Deed {
+    /// A message: how long, in how many fragments, and how it is sent.
+    Say {
+        length: usize,
+        fragments: usize,
+        how: How,
+    },
+    /// Messages until exactly the hard limit is unsent, and one more that is to be refused.
+    Fill,
+    Ping,
+    /// The handler waits for something else, and hears nothing meanwhile.
+    Wait(Duration),
+    Close(u16),
+    Stop,
+    Panic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Send,
+    Acked,
+    Try,
+}
+
+/// Of one end.
+#[derive(Clone, Debug)]
+pub(crate) struct EndPlan {
+    pub(crate) place: Place,
+    pub(crate) soft: usize,
+    pub(crate) hard: usize,
+    pub(crate) window: usize,
+    pub(crate) ping: Option<(Duration, Duration)>,
+    pub(crate) closing: Duration,
+    pub(crate) stall: Duration,
+    /// A stage above the others in an actor of its own.
+    pub(crate) hosted: bool,
+    /// The handler hears fragments.
+    pub(crate) fragments: bool,
+    pub(crate) deflate: bool,
+    pub(crate) contexts: bool,
+    pub(crate) observed: bool,
+    /// How many of a hundred messages are answered, held, answered later.
+    pub(crate) answers: u64,
+    pub(crate) holds: u64,
+    pub(crate) later: u64,
+    pub(crate) hold_for: Duration,
+    /// It sends beyond the soft limit, and beyond the hard one.
+    pub(crate) floods: bool,
+    pub(crate) overloads: bool,
+    /// When, from within the handler or not, what.
+    pub(crate) script: Vec<(Duration, bool, Deed)>,
+}
+
+/// An HTTP request, and how it is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) content: usize,
+    pub(crate) answer: usize,
+    /// `None`: its responder is dropped.
+    pub(crate) after: Option<Duration>,
+}
+
+/// How a connection that nothing has ended is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By the client's Close, the server's, or both at a time.
+    Close(bool, bool),
+    /// The server, or the client, winds down.
+    WindDown(bool),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) latency: (Duration, Duration),
+    pub(crate) pieces: usize,
+    pub(crate) capacity: usize,
+    pub(crate) forgetful: bool,
+    pub(crate) fault: Option<(Duration, Fault)>,
+    pub(crate) jump: Option<(Duration, Duration)>,
+    pub(crate) exchanges: Vec<Asked>,
+    pub(crate) pipelining: usize,
+    /// All requests are sent at once, the upgrade behind them.
+    pub(crate) at_once: bool,
+    pub(crate) ends: [EndPlan; 2],
+    /// The longest message.
+    pub(crate) longest: usize,
+    pub(crate) ending: Ending,
+    /// Messages right before the Close.
+    pub(crate) last_words: usize,
+    /// Wound down in the midst of it all: the server, or the client.
+    pub(crate) wind_down: Option<(Duration, bool, Duration)>,
+    /// Nothing happens that may cut the connection: everything arrives, and the end is clean.
+    pub(crate) kind: bool,
+    /// The client's end is one that breaks rules: see `hostile.rs`.
+    pub(crate) hostile: bool,
+}
+
+impl Plan {
+    /// Of this seed, without what is left out.
+    pub(crate) fn of(seed: u64, without: &[&str]) -> Self {
+        let has = |feature: &str, percent: u64| {
+            debug_assert!(FEATURES.contains(&feature));
+            Chance::of(seed, feature).percent(percent) && !without.contains(&feature)
+        };
+        let mut chance = Chance::of(seed, "plan");
+        let c = &mut chance;
+        let latency = match has("latency", 60) {
+            true => (c.millis(0, 10), c.millis(10, 40)),
+            false => (Duration::ZERO, Duration::ZERO),
+        };
+        let slow = latency.1 > Duration::ZERO;
+        let pieces: usize = if has("pieces", 60) { c.one_of(&[1, 3, 10, 60, 300, 2_000, 20_000]) } else { usize::MAX };
+        let smallest: usize = if slow { 4_096 } else { 20 };
+        let capacity: usize = if has("capacity", 60) { c.one_of(&[20, 100, 600, 4_096, 16_384]).max(smallest) } else { 64 << 10 };
+        let longest = (capacity.saturating_mul(if slow { 3 } else { 40 })).min(pieces.saturating_mul(250)).clamp(200, 70_000);
+        let deaths = has("deaths", 10);
+        let overload = has("overload", 15);
+        let wind_down = has("wind-down", 10).then(|| (c.millis(0, 3_000), c.percent(70), c.millis(100, 6_000)));
+        let fault = has("faults", 35).then(|| {
+            let both = c.between(0, 2);
+            let fault = match c.between(0, 2) {
+                0 => Fault::Reset,
+                1 => Fault::Dark(both != 1, both != 2),
+                _ => Fault::Stall(c.percent(50), c.millis(10, 20_000)),
+            };
+            (c.millis(0, 4_000), fault)
+        });
+        let jump = has("jumps", 10).then(|| (c.millis(100, 4_000), c.millis(1, 30_000)));
+        let kind = fault.is_none() && !deaths && !overload && wind_down.is_none() && jump.is_none();
+        let deflate = has("deflate", 25);
+        // One end may hold what it hears for long, and one may send beyond the soft limit; then the other is patient with it.
+        let holder = has("holds", 50).then(|| c.between(0, 1));
+        let flooder = c.percent(40).then(|| c.between(0, 1));
+        let waits = has("waits", 20);
+        let pings = has("pings", 60);
+        let fragments = has("fragments", 40);
+        let acks = has("acks", 60);
+        let mut ends = [0, 1].map(|end| {
+            let soft = c.one_of(&[100, 1_000, 5_000, 20_000, 65_536]);
+            let hard = if overload { soft + c.between(0, 3_000) } else { soft + longest + 200 + c.between(0, 5_000) };
+            let impatient = holder.is_none_or(|holder| holder == end) && !waits && !slow;
+            let ping = (pings && c.percent(70) && (impatient || !kind)).then(|| (c.millis(200, 1_500), c.millis(400, 3_000)));
+            let holds = if holder == Some(end) { c.one_of(&[20, 60, 100]) } else { 0 };
+            EndPlan {
+                place: c.one_of(&[Place::Address, Place::Context, Place::Factory]),
+                soft,
+                hard: hard.max(1),
+                window: c.one_of(&[0, 100, 1_000, 10_000, 262_144]),
+                ping,
+                closing: if kind { Duration::from_secs(5) } else { c.millis(100, 5_000) },
+                stall: if kind { Duration::from_secs(30) } else { c.millis(500, 30_000) },
+                hosted: has("hosted", 20) && c.percent(60),
+                fragments: fragments && c.percent(25),
+                deflate,
+                contexts: c.percent(50),
+                observed: c.percent(50),
+                answers: c.one_of(&[0, 30, 100]),
+                holds,
+                later: c.one_of(&[0, 10, 30]),
+                hold_for: c.millis(1, if kind { 2_500 } else { 8_000 }),
+                floods: flooder == Some(end),
+                overloads: overload && c.percent(60),
+                script: Vec::new(),
+            }
+        });
+        for end in &mut ends {
+            for _ in 0..c.one_of(&[0, 2, 6, 15]) {
+                let latest = c.one_of(&[3, 300, 3_000]);
+                let (at, within) = (c.millis(0, latest), c.percent(60));
+                let length = size(c, longest);
+                let how = if acks { c.one_of(&[How::Send, How::Acked, How::Try]) } else { How::Send };
+                let parts = if fragments && c.percent(40) { c.between(2, 5) } else { 1 };
+                let deed = match c.between(0, 99) {
+                    0..=74 => Deed::Say { length, fragments: parts, how },
+                    75..=79 if overload => Deed::Fill,
+                    80..=89 if pings => Deed::Ping,
+                    90..=94 if waits && within => Deed::Wait(c.millis(1, 1_500)),
+                    _ => Deed::Say { length, fragments: 1, how: How::Send },
+                };
+                end.script.push((at, within, deed));
+            }
+            if overload && c.percent(50) {
+                end.script.push((c.millis(0, 2_000), true, Deed::Fill));
+            }
+            if deaths && c.percent(60) {
+                end.script.push((c.millis(0, 3_000), true, c.one_of(&[Deed::Stop, Deed::Panic, Deed::Close(3_000)])));
+            }
+            end.script.sort_by_key(|(at, ..)| *at);
+        }
+        let exchanges = if has("exchanges", 60) {
+            (0..c.between(0, 6))
+                .map(|_| Asked {
+                    content: if c.percent(30) { c.between(0, longest.min(4_000)) } else { 0 },
+                    answer: c.between(0, longest.min(4_000)),
+                    after: (!c.percent(5)).then(|| c.one_of(&[0, 0, 1, 50, 400])).map(Duration::from_millis),
+                })
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let ending = match c.between(0, 9) {
+            0..=3 => Ending::Close(true, false),
+            4..=6 => Ending::Close(false, true),
+            7 => Ending::Close(true, true),
+            8 => Ending::WindDown(true),
+            _ => Ending::WindDown(false),
+        };
+        let hostile = Chance::of(seed, "hostile").percent(15);
+        Self {
+            seed,
+            latency,
+            pieces,
+            capacity,
+            forgetful: c.percent(50),
+            fault,
+            jump,
+            exchanges,
+            pipelining: c.one_of(&[1, 1, 2, 4]),
+            at_once: c.percent(50),
+            ends,
+            longest,
+            ending,
+            last_words: if c.percent(50) { c.between(1, 5) } else { 0 },
+            wind_down,
+            kind: kind && !hostile,
+            hostile,
+        }
+    }
+}
+
+/// Around the borders, most of all.
+fn size(c: &mut Chance, longest: usize) -> usize {
+    let border = c.one_of(&[0, 1, 16, 125, 126, 127, 1_000, 8_191, 8_192, 16_383, 16_384, 65_535, 65_536]);
+    match c.between(0, 3) {
+        0 | 1 => (border + c.between(0, 2)).saturating_sub(1).min(longest),
+        2 => c.between(0, 300.min(longest)),
+        _ => c.between(0, longest),
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, latency, pieces, capacity, fault, jump, exchanges, ends, longest, ending, last_words, wind_down, kind, .. } = self;
+        writeln!(
+            f,
+            "seed {seed}: kind {kind}, hostile {}, latency {latency:?}, pieces {pieces}, capacity {capacity}, longest {longest}",
+            self.hostile
+        )?;
+        writeln!(f, "fault {fault:?}, jump {jump:?}, wound down {wind_down:?}, ended by {ending:?} after {last_words} last words")?;
+        writeln!(f, "{} exchanges (at once: {}, pipelining {}): {exchanges:?}", exchanges.len(), self.at_once, self.pipelining)?;
+        for (end, name) in ends.iter().zip(["client", "server"]) {
+            writeln!(f, "{name}: {end:?}")?;
+        }
+        Ok(())
+    }
+}
