@@ -41,12 +41,12 @@ pub use actor::web;
 pub use actor::{
     Answer, Asked, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected, Connection,
     Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime, Running,
-    SendError, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told,
-    Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings,
+    SendError, SendStatus, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming,
+    Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings,
     WebSockets,
 };
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
-pub use stage::Close;
+pub use stage::{Close, Dropped, Drops, Keyed, Overflow};
 pub use upgrade::handshake;
 pub use websocket::Frame;
 

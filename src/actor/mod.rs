@@ -75,7 +75,7 @@ pub use requester::{Asked, Requester};
 pub use responder::{Answer, Register, Registrar, Responder, Streaming};
 pub use server::{Running, Server, ServerHandle};
 pub use settings::{Settings, WebSocketSettings};
-pub use socket::{Outgoing, SendError, Sending, Socket, SocketId};
+pub use socket::{Outgoing, SendError, SendStatus, Sending, Socket, SocketId};
 pub use sockets::Sockets;
 pub use stage_actor::{StageActor, StageHost};
 pub use upgrade::{Nobody, Upgrade, UpgradeClient, UpgradeServer};

@@ -17,6 +17,7 @@ mod defects;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod order;
+mod overflow;
 mod peer;
 mod pressure;
 #[cfg(feature = "tls")]

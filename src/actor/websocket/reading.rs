@@ -143,8 +143,8 @@ impl WebSocket {
         if self.pipeline.phase() == Phase::Finishing {
             return true;
         }
-        let may =
-            self.pipeline.output().len() <= self.soft && (self.line.in_hand() <= self.window || self.line.wake_below(self.window / 2 + 1));
+        let may = self.pipeline.output().len().max(self.behind) <= self.soft
+            && (self.line.in_hand() <= self.window || self.line.wake_below(self.window / 2 + 1));
         self.pipeline.suspend(!may, now);
         may
     }
