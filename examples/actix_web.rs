@@ -1,9 +1,10 @@
-//! An actix-web application with a page, and an echo of websockets whose frame handler is an actor of actix-sockets.
+//! An actix-web application with a page, and an echo of websockets whose frame handler is an actor of actix-sockets: on actix-web's own server, or on one
+//! of ours. It is the same application.
 //!
-//! `cargo run --example actix_web --features actix-web`, with an address to listen at as its argument if it is to be another.
+//! `cargo run --example actix_web --features actix-web -- [ADDRESS] [--ours]`
 
 use actix::prelude::*;
-use actix_sockets::{Closed, Deflate, Frame, Received, UpgradeServer, handshake, web};
+use actix_sockets::{Closed, Deflate, Frame, Received, Server, UpgradeServer, handshake, web};
 use actix_web::web::{Payload, get};
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, guard::Header};
 
@@ -43,8 +44,16 @@ async fn page() -> HttpResponse {
 
 #[actix::main]
 async fn main() -> std::io::Result<()> {
-    let server = HttpServer::new(|| App::new().route("/", get().guard(Header("upgrade", "websocket")).to(echo)).route("/", get().to(page)));
-    let server = server.bind(std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:8080"))?;
-    println!("listening on http://{}", server.addrs()[0]);
-    server.run().await
+    let app = || App::new().route("/", get().guard(Header("upgrade", "websocket")).to(echo)).route("/", get().to(page));
+    let (switches, addresses): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|argument| argument == "--ours");
+    let address = addresses.first().map_or("127.0.0.1:8080", String::as_str);
+    if switches.is_empty() {
+        let server = HttpServer::new(app).bind(address)?;
+        println!("listening on http://{}", server.addrs()[0]);
+        return server.run().await;
+    }
+    let server = Server::app(app).bind(address)?;
+    println!("listening on http://{}", server.addresses()[0]);
+    server.run().await;
+    Ok(())
 }

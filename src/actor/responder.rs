@@ -330,6 +330,12 @@ impl Responder {
         self.line.tls.as_deref()
     }
 
+    /// The same, for those who keep it.
+    #[cfg(feature = "actix-web")]
+    pub(crate) fn shared_tls(&self) -> Option<Arc<Info>> {
+        self.line.tls.clone()
+    }
+
     /// Answers: an [`HttpResponse`] or an [`UpgradeServer`].
     pub fn do_send(mut self, answer: impl Into<Answer>) {
         self.answered = true;
@@ -370,6 +376,12 @@ enum Answered {
     Upgrade(HttpResponse, Box<Handling>),
 }
 
+impl Answer {
+    pub(crate) fn upgrade(response: HttpResponse, handling: Handling) -> Self {
+        Self(Answered::Upgrade(response, Box::new(handling)))
+    }
+}
+
 impl From<HttpResponse> for Answer {
     fn from(response: HttpResponse) -> Self {
         Self(Answered::Response(response))
@@ -379,7 +391,7 @@ impl From<HttpResponse> for Answer {
 impl<A: Actor> From<UpgradeServer<A>> for Answer {
     fn from(upgrade: UpgradeServer<A>) -> Self {
         let (response, handling) = upgrade.into_parts();
-        Self(Answered::Upgrade(response, Box::new(handling)))
+        Self::upgrade(response, handling)
     }
 }
 

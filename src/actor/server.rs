@@ -103,6 +103,32 @@ impl Server {
         Self::new(move || websockets.clone())
     }
 
+    /// Requests are an actix-web `App`'s, which `make` makes once on each arbiter; see [`web`](crate::web).
+    ///
+    /// ```no_run
+    /// use actix_sockets::Server;
+    /// use actix_web::{App, web};
+    ///
+    /// #[actix::main]
+    /// async fn main() -> std::io::Result<()> {
+    ///     Server::app(|| App::new().route("/", web::get().to(async || "Hello!"))).bind("127.0.0.1:8080")?.run().await;
+    ///     Ok(())
+    /// }
+    /// ```
+    #[cfg(feature = "actix-web")]
+    pub fn app<F, I, S, B>(make: F) -> Self
+    where
+        F: Fn() -> I + Send + Sync + 'static,
+        I: actix_service::IntoServiceFactory<S, actix_http::Request>,
+        S: actix_web::dev::ServiceFactory<actix_http::Request, Config = actix_web::dev::AppConfig> + 'static,
+        S::Error: Into<actix_web::Error>,
+        S::InitError: fmt::Debug,
+        S::Response: Into<actix_web::dev::Response<B>>,
+        B: actix_web::body::MessageBody + 'static,
+    {
+        Self::new(super::web::app(make))
+    }
+
     /// Listens here too; of a name, at the first of its addresses that can be had. Connections wait until the server [runs](Self::run).
     ///
     /// # Errors

@@ -1,5 +1,9 @@
-//! Websockets inside [actix-web](https://docs.rs/actix-web): one of its handlers upgrades its request, and from then on a frame handler hears
-//! and says what it would at a server of ours: the same messages, stages, limits and back-pressure.
+//! [actix-web](https://docs.rs/actix-web) and this, either way round.
+//!
+//! # Our websockets inside actix-web
+//!
+//! One of its handlers upgrades its request, and from then on a frame handler hears and says what it would at a server of ours: the same
+//! messages, stages, limits and back-pressure.
 //!
 //! What `actix_web_actors::ws::start` did, [`start`] does:
 //!
@@ -60,6 +64,47 @@
 //! handler has room for more; what is written goes into another one, which is the response's body, and actix-web takes from it while its peer takes more. So the limits hold, and
 //! bytes count as written when actix-web has taken them. A websocket ends with its response: also when nobody sends that. After the closing handshake
 //! actix-web waits for the peer's FIN for as long as its `client_disconnect_timeout` says, 1 s, before it sends its own.
+//!
+//! # An actix-web `App` on a server of ours
+//!
+//! [`app`] makes a handler of an `App`, for a [`Server`](crate::Server) or a [`Bind`](crate::Bind): all that stands below the handler is ours
+//! then, and routes, extractors, middleware and bodies are actix-web's. What upgrades above upgrades here too, with nothing between the
+//! websocket and its socket.
+//!
+//! ```no_run
+//! # use actix::prelude::*;
+//! # use actix_sockets::{Frame, Received};
+//! # use actix_web::{Error, HttpRequest, HttpResponse, web::Payload};
+//! # struct Echo;
+//! # impl Actor for Echo { type Context = Context<Self>; }
+//! # impl Handler<Received<Frame>> for Echo { type Result = (); fn handle(&mut self, _: Received<Frame>, _: &mut Self::Context) {} }
+//! # async fn echo(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Error> { actix_sockets::web::start(Echo, &request, payload) }
+//! use actix_sockets::Server;
+//! use actix_web::{App, web};
+//!
+//! #[actix::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let server = Server::app(|| App::new().route("/", web::get().to(async || "Hello!")).route("/echo", web::get().to(echo)));
+//!     server.bind("127.0.0.1:8080")?.workers(2).run().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What differs from `HttpServer`:
+//!
+//! - The limits and deadlines are those of [`Settings`](crate::Settings): a handler has 20 s to begin its answer, say.
+//! - `HttpRequest::conn_data` finds nothing, as nobody but actix-web can fill it; [`carrier`] tells what is known of the connection.
+//! - `AppConfig` has its defaults: one `App` serves all addresses of its server. Under TLS the request's URI has scheme and authority, so
+//!   that `ConnectionInfo` and `full_url` say `https`.
+//! - A handler that panics is a 500, and its connection goes on.
+//! - `Date` and `Server` are written by the server, whatever the `App` says; a reason phrase of its own is not sent.
+//! - `actix-ws` and `actix-web-actors` cannot upgrade here, as they want the socket's bytes: a 500.
+
+mod app;
+mod exchange;
+
+pub use app::{AppHandler, app};
+use exchange::Passed;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -73,21 +118,24 @@ use std::task::{Context as TaskContext, Poll};
 use actix::{Actor, Context, Handler};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Payload;
-use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use super::delivery::Delivery;
 use super::line::Signal;
 use super::messages::{Received, Upgraded};
+use super::responder::Answer;
 use super::roster::Roster;
 use super::settings::WebSocketSettings;
+use super::socket::SocketId;
 use super::stream::{PipeReader, PipeWriter, pipe};
 use super::transport::Transport;
 use super::upgrade::UpgradeServer;
 use super::websocket::{Takeover, WebSocket};
 use crate::http as ours;
 use crate::output::Output;
+use crate::tls::Info;
 use crate::upgrade::agree;
 use crate::upgrade::handshake::{self, Refusal, SwitchRefused};
 use crate::websocket::{Frame, Role};
@@ -119,21 +167,28 @@ pub fn upgrade<A: Actor>(upgrade: UpgradeServer<A>, request: &HttpRequest, paylo
     let (mut response, handling) = upgrade.into_parts();
     let local = request.app_config().local_addr();
     let remote = request.peer_addr().unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
-    let request = self::request(request);
+    let ours = self::request(request);
+    let was = carrier(request).map(|_| response.clone());
     let (agreed, deflate) = handling
         .check_extensions(&response)
         .map_err(SwitchRefused::Response)
-        .and_then(|()| agree(&request, &mut response, handling.deflate()))
+        .and_then(|()| agree(&ours, &mut response, handling.deflate()))
         .map_err(|error| match error {
             SwitchRefused::Request(refusal) => refusal.into(),
             SwitchRefused::Response(error) => actix_web::error::ErrorInternalServerError(error),
         })?;
+    if let Some(response) = was {
+        // The connection is ours, and does all of this by itself; it is known to go now.
+        let mut passed = HttpResponse::new(actix_web::http::StatusCode::SWITCHING_PROTOCOLS);
+        passed.extensions_mut().insert(Passed(Answer::upgrade(response, handling)));
+        return Ok(passed);
+    }
     let ((to_us, incoming), (outgoing, from_us)) = (pipe(), pipe());
     let roster = Arc::<Roster>::default();
     let transport = Transport::of(incoming, outgoing, roster.seat(), remote, local);
     actix_rt::spawn(carry(payload, to_us));
     let handled = handling.open(Role::Server, &WebSocketSettings::default(), deflate.as_ref());
-    let message = Upgraded { request, remote, tls: None, protocol: agreed.protocol, extensions: agreed.extensions };
+    let message = Upgraded { request: ours, remote, tls: None, protocol: agreed.protocol, extensions: agreed.extensions };
     let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
     let (unsent, unread) = (Output::new(), BytesMut::new());
     WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent, unread, first });
@@ -147,7 +202,7 @@ pub fn request(request: &HttpRequest) -> ours::HttpRequest {
     let method = http::Method::from_bytes(request.method().as_str().as_bytes()).unwrap_or_default();
     let uri = request.uri().to_string().parse().unwrap_or_default();
     let mut copy = ours::HttpRequest::new(method, uri);
-    copy.secure = request.app_config().secure();
+    copy.secure = carrier(request).map_or(request.app_config().secure(), |carrier| carrier.tls.is_some());
     copy.version = match request.version() {
         actix_web::http::Version::HTTP_10 => http::Version::HTTP_10,
         actix_web::http::Version::HTTP_2 => http::Version::HTTP_2,
@@ -159,6 +214,31 @@ pub fn request(request: &HttpRequest) -> ours::HttpRequest {
         }
     }
     copy
+}
+
+/// What is known of the connection of ours that an `App`'s request came by. `None` where actix-web has the connection.
+///
+/// ```
+/// # use actix_web::HttpRequest;
+/// async fn who(request: HttpRequest) -> String {
+///     let carrier = actix_sockets::web::carrier(&request);
+///     let certificate = carrier.and_then(|carrier| carrier.tls?.certificate.clone());
+///     certificate.map_or("somebody".to_owned(), |certificate| certificate.subject)
+/// }
+/// ```
+#[must_use]
+pub fn carrier(request: &HttpRequest) -> Option<Carrier> {
+    request.extensions().get::<Carrier>().cloned()
+}
+
+/// A connection of ours that carries an `App`'s requests.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Carrier {
+    /// The connection's name.
+    pub id: SocketId,
+    /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.
+    pub tls: Option<Arc<Info>>,
 }
 
 /// A response of ours as one of actix-web's, without its content.

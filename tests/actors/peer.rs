@@ -252,6 +252,27 @@ impl Peer {
         head
     }
 
+    /// All that comes, to the end of the connection, which is a proper one.
+    #[allow(dead_code, reason = "tests/web has use for it")]
+    pub(crate) fn hears_all(&mut self) -> String {
+        let until = Instant::now() + PATIENCE;
+        while self.read(until).expect("the connection ends properly") > 0 {}
+        String::from_utf8(std::mem::take(&mut self.inbox)).unwrap()
+    }
+
+    /// All that comes until the connection is cut, in whatever way.
+    #[allow(dead_code, reason = "tests/web has use for it")]
+    pub(crate) fn hears_until_cut(&mut self) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.read(until) {
+                Ok(1..) => {}
+                Err(error) if is_timeout(&error) => panic!("the connection is not cut"),
+                Ok(0) | Err(_) => return String::from_utf8(std::mem::take(&mut self.inbox)).unwrap(),
+            }
+        }
+    }
+
     /// A response with content of this length.
     #[track_caller]
     pub(crate) fn hears_content(&mut self, length: usize) {

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -23,7 +23,7 @@ _alive: set["Program"] = set()
 class Program:
     """A running process with its three streams."""
 
-    def __init__(self, *command: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *command: str, env: Mapping[str, str] | None = None, pass_fds: Collection[int] = ()) -> None:
         self.command = command
         self.errors = b""
         self._lines: queue.Queue[bytes | None] = queue.Queue()
@@ -33,6 +33,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **env} if env else None,
+            pass_fds=pass_fds,
         )
         _alive.add(self)
         self._readers = [

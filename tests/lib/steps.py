@@ -249,7 +249,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
         ),
         Step(
             "peers",
-            "Python websockets, Node ws, curl and raw sockets, in the clear and under TLS",
+            "clients and servers of Python and Node, curl, wrk, h2load, nginx, HAProxy and raw sockets, in the clear and under TLS",
             [
                 Command(
                     ["tests/peers/run"],

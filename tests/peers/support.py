@@ -70,10 +70,10 @@ class Echo(Program):
 
 
 class InsideActixWeb(Program):
-    """The `actix_web` example on a port that the system chose."""
+    """The `actix_web` example on a port that the system chose; on actix-web's server, or on ours."""
 
-    def __init__(self) -> None:
-        super().__init__(ACTIX_WEB, "127.0.0.1:0")
+    def __init__(self, *options: str) -> None:
+        super().__init__(ACTIX_WEB, "127.0.0.1:0", *options)
         line = self.hears_line().decode()
         listening = re.fullmatch(r"listening on http://(127\.0\.0\.1:(\d+))", line)
         assert listening, f"`actix_web` printed {line!r}"

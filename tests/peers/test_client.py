@@ -1,14 +1,17 @@
-"""The `client` example, spoken to by `echo`, Python `websockets`, Node `ws` and a raw socket."""
+"""The `client` example, spoken to by `echo`, Python `websockets` and `aiohttp`, Node `ws` and a raw socket."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import queue
 import re
 import socket
 import threading
 import time
 from pathlib import Path
 
+from aiohttp import WSMsgType, web
 from program import Program
 from support import MIB, UNICODE, PeerTest, server_context, twice
 from websockets.exceptions import ConnectionClosed
@@ -191,6 +194,62 @@ class WithNode(Echoes, ClosesFirst, ClientTest):
     def connection_ended(self) -> float:
         self.assertRegex(self.server.hears_line().decode(), "^closed ")
         return time.monotonic()
+
+
+@twice
+class WithAiohttp(Echoes, ClosesFirst, ClientTest):
+    """`aiohttp` as the server: / echoes, /close/CODE, /terminate, /refuse/STATUS. It compresses where it is offered."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.ended = threading.Event()
+        started: queue.Queue[tuple[int, asyncio.AbstractEventLoop]] = queue.Queue()
+        thread = threading.Thread(target=lambda: asyncio.run(self.run_server(started)), daemon=True)
+        thread.start()
+        port, loop = started.get(timeout=10)
+        self.addCleanup(thread.join, 10)
+        self.addCleanup(lambda: loop.call_soon_threadsafe(self.over.set))
+        self.url = f"{self.scheme}://127.0.0.1:{port}/"
+
+    async def run_server(self, started: queue.Queue[tuple[int, asyncio.AbstractEventLoop]]) -> None:
+        self.over = asyncio.Event()
+        server = web.Application()
+        server.router.add_get("/{path:.*}", self.serve)
+        runner = web.AppRunner(server, shutdown_timeout=1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_context() if self.tls else None)
+        await site.start()
+        started.put((runner.addresses[0][1], asyncio.get_running_loop()))
+        await self.over.wait()
+        await runner.cleanup()
+
+    def connection_ended(self) -> float:
+        self.assertTrue(self.ended.wait(10), "the server has not seen the end of the connection")
+        self.ended.clear()
+        return time.monotonic()
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        what, *how = request.match_info["path"].split("/")
+        if what == "refuse":
+            return web.Response(status=int(how[0]), text="no\n")
+        peer = web.WebSocketResponse(max_msg_size=0)
+        await peer.prepare(request)
+        if what == "":
+            async for message in peer:
+                send = peer.send_str if message.type is WSMsgType.TEXT else peer.send_bytes
+                await send(message.data)
+            return peer
+        await peer.send_str("last words")
+        if what == "terminate":
+            await asyncio.sleep(0.1)
+            request.transport.abort()
+        elif how[0] == "none":
+            request.transport.write(b"\x88\x00")
+            await peer.receive()
+        else:
+            await peer.close(code=int(how[0]), message=b"because")
+        self.ended.set()
+        return peer
 
 
 @twice

@@ -91,9 +91,11 @@ class TwoWorkers(EveryHandler, EchoTest):
 class ActixWeb(EveryHandler, PeerTest):
     """An echo inside actix-web: the example `actix_web`."""
 
+    options: tuple[str, ...] = ()
+
     @classmethod
     def setUpClass(cls) -> None:
-        cls.echo = cls.enterClassContext(InsideActixWeb())
+        cls.echo = cls.enterClassContext(InsideActixWeb(*cls.options))
 
     def test_every_size_comes_back(self) -> None:
         for compression in (None, "deflate"):
@@ -106,6 +108,12 @@ class ActixWeb(EveryHandler, PeerTest):
 
     def test_a_page_beside_it(self) -> None:
         self.assertIn(b"<html", curl(self.echo.url.replace("ws:", "http:")).stdout)
+
+
+class TheSameApp(ActixWeb):
+    """The same application on a server of ours."""
+
+    options = ("--ours",)
 
 
 @twice

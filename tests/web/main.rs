@@ -1,4 +1,4 @@
-//! Websockets inside actix-web, over loopback TCP, against the raw peer of `tests/actors`, which shares no protocol code with the library.
+//! actix-web and ours, either way round (`app.rs` has the other), over loopback TCP, against the raw peer of `tests/actors`, which shares no protocol code with the library.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -19,6 +19,7 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer};
 
 use peer::{PATIENCE, Peer, binary, close, ping, pong, text};
 
+mod app;
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "others use more of it")]
 #[path = "../tls/authority.rs"]
@@ -135,9 +136,12 @@ async fn keep(request: HttpRequest, payload: Payload, tell: Tell) -> Answer {
     web::upgrade(opening(&request, &tell, Does::Keep)?.settings(limits), &request, payload)
 }
 
-#[cfg(feature = "deflate")]
-async fn deflate(request: HttpRequest, payload: Payload, tell: Tell) -> Answer {
-    web::upgrade(opening(&request, &tell, Does::Echo)?.deflate(actix_sockets::Deflate::new()), &request, payload)
+/// With compression, where it is built in.
+async fn deflated(request: HttpRequest, payload: Payload, tell: Tell) -> Answer {
+    let opening = opening(&request, &tell, Does::Echo)?;
+    #[cfg(feature = "deflate")]
+    let opening = opening.deflate(actix_sockets::Deflate::new());
+    web::upgrade(opening, &request, payload)
 }
 
 /// A 101 that answers another request.
@@ -170,10 +174,11 @@ impl Site {
             System::new().block_on(async {
                 let tell = Data::new(std::sync::Mutex::new(tell));
                 let server = HttpServer::new(move || {
-                    let app = App::new().app_data(tell.clone()).route("/", get().to(async || "a page"));
-                    #[cfg(feature = "deflate")]
-                    let app = app.route("/deflate", get().to(deflate));
-                    app.route("/started", get().to(started))
+                    App::new()
+                        .app_data(tell.clone())
+                        .route("/", get().to(async || "a page"))
+                        .route("/deflate", get().to(deflated))
+                        .route("/started", get().to(started))
                         .route("/chat", get().to(chat))
                         .route("/keep", get().to(keep))
                         .route("/wrong", get().to(wrong))
