@@ -25,6 +25,7 @@
 //! and the next deadline come out.
 
 mod actor;
+mod budget;
 pub mod http;
 pub mod output;
 pub mod stage;
@@ -39,11 +40,11 @@ pub use actor::test;
 #[cfg(feature = "actix-web")]
 pub use actor::web;
 pub use actor::{
-    Answer, Asked, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected, Connection,
-    Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder, RoundTripTime, Running,
-    SendError, SendStatus, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming,
-    Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings,
-    WebSockets,
+    Answer, Asked, Bind, BindError, Bound, Budget, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected,
+    Connection, Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder,
+    RoundTripTime, Running, SendError, SendStatus, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets,
+    StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded,
+    WebSocket, WebSocketSettings, WebSockets,
 };
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::{Close, Dropped, Drops, Keyed, Overflow};

@@ -33,7 +33,7 @@ fn never(folder: &str, words: &[&str]) {
 /// Pure inside: no actor, no runtime, no clock, no chance.
 #[test]
 fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
-    for folder in ["src/http", "src/upgrade", "src/websocket", "src/stage", "src/tls", "src/output.rs"] {
+    for folder in ["src/http", "src/upgrade", "src/websocket", "src/stage", "src/tls", "src/output.rs", "src/budget.rs"] {
         never(folder, &["actix", "tokio::", "Instant::now", "SystemTime::now", "rand::", "std::net", "std::thread"]);
     }
 }
@@ -41,6 +41,7 @@ fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
 #[test]
 fn nothing_points_back() {
     never("src/output.rs", &["crate::"]);
+    never("src/budget.rs", &["crate::"]);
     never("src/tls", &["crate::"]);
     never("src/http", &["crate::actor", "crate::stage", "crate::upgrade", "crate::websocket"]);
     never("src/websocket", &["crate::actor", "crate::stage", "crate::upgrade", "crate::http"]);

@@ -32,6 +32,8 @@ pub(crate) enum Signal {
     Overflow = 8,
     /// Something was dropped while a handler panicked: see whether it is still there.
     Check = 16,
+    /// All websockets together have too much, and this one has most of it.
+    OverBudget = 64,
 }
 
 /// A set of [`Signal`]s.
@@ -215,11 +217,14 @@ impl Line {
 
     #[inline]
     pub(crate) fn push(&self, command: Command, ack: Option<Ack>, policy: bool) -> Result<SendStatus, SendError> {
-        if self.has_policy()
-            && let Command::Frame(frame) = command
-        {
-            return self.offer(frame, None, ack, policy);
+        if self.has_policy() {
+            return self.push_by_policy(command, None, ack, policy);
         }
+        self.push_or_close(command, ack, policy)
+    }
+
+    #[inline]
+    pub(super) fn push_or_close(&self, command: Command, ack: Option<Ack>, policy: bool) -> Result<SendStatus, SendError> {
         let mut line = self.queue.lock();
         if line.closed {
             return Err(SendError::Closed);

@@ -20,6 +20,7 @@
 //! them, and one write. What connections tell goes the same way up, by a feeder in the handler's own context; or through the mailbox, for
 //! handlers that are known by their address only.
 
+mod budget;
 mod buffers;
 mod client_connection;
 mod clock;
@@ -59,6 +60,7 @@ mod upstream;
 pub mod web;
 mod websocket;
 
+pub use budget::Budget;
 pub use client_connection::ClientConnection;
 pub use connect::Connect;
 pub use connection::Connection;

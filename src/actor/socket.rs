@@ -81,8 +81,10 @@ impl Socket {
     pub fn do_send(&self, message: impl Into<Outgoing>) {
         let Outgoing { command, key } = message.into();
         if key.is_some() {
-            let _ = self.keyed(command, key, None, true);
-        } else if let Some(command) = Scope::send(self.line(), command) {
+            let _ = self.queue(command, key, None, true);
+            return;
+        }
+        if let Some(command) = Scope::send(self.line(), command) {
             let _ = self.line().push(command, None, true);
         }
     }
@@ -98,7 +100,7 @@ impl Socket {
     pub fn send(&self, message: impl Into<Outgoing>) -> Sending {
         let (ack, written) = oneshot::channel();
         let Outgoing { command, key } = message.into();
-        match self.keyed(command, key, Some(ack), true) {
+        match self.queue(command, key, Some(ack), true) {
             Ok(_) => Sending(Ok(written)),
             Err(error) => Sending(Err(error)),
         }
@@ -112,7 +114,7 @@ impl Socket {
     pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<SendStatus, SendError> {
         let Outgoing { command, key } = message.into();
         if key.is_some() {
-            return self.keyed(command, key, None, false);
+            return self.queue(command, key, None, false);
         }
         match Scope::send(self.line(), command) {
             None => Ok(self.line().status(self.buffered_amount())),
@@ -121,12 +123,10 @@ impl Socket {
     }
 
     /// By the queue, whatever it is.
-    fn keyed(&self, command: Command, key: Option<Key>, ack: Option<Ack>, policy: bool) -> Result<SendStatus, SendError> {
+    #[inline(never)]
+    fn queue(&self, command: Command, key: Option<Box<Key>>, ack: Option<Ack>, policy: bool) -> Result<SendStatus, SendError> {
         Scope::leave(self.line());
-        match command {
-            Command::Frame(frame) if self.line().has_policy() => self.line().offer(frame, key, ack, policy),
-            command => self.line().push(command, ack, policy),
-        }
+        self.line().push_by_policy(command, key.map(|key| *key), ack, policy)
     }
 
     /// How many of the frames sent were dropped by the policy of the hard limit, by whomever they were sent. It can be asked behind the end, too.
@@ -196,7 +196,8 @@ impl fmt::Debug for Socket {
 #[derive(Debug)]
 pub struct Outgoing {
     command: Command,
-    key: Option<Key>,
+    /// Small, as most have none.
+    key: Option<Box<Key>>,
 }
 
 impl From<Frame> for Outgoing {
@@ -208,7 +209,7 @@ impl From<Frame> for Outgoing {
 
 impl From<Keyed> for Outgoing {
     fn from(Keyed { key, frame }: Keyed) -> Self {
-        Self { command: Command::Frame(frame), key: Some(key) }
+        Self { command: Command::Frame(frame), key: Some(Box::new(key)) }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
+use super::budget::{STEP, Share};
 use super::buffers;
 use super::clock;
 use super::delivery::{Delivery, Observers, deliveries};
@@ -58,6 +59,8 @@ pub struct WebSocket {
     calm: bool,
     /// Bytes that waited behind the output then, as frames.
     behind: usize,
+    /// What it has of the process's budget.
+    share: Share,
     timer: Timer,
     /// When to look after the handler.
     look: Option<Instant>,
@@ -88,10 +91,12 @@ impl WebSocket {
         };
         let mut pipeline = Pipeline::new(settings.codec(role), keys, chain, now)
             .message_within(settings.message_within)
+            .pongs_within(settings.soft)
             .stall_within(settings.write_stall)
             .linger(settings.closing);
         pipeline.take_over(unsent);
         transport.seat().take(&line);
+        let share = Share::new(Arc::downgrade(&line));
         let mut look = None;
         if let Some(upstream) = &mut upstream {
             upstream.attach(&line);
@@ -114,6 +119,7 @@ impl WebSocket {
             flooded: false,
             calm: false,
             behind: 0,
+            share,
             timer: Timer::default(),
             look,
         };
@@ -174,6 +180,9 @@ impl WebSocket {
                 return Poll::Ready(());
             }
         }
+        if self.share.is_on() {
+            self.count(cx);
+        }
         if self.behind > 0 || (self.is_over() && self.line.hosts()) {
             self.go_on(cx);
         }
@@ -196,6 +205,15 @@ impl WebSocket {
     /// Nothing that comes later will be sent.
     fn is_over(&self) -> bool {
         self.pipeline.is_unsettled() || self.pipeline.has_closed()
+    }
+
+    /// Tells the process what is buffered here. What handlers have in hand they give back without a turn of ours: so one is asked for.
+    fn count(&mut self, cx: &TaskContext<'_>) {
+        let in_hand = self.line.in_hand();
+        self.share.settle(self.pipeline.output().len() + self.behind + in_hand + self.partial.len() + self.pipeline.gathered());
+        if (STEP..=self.window).contains(&in_hand) && self.line.wake_below((in_hand - STEP).max(1)) {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// What waits as frames, here or above, is taken as soon as there is room for it, and at once if nothing can come behind it.
@@ -224,6 +242,10 @@ impl WebSocket {
         }
         if signals.has(Signal::Overflow) {
             let reason = "too much is unsent: the peer does not read fast enough";
+            self.guarded(now, |pipeline| pipeline.fail(CloseCode::POLICY_VIOLATION, reason, now));
+        }
+        if signals.has(Signal::OverBudget) {
+            let reason = "all together have buffered too much, and this websocket most of it";
             self.guarded(now, |pipeline| pipeline.fail(CloseCode::POLICY_VIOLATION, reason, now));
         }
         if signals.has(Signal::GoAway) {
@@ -292,6 +314,7 @@ impl WebSocket {
     }
 
     fn deliver(&mut self, mut deliveries: VecDeque<Delivery>) {
+        self.share.told();
         if !self.observers.is_empty() {
             deliveries.iter().for_each(|delivery| self.observers.notice(delivery, &self.line));
         }
@@ -318,11 +341,15 @@ impl WebSocket {
         while self.acks.front().is_some_and(|(position, _)| *position <= written) {
             let _ = self.acks.pop_front().map(|(_, ack)| ack.send(Ok(SendStatus::Sent)));
         }
-        if let Poll::Ready(Err(error)) = result {
+        if let Poll::Ready(Err(error)) = &result {
             tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
             return std::ops::ControlFlow::Break(());
         }
         self.pipeline.wrote(progress, now);
+        // A pong that was kept back.
+        if result.is_ready() && !self.pipeline.output().is_empty() {
+            cx.waker().wake_by_ref();
+        }
         std::ops::ControlFlow::Continue(())
     }
 

@@ -18,8 +18,22 @@ use crate::websocket::{Frame, OpCode};
 pub(crate) const ALL: usize = usize::MAX;
 
 impl Line {
-    /// As [`push`](Self::push), where the policy of the hard limit is not to close.
-    pub(crate) fn offer(&self, frame: Frame, key: Option<Key>, ack: Option<Ack>, policy: bool) -> Result<SendStatus, SendError> {
+    /// As [`push`](Self::push), where the policy of the hard limit may not be to close, and with a key.
+    #[inline(never)]
+    pub(crate) fn push_by_policy(
+        &self,
+        command: Command,
+        key: Option<Key>,
+        ack: Option<Ack>,
+        policy: bool,
+    ) -> Result<SendStatus, SendError> {
+        match command {
+            Command::Frame(frame) if self.has_policy() => self.offer(frame, key, ack, policy),
+            command => self.push_or_close(command, ack, policy),
+        }
+    }
+
+    fn offer(&self, frame: Frame, key: Option<Key>, ack: Option<Ack>, policy: bool) -> Result<SendStatus, SendError> {
         let mut gone = Vec::new();
         let mut line = self.queue.lock();
         let result = self.judge(&mut line, frame, key, ack, policy, &mut gone);
@@ -158,6 +172,11 @@ impl Line {
             policy.took(some.len());
         }
         some
+    }
+
+    /// There may be something for the websocket to do.
+    pub(crate) fn nudge(&self) {
+        self.wake(&mut self.queue.lock());
     }
 
     /// No room is waited for any more, here and above: what has been said must go out now.

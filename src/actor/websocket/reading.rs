@@ -145,6 +145,7 @@ impl WebSocket {
         }
         let may = self.pipeline.output().len().max(self.behind) <= self.soft
             && (self.line.in_hand() <= self.window || self.line.wake_below(self.window / 2 + 1));
+        let may = may && self.share.may_read(self.pipeline.is_within_message());
         self.pipeline.suspend(!may, now);
         may
     }
