@@ -130,5 +130,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("The room is open: http://{}/", bound.address);
     tokio::signal::ctrl_c().await?;
-    Ok(Sockets::from_registry().send(Shutdown::default()).await?)
+    Sockets::from_registry().send(Shutdown::default()).await?;
+    Ok(())
 }

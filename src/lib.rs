@@ -21,13 +21,15 @@
 //! ```
 //!
 //! The actors and their messages are all at the top of this crate. What they are made of knows nothing of actix, of sockets or of the clock,
-//! and can be used by itself: [`http`], [`upgrade`], [`websocket`], [`stage`], [`output`]. There, bytes and time go in, and events, bytes
+//! and can be used by itself: [`http`], [`upgrade`], [`websocket`], [`stage`], [`output`], [`drain`], [`rate`]. There, bytes and time go in, and events, bytes
 //! and the next deadline come out.
 
 mod actor;
 mod budget;
+pub mod drain;
 pub mod http;
 pub mod output;
+pub mod rate;
 pub mod stage;
 pub mod tls;
 pub mod upgrade;
@@ -40,12 +42,13 @@ pub use actor::test;
 #[cfg(feature = "actix-web")]
 pub use actor::web;
 pub use actor::{
-    Answer, Asked, Bind, BindError, Bound, Budget, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected,
-    Connection, Drained, IntoHandler, Listener, Nobody, Notice, Outgoing, Received, Register, Registrar, Requester, Responder,
-    RoundTripTime, Running, SendError, SendStatus, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets,
-    StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded,
-    WebSocket, WebSocketSettings, WebSockets,
+    Answer, Asked, Asking, Bind, BindError, Bound, Budget, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected,
+    Connection, Content, ContentAborted, Drained, Ended, Guard, HttpNotice, IntoHandler, Listener, Nobody, Notice, Outgoing, RateLimit,
+    Received, Register, Registrar, RequestId, RequestStart, Requester, Responder, RoundTripTime, Running, SendError, SendStatus, Sending,
+    Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade,
+    UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
 };
+pub use actor::{ProxyError, RequestFailed, ResponseBody, ResponseStart, StreamingRequest};
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use stage::{Close, Dropped, Drops, Keyed, Overflow};
 pub use upgrade::handshake;

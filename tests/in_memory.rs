@@ -320,7 +320,7 @@ fn an_idle_connection_is_closed_after_60_s() {
         test::pass(secs(59)).await;
         assert!(client.send(test::get("/")).await.is_ok());
         test::pass(secs(61)).await;
-        assert_eq!(client.send(test::get("/")).await.unwrap_err(), HttpError::Closed);
+        assert_eq!(client.send(test::get("/")).await.unwrap_err(), HttpError::NotSent);
     });
 }
 

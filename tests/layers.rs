@@ -33,7 +33,17 @@ fn never(folder: &str, words: &[&str]) {
 /// Pure inside: no actor, no runtime, no clock, no chance.
 #[test]
 fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
-    for folder in ["src/http", "src/upgrade", "src/websocket", "src/stage", "src/tls", "src/output.rs", "src/budget.rs"] {
+    for folder in [
+        "src/http",
+        "src/upgrade",
+        "src/websocket",
+        "src/stage",
+        "src/tls",
+        "src/output.rs",
+        "src/budget.rs",
+        "src/drain.rs",
+        "src/rate.rs",
+    ] {
         never(folder, &["actix", "tokio::", "Instant::now", "SystemTime::now", "rand::", "std::net", "std::thread"]);
     }
 }
@@ -42,6 +52,8 @@ fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
 fn nothing_points_back() {
     never("src/output.rs", &["crate::"]);
     never("src/budget.rs", &["crate::"]);
+    never("src/drain.rs", &["crate::"]);
+    never("src/rate.rs", &["crate::"]);
     never("src/tls", &["crate::"]);
     never("src/http", &["crate::actor", "crate::stage", "crate::upgrade", "crate::websocket"]);
     never("src/websocket", &["crate::actor", "crate::stage", "crate::upgrade", "crate::http"]);

@@ -1,112 +1,126 @@
-//! The actor of one TCP connection that we made, for as long as it speaks HTTP.
+//! One TCP connection that we made, for as long as it speaks HTTP.
+//!
+//! The mirror of [`Connection`](super::Connection): a task that takes turns, around a protocol that is pure ([`http::Client`]). What it is told comes by its
+//! line's queue; what it tells goes to who asked, or by mail to the actors that were named when the connection was made.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
-use tokio::sync::oneshot;
+use http::{Method, Uri};
 
-use super::buffers;
+use super::client_ears::Ears;
+use super::client_line::{Asker, ClientCommand, ClientLine, Taken};
 use super::clock;
+use super::content::{Content, ContentAborted, RequestId};
 use super::delivery::Delivery;
-use super::line::{Line, Signal};
-use super::messages::{Connected, Received, UpgradeError, UpgradeFailed, Upgraded};
-use super::requester::{ClientCommand, ClientLine, Requester};
+use super::exchange::{read, write};
+use super::line::{Ack, Line, Signal};
+use super::messages::{Connected, Received, ResponseStart, UpgradeError, UpgradeFailed, Upgraded};
+use super::requester::Requester;
 use super::settings::Settings;
-use super::socket::SocketId;
+use super::socket::{SendStatus, SocketId};
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::{Handled, Handling};
 use super::websocket::{Takeover, WebSocket};
-use crate::http::{self, ClientEvent, Closing, HttpError, HttpRequest, HttpResponse, RequestNumber};
+use crate::http::{self as ours, ClientEvent, Closing, ContentEnd, HttpError, HttpRequest, HttpResponse, RequestNumber, Streams};
 use crate::output::Output;
 use crate::upgrade::handshake::deflate::Parameters;
 use crate::upgrade::handshake::{self, HandshakeError};
 use crate::websocket::Role;
 
-/// The actor behind a [`Requester`]: a client's connection for as long as it speaks HTTP.
+/// What is behind a [`Requester`]: a client's connection for as long as it speaks HTTP. It ends with the connection, or with the upgrade, which hands the
+/// connection over to a [`WebSocket`].
+///
+/// All that it is told comes by a queue, so it needs no mailbox: it is a task of its arbiter.
 pub struct ClientConnection {
     /// `None` once the connection has been handed over.
     parts: Option<Parts>,
     line: Arc<ClientLine>,
     settings: Settings,
     connected: Connected,
-    /// Who waits for which response.
-    awaited: VecDeque<(RequestNumber, oneshot::Sender<Result<HttpResponse, HttpError>>)>,
-    respond: Option<Box<dyn Fn(Received<HttpResponse>) + Send>>,
-    /// The upgrade that was asked for.
-    upgrade: Option<(RequestNumber, Box<HttpRequest>, Handling)>,
-    /// Nobody can ask for anything any more.
-    closing: bool,
+    /// Who waits for what, oldest first.
+    asked: VecDeque<Question>,
+    /// Who waits for something to have been written: of which request, and the mark.
+    acks: VecDeque<(RequestNumber, u64, Ack)>,
+    marks: u64,
     timer: Timer,
+    /// When the last turn was.
+    now: Instant,
 }
 
+/// What an upgrade takes over.
 struct Parts {
-    http: http::Client,
+    http: ours::Client,
     transport: Transport,
 }
 
+/// A request that waits for its response.
+struct Question {
+    number: RequestNumber,
+    about: (Method, Uri),
+    /// All of it, if the response is to be held against it.
+    request: Option<Box<HttpRequest>>,
+    asker: Asker,
+}
+
 impl ClientConnection {
-    /// Starts the actor on this arbiter. The connection is to be talked to by what is given back.
-    pub(crate) fn start(
-        transport: Transport,
-        connected: Connected,
-        settings: Settings,
-        respond: Option<Box<dyn Fn(Received<HttpResponse>) + Send>>,
-    ) -> Requester {
-        let line = ClientLine::new(connected.id);
+    /// Starts the connection on this arbiter.
+    pub(crate) fn start(transport: Transport, connected: Connected, settings: Settings, ears: Ears) -> Requester {
+        let line = ClientLine::new(connected.id, ears, &settings.http);
         transport.seat().take(&line);
-        let http = http::Client::new(settings.http.clone(), clock::now());
+        let now = clock::now();
+        let http = ours::Client::new(settings.http.clone(), now).secure(connected.tls.is_some());
         let requester = Requester::new(line.clone());
-        Self::create(move |ctx| {
-            ctx.set_mailbox_capacity(0);
-            ctx.spawn(Driver);
-            Self {
-                parts: Some(Parts { http, transport }),
-                line,
-                settings,
-                connected,
-                awaited: VecDeque::new(),
-                respond,
-                upgrade: None,
-                closing: false,
-                timer: Timer::default(),
-            }
-        });
+        drop(actix_rt::spawn(Self {
+            parts: Some(Parts { http, transport }),
+            line,
+            settings,
+            connected,
+            asked: VecDeque::new(),
+            acks: VecDeque::new(),
+            marks: 0,
+            timer: Timer::default(),
+            now,
+        }));
         requester
     }
 
-    /// One turn. Ready when this actor's work is over.
+    /// One turn. Ready when all is over.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let Some(mut parts) = self.parts.take() else { return Poll::Ready(()) };
-        let now = clock::now();
-        let (commands, signals) = {
-            let mut line = self.line.queue.lock();
-            (line.take(cx.waker()), std::mem::take(&mut line.side))
-        };
+        self.now = clock::now();
+        let now = self.now;
+        let Taken { commands, signals, returned } = self.line.take(cx.waker());
         if signals.has(Signal::Abort) {
-            return Poll::Ready(());
+            return self.over(parts);
         }
         if signals.has(Signal::GoAway) {
             parts.http.close_gracefully(now);
         }
         for command in commands {
-            self.obey(command, &mut parts, now);
+            self.obey(command, &mut parts.http);
+        }
+        if returned > 0 {
+            parts.http.give_back(returned, now);
         }
         if self.timer.rings(now) {
             parts.http.handle_timeout(now);
         }
-        if let Err(error) = parts.exchange(now, cx) {
-            self.fail(HttpError::Closed, &error.to_string());
-            return Poll::Ready(());
-        }
+        let read = read(&mut parts.http, &mut parts.transport, wants, now, cx);
         let Some(mut parts) = self.events(parts) else { return Poll::Ready(()) };
-        if self.closing && self.awaited.is_empty() && self.upgrade.is_none() && parts.http.in_hand() == 0 {
+        let written = write(&mut parts.http, &mut parts.transport, now, cx);
+        if read.is_break() || written.is_break() {
+            return self.over(parts);
+        }
+        self.acknowledge(&mut parts.http);
+        // What waited for output to be written, or was not taken, may be told.
+        let Some(mut parts) = self.events(parts) else { return Poll::Ready(()) };
+        if self.line.is_deserted() && parts.http.in_hand() == 0 {
             parts.http.close_gracefully(now);
         }
         match parts.http.closing() {
@@ -115,59 +129,100 @@ impl ClientConnection {
             Closing::AfterFlush => {}
             Closing::Done => {
                 parts.transport.finish(cx);
-                return Poll::Ready(());
+                return self.over(parts);
             }
-            Closing::Abort => return Poll::Ready(()),
+            Closing::Abort => return self.over(parts),
         }
+        if read.is_continue() && wants(&parts.http) && !awaits(read) {
+            cx.waker().wake_by_ref();
+        }
+        self.line.report(parts.http.queued(), parts.http.unsent());
         self.timer.arm(parts.http.deadline(), now, cx);
         self.parts = Some(parts);
         Poll::Pending
     }
 
-    fn obey(&mut self, command: ClientCommand, parts: &mut Parts, now: Instant) {
-        match command {
-            ClientCommand::Close => self.closing = true,
-            ClientCommand::Request(request, tell) => {
-                if let Err(error) = self.may_send(&request, parts) {
-                    tracing::warn!(connection = %self.line.id, %error, "a request is not sent");
-                    if let Some(tell) = tell {
-                        let _ = tell.send(Err(error));
-                    }
-                    return;
-                }
-                let number = parts.http.request(*request, now);
-                if let Some(tell) = tell {
-                    self.awaited.push_back((number, tell));
-                }
+    fn obey(&mut self, command: ClientCommand, http: &mut ours::Client) {
+        let now = self.now;
+        let done = match command {
+            ClientCommand::Ask(request, asker, streams, ack) => {
+                self.ask(*request, asker, streams, ack, http);
+                Ok(())
             }
-            ClientCommand::Upgrade(upgrade) => {
-                let (mut request, handling) = *upgrade;
-                if let Err(error) = self.may_send(&request, parts) {
-                    let what = match error {
-                        HttpError::Insecure => {
-                            "the URL is wss, and the connection is not TLS: Connect::target or Connect::tls makes one that is"
-                        }
-                        _ => "no request can be sent on this connection any more",
-                    };
-                    return refuse(handling, self.line.id, None, UpgradeError::Connection(what.into()));
+            ClientCommand::Chunk(number, chunk, ack) => {
+                let done = http.chunk(number, chunk, now);
+                if done.is_ok() {
+                    self.mark(number, ack, http);
                 }
-                if let Some(deflate) = handling.deflate() {
-                    deflate.offer(&mut request);
+                if done == Err(HttpError::ContentMismatch) {
+                    http.abandon(number, now);
                 }
-                let number = parts.http.request(request.clone(), now);
-                self.upgrade = Some((number, Box::new(request), handling));
+                done
+            }
+            ClientCommand::Finish(number, end) => http.finish(number, end, now),
+            ClientCommand::Abandon(number) => {
+                http.abandon(number, now);
+                Ok(())
+            }
+            ClientCommand::Cancel(number) => {
+                http.cancel(number, now);
+                Ok(())
+            }
+            ClientCommand::ResponseTimeout(within) => {
+                http.set_response_timeout(within);
+                Ok(())
+            }
+            ClientCommand::IdleTimeout(time) => {
+                http.set_idle_timeout(time);
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            tracing::debug!(connection = %self.line.id, %error, "content that is not sent");
+        }
+    }
+
+    fn ask(&mut self, mut request: HttpRequest, asker: Asker, content: bool, ack: Option<Ack>, http: &mut ours::Client) {
+        let mut kept = None;
+        if let Asker::Upgrade(handling) = &asker {
+            if let Some(deflate) = handling.deflate() {
+                deflate.offer(&mut request);
+            }
+            kept = Some(Box::new(request.clone()));
+        }
+        let response = match &asker {
+            Asker::Ears => self.line.ears.stream(),
+            Asker::Streamed(_) => true,
+            Asker::Whole(_) | Asker::Upgrade(_) | Asker::Begun => false,
+        };
+        let about = (request.method.clone(), request.uri.clone());
+        let number = http.begin(request, Streams { content, response }, self.now);
+        self.asked.push_back(Question { number, about, request: kept, asker });
+        self.mark(number, ack, http);
+    }
+
+    /// Answers the ack when all that was said of the request until now has been written.
+    fn mark(&mut self, number: RequestNumber, ack: Option<Ack>, http: &mut ours::Client) {
+        if let Some(ack) = ack {
+            self.marks += 1;
+            http.mark(number, self.marks);
+            self.acks.push_back((number, self.marks, ack));
+        }
+    }
+
+    fn acknowledge(&mut self, http: &mut ours::Client) {
+        while let Some(mark) = http.poll_written() {
+            if let Some(at) = self.acks.iter().position(|(_, waits, _)| *waits == mark)
+                && let Some((_, _, ack)) = self.acks.remove(at)
+            {
+                let _ = ack.send(Ok(SendStatus::Sent));
             }
         }
     }
 
-    /// What is for https is not said in the clear: its credentials, to begin with. Behind the last request of a connection, and behind one
-    /// that may end HTTP, nothing can be asked (RFC 9110 §7.8).
-    fn may_send(&self, request: &HttpRequest, parts: &Parts) -> Result<(), HttpError> {
-        match () {
-            () if request.secure && self.connected.tls.is_none() => Err(HttpError::Insecure),
-            () if !parts.http.can_request() => Err(HttpError::Closed),
-            () => Ok(()),
-        }
+    fn question(&mut self, number: RequestNumber) -> Option<Question> {
+        let at = self.asked.iter().position(|question| question.number == number)?;
+        self.asked.remove(at)
     }
 
     /// Tells what has come. Gives the parts back if HTTP goes on.
@@ -175,50 +230,92 @@ impl ClientConnection {
         while let Some(event) = parts.http.poll_event() {
             match event {
                 ClientEvent::Response { number, response } => {
-                    if self.upgrade.as_ref().is_some_and(|(asked, ..)| *asked == number) {
-                        let (_, request, handling) = self.upgrade.take()?;
-                        let verified = handshake::verify(&request, &response).and_then(|agreed| {
-                            handling.check_extensions(&response)?;
-                            let deflate = handling.deflate().map_or(Ok(None), |deflate| deflate.judge(&response))?;
-                            Ok((agreed, deflate))
-                        });
-                        match verified {
-                            Ok((agreed, deflate)) => {
-                                self.take_over(parts, *request, response, agreed, deflate, handling);
-                                return None;
-                            }
-                            Err(error) => {
-                                refuse(handling, self.line.id, Some(response), UpgradeError::Handshake(error));
-                                if parts.http.is_switched() {
-                                    // Whatever it speaks now, it is not what we asked for.
-                                    return None;
-                                }
-                            }
+                    let Some(Question { request, asker, .. }) = self.question(number) else { continue };
+                    match asker {
+                        Asker::Ears | Asker::Begun => {
+                            let sender = Requester::new(self.line.clone());
+                            self.line.ears.response(Received { message: response, sender });
                         }
-                    } else if let Some(at) = self.awaited.iter().position(|(asked, _)| *asked == number) {
-                        let tell = self.awaited.remove(at).map(|(_, tell)| tell)?;
-                        let _ = tell.send(Ok(response));
-                    } else if let Some(respond) = &self.respond {
-                        respond(Received { message: response, sender: Requester::new(self.line.clone()) });
+                        Asker::Whole(tell) => drop(tell.send(Ok(response))),
+                        Asker::Upgrade(handling) => parts = self.upgrade(parts, request?, response, *handling)?,
+                        Asker::Streamed(streamed) => {
+                            streamed.starts(&self.line, response, self.content(number, 0)).ends(ContentEnd::default());
+                        }
                     }
                 }
-                ClientEvent::Failed(error) => self.fail(error, &error.to_string()),
+                ClientEvent::ResponseStart { number, response, length, worth } => {
+                    let content = self.content(number, worth);
+                    self.starts(number, response, length, content);
+                }
+                ClientEvent::Chunk { number, chunk, worth } => {
+                    let sender = self.content(number, worth);
+                    match self.asked.front().map(|question| &question.asker) {
+                        Some(Asker::Streamed(streamed)) => streamed.chunk(chunk, sender),
+                        _ => self.line.ears.chunk(Received { message: chunk, sender }),
+                    }
+                }
+                ClientEvent::ContentEnd { number, end } => match self.question(number) {
+                    Some(Question { asker: Asker::Streamed(streamed), .. }) => streamed.ends(end),
+                    _ => self.line.ears.end(Received { message: end, sender: self.content(number, 0) }),
+                },
+                ClientEvent::Unanswered { number, error } => {
+                    self.acks.retain(|(of, ..)| *of != number);
+                    match self.question(number) {
+                        Some(Question { asker: Asker::Begun, .. }) => {
+                            self.line.ears.aborted(Received { message: ContentAborted { error }, sender: self.content(number, 0) });
+                        }
+                        Some(Question { asker, about, .. }) => self.line.unanswered(asker, error, &about),
+                        None => {}
+                    }
+                }
+                ClientEvent::Failed(error) => tracing::debug!(connection = %self.line.id, %error, "the connection failed"),
             }
+        }
+        if parts.http.is_switched() {
+            // Whatever it speaks now, it is not what we asked for.
+            return None;
         }
         Some(parts)
     }
 
-    fn fail(&mut self, error: HttpError, what: &str) {
-        for (_, tell) in self.awaited.drain(..) {
-            let _ = tell.send(Err(error));
-        }
-        if let Some((_, _, handling)) = self.upgrade.take() {
-            refuse(handling, self.line.id, None, UpgradeError::Connection(what.to_owned()));
+    fn starts(&mut self, number: RequestNumber, response: HttpResponse, length: Option<u64>, content: Content) {
+        let Some(question) = self.asked.iter_mut().find(|question| question.number == number) else { return };
+        question.asker = match std::mem::replace(&mut question.asker, Asker::Begun) {
+            Asker::Streamed(streamed) => Asker::Streamed(streamed.starts(&self.line, response, content)),
+            _ => {
+                let sender = Requester::new(self.line.clone());
+                self.line.ears.start(Received { message: ResponseStart { response, length, content }, sender });
+                Asker::Begun
+            }
+        };
+    }
+
+    /// What stands for content of the response to this request.
+    fn content(&self, number: RequestNumber, worth: usize) -> Content {
+        Content::new(self.line.clone(), RequestId { connection: self.line.id, number }, worth)
+    }
+
+    /// The answer to the handshake. Gives the parts back if HTTP goes on.
+    fn upgrade(&self, parts: Parts, request: Box<HttpRequest>, response: HttpResponse, handling: Handling) -> Option<Parts> {
+        let verified = handshake::verify(&request, &response).and_then(|agreed| {
+            handling.check_extensions(&response)?;
+            let deflate = handling.deflate().map_or(Ok(None), |deflate| deflate.judge(&response))?;
+            Ok((agreed, deflate))
+        });
+        match verified {
+            Ok((agreed, deflate)) => {
+                self.take_over(parts, *request, response, agreed, deflate, handling);
+                None
+            }
+            Err(error) => {
+                refuse(handling, self.line.id, Some(response), UpgradeError::Handshake(error));
+                Some(parts)
+            }
         }
     }
 
     fn take_over(
-        &mut self,
+        &self,
         parts: Parts,
         request: HttpRequest,
         response: HttpResponse,
@@ -244,43 +341,23 @@ impl ClientConnection {
         ]);
         WebSocket::take_over(Takeover { transport, role: Role::Client, handled, unsent, unread, first });
     }
+
+    /// The stream is broken, or cut.
+    fn over(&mut self, mut parts: Parts) -> Poll<()> {
+        parts.http.receive_reset(self.now);
+        let _ = self.events(parts);
+        Poll::Ready(())
+    }
 }
 
-impl Parts {
-    /// Writes what there is to write and reads what there is to read.
-    fn exchange(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> io::Result<()> {
-        let Self { http, transport } = self;
-        if !http.output().is_empty() {
-            let mut progress = false;
-            let result = transport.poll_write(cx, http.output(), &mut progress);
-            if progress {
-                http.wrote(now);
-            }
-            if let Poll::Ready(Err(error)) = result {
-                return Err(error);
-            }
-        }
-        while http.wants_read() || http.closing() == Closing::AfterFlush {
-            let mut buffer = buffers::take_read_buffer();
-            let read = transport.poll_read(cx, &mut buffer);
-            let arrived = buffer.split();
-            buffers::give_read_buffer(buffer);
-            match read {
-                Poll::Pending => break,
-                Poll::Ready(Ok(0)) if transport.is_truncated() => {
-                    http.receive_truncation(now);
-                    break;
-                }
-                Poll::Ready(Ok(0)) => {
-                    http.receive_eof(now);
-                    break;
-                }
-                Poll::Ready(Ok(_)) => http.receive(arrived, now),
-                Poll::Ready(Err(error)) => return Err(error),
-            }
-        }
-        Ok(())
-    }
+/// Whether there is something to be read for.
+fn wants(http: &ours::Client) -> bool {
+    http.wants_read() || http.closing() == Closing::AfterFlush
+}
+
+/// Whether the socket wakes the task when there is more.
+fn awaits(read: std::ops::ControlFlow<(), bool>) -> bool {
+    read == std::ops::ControlFlow::Continue(true)
 }
 
 /// Tells a frame handler that there will be no websocket.
@@ -302,42 +379,23 @@ impl From<HandshakeError> for UpgradeError {
 
 impl Drop for ClientConnection {
     fn drop(&mut self) {
-        let items = {
-            let mut line = self.line.queue.lock();
-            line.closed = true;
-            std::mem::take(&mut line.items)
-        };
-        drop(items);
-        self.fail(HttpError::Closed, "the connection ended before the handshake did");
+        if let Some(parts) = self.parts.take() {
+            let _ = self.over(parts);
+        }
+        self.line.close();
     }
 }
 
-impl Actor for ClientConnection {
-    type Context = Context<Self>;
+impl Future for ClientConnection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.turn(cx)
+    }
 }
 
 impl fmt::Debug for ClientConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClientConnection({})", self.line.id)
-    }
-}
-
-/// Takes turns for as long as the connection speaks HTTP.
-struct Driver;
-
-impl ActorFuture<ClientConnection> for Driver {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        connection: &mut ClientConnection,
-        ctx: &mut Context<ClientConnection>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        let over = connection.turn(cx);
-        if over.is_ready() {
-            ctx.stop();
-        }
-        over
     }
 }

@@ -10,19 +10,23 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::client_connection::ClientConnection;
+use super::client_ears::Ears;
 use super::clock;
-use super::messages::{ConnectError, Connected, Received};
-use super::requester::{ClientCommand, Requester};
+use super::content::ContentAborted;
+use super::messages::{ConnectError, Connected, Received, RequestFailed, ResponseStart};
+use super::proxy::{ProxyError, authority, tunnel};
+use super::requester::{Asked, Requester};
 use super::roster::{Roster, Seat};
 use super::secure::{self, Session};
 use super::settings::Settings;
 use super::transport::Transport;
 use super::upgrade::UpgradeClient;
 use super::upstream::Route;
-use crate::http::HttpResponse;
+use crate::http::{Chunk, ContentEnd, HttpResponse};
 use crate::upgrade::handshake::Target;
 
 /// Makes a TCP connection: sent to [`Sockets`](super::Sockets), answered with [`Connected`] or [`ConnectError`].
@@ -35,11 +39,12 @@ pub struct Connect {
     from: Option<SocketAddr>,
     secure: bool,
     tls: Option<secure::Connector>,
+    proxy: Option<Target>,
     settings: Settings,
     within: Duration,
     arbiter: ArbiterHandle,
     connected: Box<dyn FnOnce(Connected, Requester) + Send>,
-    respond: Option<Box<dyn Fn(Received<HttpResponse>) + Send>>,
+    ears: Ears,
 }
 
 impl Connect {
@@ -62,11 +67,12 @@ impl Connect {
             from: None,
             secure: false,
             tls: None,
+            proxy: None,
             settings: Settings::default(),
             within: Duration::from_secs(10),
             arbiter: Arbiter::current(),
             connected: Box::new(move |message, sender| route.mail(&handler, Received { message, sender })),
-            respond: None,
+            ears: Ears::default(),
         }
     }
 
@@ -80,18 +86,19 @@ impl Connect {
     /// Outside an actix `System`.
     #[must_use]
     pub fn websocket<A: Actor>(target: &Target, upgrade: UpgradeClient<A>) -> Self {
-        let (request, handling) = upgrade.into_parts();
+        let upgrade = Asked::upgrade(upgrade.into_parts());
         Self {
             host: target.host.clone(),
             port: target.port,
             from: None,
             secure: target.secure,
             tls: None,
+            proxy: None,
             settings: Settings::default(),
             within: Duration::from_secs(10),
             arbiter: Arbiter::current(),
-            connected: Box::new(move |_, sender| sender.command(ClientCommand::Upgrade(Box::new((request, handling))))),
-            respond: None,
+            connected: Box::new(move |_, sender| sender.do_send(upgrade)),
+            ears: Ears::default(),
         }
     }
 
@@ -119,15 +126,53 @@ impl Connect {
         self
     }
 
-    /// The handler also hears the responses to requests sent with [`Requester::do_send`].
+    /// This actor hears the responses to requests that were sent with [`Requester::do_send`], [`write`](Requester::write) and [`start`](Requester::start), in the order of the
+    /// requests. Content beyond [`Settings::content_limit`](crate::http::Settings::content_limit) is an error.
     #[must_use]
     pub fn responses_to<A>(mut self, handler: Addr<A>) -> Self
     where
         A: Actor + Handler<Received<HttpResponse>>,
         A::Context: ToEnvelope<A, Received<HttpResponse>>,
     {
-        let route = Route::<A, HttpResponse>::new();
-        self.respond = Some(Box::new(move |received| route.mail(&handler, received)));
+        self.ears.hear_responses(&handler);
+        self
+    }
+
+    /// This actor hears those responses as they come: a [`ResponseStart`], any number of [`Chunk`]s, and a [`ContentEnd`] with the trailers, or a
+    /// [`ContentAborted`]. While it holds the senders of more than a window of chunks nothing is read: see [`Content`](super::Content).
+    #[must_use]
+    pub fn streams_responses_to<A>(mut self, handler: Addr<A>) -> Self
+    where
+        A: Actor
+            + Handler<Received<ResponseStart>>
+            + Handler<Received<Chunk>>
+            + Handler<Received<ContentEnd>>
+            + Handler<Received<ContentAborted>>,
+        A::Context: ToEnvelope<A, Received<ResponseStart>>
+            + ToEnvelope<A, Received<Chunk>>
+            + ToEnvelope<A, Received<ContentEnd>>
+            + ToEnvelope<A, Received<ContentAborted>>,
+    {
+        self.ears.hear_streams(&handler);
+        self
+    }
+
+    /// This actor hears which of those requests have no response, and why. Of a response that is heard as it comes the end is told by a [`ContentAborted`].
+    #[must_use]
+    pub fn failures_to<A>(mut self, handler: Addr<A>) -> Self
+    where
+        A: Actor + Handler<Received<RequestFailed>>,
+        A::Context: ToEnvelope<A, Received<RequestFailed>>,
+    {
+        self.ears.hear_failures(&handler);
+        self
+    }
+
+    /// By way of this HTTP proxy, whatever is spoken: it is asked for a tunnel by CONNECT (RFC 9110 §9.3.6), and TLS is between us and the host. The scheme of its URL is
+    /// `http`; a userinfo in it becomes `Proxy-Authorization`. Names are resolved by the proxy. [`Connected::remote`] is the proxy then.
+    #[must_use]
+    pub fn proxy(mut self, proxy: &Target) -> Self {
+        self.proxy = Some(proxy.clone());
         self
     }
 
@@ -153,6 +198,14 @@ impl Connect {
     }
 }
 
+#[cfg(feature = "test")]
+impl Connect {
+    /// Starts the connection over this transport, as if it had been made.
+    pub(crate) fn over(self, transport: Transport, connected: Connected) {
+        (self.connected)(connected.clone(), ClientConnection::start(transport, connected, self.settings, self.ears));
+    }
+}
+
 impl Message for Connect {
     type Result = Result<Connected, ConnectError>;
 }
@@ -165,11 +218,20 @@ impl fmt::Debug for Connect {
 
 /// Resolves, connects, and starts the connection's actor on the arbiter where the message was made.
 pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Connected, ConnectError> {
-    let Connect { host, port, from, secure, tls, settings, within, arbiter, connected, respond } = message;
+    let Connect { host, port, from, secure, tls, proxy, settings, within, arbiter, connected, ears } = message;
     let began = clock::now();
     let name = format!("{host}:{port}");
     let session = if secure { Some(session(tls, &host, &name)?) } else { None };
-    let stream = match timeout(within, open(&host, port, from)).await {
+    let opened = async {
+        let Some(proxy) = proxy else { return open(&host, port, from).await };
+        if proxy.secure {
+            return Err(ConnectError::Proxy(name.clone(), ProxyError::Secure));
+        }
+        let mut stream = open(&proxy.host, proxy.port, from).await?;
+        let tunnel = tunnel(&mut stream, &proxy, &authority(&host, port)).await;
+        tunnel.map(|()| stream).map_err(|error| ConnectError::Proxy(name.clone(), error))
+    };
+    let stream = match timeout(within, opened).await {
         Ok(opened) => opened?,
         Err(_) => return Err(ConnectError::Timeout(name, within)),
     };
@@ -187,7 +249,7 @@ pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Con
     arbiter.spawn_fn(move || {
         actix_rt::spawn(async move {
             let started = dialled.secured().await.map(|(transport, told)| {
-                connected(told.clone(), ClientConnection::start(transport, told.clone(), settings, respond));
+                connected(told.clone(), ClientConnection::start(transport, told.clone(), settings, ears));
                 told
             });
             let _ = tell.send(started);
@@ -247,17 +309,52 @@ fn session(_: Option<secure::Connector>, _: &str, name: &str) -> Result<Session,
     Err(ConnectError::NoTls(name.to_owned()))
 }
 
+/// When an address has not answered for so long, the next is tried beside it (RFC 8305 §5).
+const ATTEMPT: Duration = Duration::from_millis(250);
+
+/// The first stream that can be made: the addresses of the host are tried one after the other, the next when one has failed or is slow.
 async fn open(host: &str, port: u16, from: Option<SocketAddr>) -> Result<TcpStream, ConnectError> {
     let name = || format!("{host}:{port}");
-    let addresses = lookup_host((host, port)).await.map_err(|error| ConnectError::Resolve(name(), error))?;
+    let found = lookup_host((host, port)).await.map_err(|error| ConnectError::Resolve(name(), error))?;
+    // What we come from has one family.
+    let found = found.filter(|address| from.is_none_or(|from| from.is_ipv4() == address.is_ipv4()));
+    first_of(in_turn(found.collect()).into_iter().map(|address| dial(address, from)))
+        .await
+        .map_err(|error| ConnectError::Refused(name(), error))
+}
+
+/// The resolver's order, but IPv6 and IPv4 in turn, so that one that leads nowhere costs one attempt only (RFC 8305 §4).
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first_is_ipv6);
+    let mut turns = Vec::with_capacity(first.len() + other.len());
+    let (mut first, mut other) = (first.into_iter(), other.into_iter());
+    loop {
+        let pair = [first.next(), other.next()];
+        if pair == [None, None] {
+            return turns;
+        }
+        turns.extend(pair.into_iter().flatten());
+    }
+}
+
+/// The first of these attempts that succeeds, or the last error. Those that are not needed any more are dropped.
+async fn first_of<T: 'static>(attempts: impl Iterator<Item = impl Future<Output = io::Result<T>> + 'static>) -> io::Result<T> {
+    let mut attempts = attempts.fuse();
+    let mut running = JoinSet::new();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match dial(address, from).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+    loop {
+        if let Some(attempt) = attempts.next() {
+            running.spawn_local(attempt);
+        }
+        match timeout(ATTEMPT, running.join_next()).await {
+            Ok(Some(Ok(Ok(made)))) => return Ok(made),
+            Ok(Some(Ok(Err(error)))) => last = error,
+            Ok(Some(Err(error))) => last = io::Error::other(error),
+            Ok(None) => return Err(last),
+            Err(_) => {}
         }
     }
-    Err(ConnectError::Refused(name(), last))
 }
 
 async fn dial(to: SocketAddr, from: Option<SocketAddr>) -> io::Result<TcpStream> {
@@ -265,4 +362,52 @@ async fn dial(to: SocketAddr, from: Option<SocketAddr>) -> io::Result<TcpStream>
     let socket = if from.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.bind(from)?;
     socket.connect(to).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[test]
+    fn families_in_turn() {
+        let of = |addresses: &[&str]| addresses.iter().map(|address| address.parse().expect("an address")).collect::<Vec<SocketAddr>>();
+        let found = of(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
+        assert_eq!(in_turn(found), of(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]));
+        assert_eq!(in_turn(of(&["1.1.1.1:1", "[::1]:1"])), of(&["1.1.1.1:1", "[::1]:1"]));
+        assert_eq!(in_turn(of(&[])), of(&[]));
+    }
+
+    /// What becomes of addresses that answer after so many milliseconds, or refuse; and which were tried.
+    fn tried(answers: &'static [(u64, bool)]) -> (io::Result<usize>, Vec<usize>) {
+        actix_rt::System::new().block_on(async {
+            let began = Rc::<RefCell<Vec<usize>>>::default();
+            let attempts = answers.iter().enumerate().map(|(n, &(after, accepts))| {
+                let began = began.clone();
+                async move {
+                    began.borrow_mut().push(n);
+                    sleep(Duration::from_millis(after)).await;
+                    if accepts { Ok(n) } else { Err(io::ErrorKind::ConnectionRefused.into()) }
+                }
+            });
+            let made = first_of(attempts).await;
+            let began = began.take();
+            (made, began)
+        })
+    }
+
+    #[test]
+    fn one_that_leads_nowhere_does_not_hold_up_the_next() {
+        const NEVER: u64 = 1_000_000;
+        assert!(matches!(tried(&[(0, true), (0, true)]), (Ok(0), began) if began == [0]));
+        assert!(matches!(tried(&[(0, false), (0, true)]), (Ok(1), began) if began == [0, 1]));
+        assert!(matches!(tried(&[(NEVER, true), (0, false), (0, true), (0, true)]), (Ok(2), began) if began == [0, 1, 2]));
+        let (made, began) = tried(&[(0, false), (0, false)]);
+        assert_eq!((made.expect_err("none accepts").kind(), began), (io::ErrorKind::ConnectionRefused, vec![0, 1]));
+        assert_eq!(tried(&[]).0.expect_err("there is none").kind(), io::ErrorKind::NotFound);
+    }
 }

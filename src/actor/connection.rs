@@ -6,9 +6,10 @@
 //! [`upstream`](super::upstream)) and answers in its own turn has the connection's next turn taken right there, at the end of its own: the
 //! answers leave, and what waited for them is parsed, without the connection being woken.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -20,17 +21,20 @@ use bytes::BytesMut;
 use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
-use super::line::{Signal, Signals};
+use super::http_line::{HttpCommand, HttpLine};
+use super::line::{Ack, Signal, Signals};
 use super::listener::Acceptor;
+use super::lobby::Lobby;
 use super::messages::{Received, Upgraded};
-use super::responder::{HttpCommand, HttpLine, Registrar};
+use super::register::{Registrar, Registration};
 use super::settings::Settings;
+use super::socket::SendStatus;
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handling;
 use super::upstream::{Parcel, Upstream};
 use super::websocket::{LOOK, Takeover, WebSocket};
-use crate::http::{self, Closing, Event, HttpResponse, RequestNumber};
+use crate::http::{self, Closing, Event, HttpResponse, RequestNumber, RespondError};
 use crate::upgrade::handshake::SwitchRefused;
 use crate::upgrade::{NotSwitched, Switched, switch};
 use crate::websocket::Role;
@@ -51,9 +55,13 @@ impl Connection {
     /// Starts the actor on this arbiter.
     pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: &Arc<Settings>) {
         let now = clock::now();
-        let line = HttpLine::new(&transport);
+        let line = HttpLine::new(&transport, &settings.http);
         transport.seat().take(&line);
         let mut above = Above::default();
+        if !settings.guards.is_empty() {
+            above.lobby = Some(Box::new(Lobby::new(settings.guards.clone())));
+        }
+        let mut http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
         match acceptor {
             Acceptor::Registering(recipient) => {
                 above.register_by = Some(now + settings.registration);
@@ -62,12 +70,14 @@ impl Connection {
                 recipient.do_send(Received { message, sender: Registrar::new(line.clone()) });
             }
             Acceptor::Made(make) => {
-                let mut made = make();
-                made.attach(&line);
-                above.upstream = Some(made);
+                // It is somebody else's code, and we may be in the listener's turn.
+                let Ok(made) = catch_unwind(AssertUnwindSafe(|| make())) else {
+                    tracing::error!(connection = %line.id, "a handler panicked while it was made: the connection is closed");
+                    return;
+                };
+                above.register(made, &line, &mut http);
             }
         }
-        let http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
         let parts = Some(Parts { http, transport });
         line.begin(Conversation { parts, above, settings: settings.clone(), timer: Timer::default(), awaits_bytes: false });
         drop(actix_rt::spawn(Self { line }));
@@ -110,6 +120,13 @@ struct Above {
     register_by: Option<Instant>,
     /// When to look after a handler that was given by its address.
     look: Option<Instant>,
+    /// Where requests wait until they are let in, if there are guards, and answers until they are made.
+    lobby: Option<Box<Lobby>>,
+    /// Who waits for which mark in the output.
+    acks: BTreeMap<u64, Ack>,
+    next_mark: u64,
+    /// Who waits for room in the output.
+    room: Vec<Ack>,
     /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
     upgrades: Vec<(RequestNumber, HttpResponse, Box<Handling>)>,
 }
@@ -125,6 +142,10 @@ impl Conversation {
         }
         if above.obey(commands, line, parts, now).is_break() {
             return Poll::Ready(());
+        }
+        let back = line.given_back();
+        if back > 0 {
+            parts.http.give_back(back, now);
         }
         if timer.rings(now) {
             parts.http.handle_timeout(now, &clock::http_date(now));
@@ -142,6 +163,7 @@ impl Conversation {
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
         }
+        above.let_in(line, parts, now, cx);
         if above.deliver(line, parts) && turn == Turn::Feeder {
             // More answers are to come at once: they leave together.
             return Poll::Pending;
@@ -159,19 +181,29 @@ impl Conversation {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
+        above.let_in(line, parts, now, cx);
         above.deliver(line, parts);
+        above.acknowledge(parts);
+        line.report(parts.http.unsent());
         if parts.http.events().is_empty() {
             Event::pool_put(std::mem::take(parts.http.events()));
         }
         match parts.http.closing() {
             Closing::Open => {}
-            Closing::AfterFlush if parts.http.output().is_empty() => parts.transport.finish(cx),
+            Closing::AfterFlush if parts.http.output().is_empty() => {
+                parts.transport.seat().ends_well();
+                parts.transport.finish(cx);
+            }
             Closing::AfterFlush => {}
             Closing::Done => {
+                parts.transport.seat().ends_well();
                 parts.transport.finish(cx);
                 return Poll::Ready(());
             }
             Closing::Abort => return Poll::Ready(()),
+        }
+        if parts.http.awaits_back().is_some_and(|back| line.wake_at(back)) {
+            cx.waker().wake_by_ref();
         }
         // What kept us from reading was written in this turn, or only our turn is over.
         if !*awaits_bytes && wants(parts, above.upstream.is_some()) {
@@ -226,7 +258,15 @@ impl Above {
         if signals.has(Signal::GoAway) {
             parts.http.close_gracefully(now);
         }
-        signals.has(Signal::Abort)
+        if let Some(lobby) = &mut self.lobby
+            && (signals.has(Signal::HandlerGone) || signals.has(Signal::GoAway))
+        {
+            lobby.shut();
+        }
+        if signals.has(Signal::Overflow) {
+            tracing::warn!(connection = %line.id, "a streamed response has met the limit of unsent bytes: the connection is cut");
+        }
+        signals.has(Signal::Abort) || signals.has(Signal::Overflow)
     }
 
     /// Does what a handler says. Breaks when all is over.
@@ -237,39 +277,79 @@ impl Above {
         let (http, date) = (&mut parts.http, clock::http_date(now));
         buffers::lend_write_buffer(http.output());
         for command in commands.drain(..) {
-            let done = match command {
+            let (number, done, ack) = match command {
                 HttpCommand::Register(open) => {
-                    let mut upstream = open();
-                    upstream.attach(line);
-                    self.look = upstream.must_be_asked().then(|| now + LOOK);
-                    self.upstream = Some(upstream);
+                    self.register(open(), line, http);
+                    self.look = self.upstream.as_ref().is_some_and(|upstream| upstream.must_be_asked()).then(|| now + LOOK);
                     self.register_by = None;
-                    Ok(())
+                    continue;
                 }
-                HttpCommand::Respond(number, response) | HttpCommand::Start(number, response) if response.status.is_informational() => {
+                HttpCommand::Respond(number, response, ack) | HttpCommand::Start(number, response, ack)
+                    if response.status.is_informational() =>
+                {
                     tracing::error!(connection = %line.id, status = %response.status, "an interim status is no answer: answered with a 500");
-                    http.respond(number, internal_error(), &date, now)
+                    (number, http.respond(number, internal_error(), &date, now), ack)
                 }
-                HttpCommand::Respond(number, response) => http.respond(number, response, &date, now),
-                HttpCommand::Start(number, response) => http.start(number, response, &date, now),
-                HttpCommand::Chunk(number, bytes) => http.chunk(number, bytes, now),
-                HttpCommand::Finish(number) => http.finish(number, now),
+                HttpCommand::Respond(number, response, ack) => (number, http.respond(number, response, &date, now), ack),
+                HttpCommand::Start(number, response, ack) => (number, http.start(number, response, &date, now), ack),
+                HttpCommand::Interim(number, response) => (number, http.interim(number, &response, now), None),
+                HttpCommand::Chunk(number, chunk, ack) => (number, http.chunk(number, chunk, now), ack),
+                HttpCommand::Finish(number, end, ack) => (number, http.finish_with(number, &end, now), ack),
+                HttpCommand::Room(ack) => {
+                    self.room.push(ack);
+                    continue;
+                }
                 HttpCommand::Unanswered(number) => {
                     tracing::warn!(connection = %line.id, request = %number, "a request's responder was dropped without an answer");
-                    http.respond(number, internal_error(), &date, now)
+                    (number, http.respond(number, internal_error(), &date, now), None)
                 }
                 HttpCommand::Unfinished => return ControlFlow::Break(()),
+                HttpCommand::Later(number, later) => {
+                    self.lobby.get_or_insert_default().add(number, later);
+                    continue;
+                }
+                HttpCommand::Upgrade(number, ..) if !http.is_awaited(number) => (number, Err(RespondError::NotInHand), None),
                 HttpCommand::Upgrade(number, response, handling) => {
                     self.upgrades.push((number, response, handling));
-                    Ok(())
+                    continue;
                 }
             };
-            if let Err(error) = done {
-                tracing::debug!(connection = %line.id, %error, "an answer came too late");
+            match (done, ack) {
+                (Ok(()), Some(ack)) => {
+                    http.mark(number, self.next_mark);
+                    self.acks.insert(self.next_mark, ack);
+                    self.next_mark += 1;
+                }
+                (Ok(()), None) => {}
+                (Err(error @ (RespondError::Length | RespondError::NotInterim)), _) => {
+                    tracing::error!(connection = %line.id, request = %number, %error, "an answer that cannot be sent");
+                }
+                (Err(error), _) => tracing::debug!(connection = %line.id, request = %number, %error, "an answer came too late"),
             }
         }
         HttpLine::done_with(commands);
         ControlFlow::Continue(())
+    }
+
+    /// From now on this is the handler.
+    fn register(&mut self, Registration { mut upstream, streams }: Registration, line: &Arc<HttpLine>, http: &mut http::Server) {
+        upstream.attach(line);
+        self.upstream = Some(upstream);
+        if streams {
+            http.stream_content();
+        }
+    }
+
+    /// Answers who waits for something to have been written, or for room.
+    fn acknowledge(&mut self, parts: &mut Parts) {
+        while let Some(ack) = parts.http.poll_written().and_then(|mark| self.acks.remove(&mark)) {
+            let _ = ack.send(Ok(SendStatus::Sent));
+        }
+        if !self.room.is_empty() && parts.http.has_room() {
+            self.room.drain(..).for_each(|ack| {
+                let _ = ack.send(Ok(SendStatus::Sent));
+            });
+        }
     }
 
     /// Whether there is a handler, as far as it is time to ask. Breaks when there was none in time.
@@ -289,25 +369,40 @@ impl Above {
         ControlFlow::Continue(())
     }
 
-    /// Hands requests to the handler. Tells whether there were any.
+    /// Lets those in whom the guards have nothing against, and sends the answers that have been made.
+    fn let_in(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
+        while let Some(lobby) = &mut self.lobby {
+            let answers = lobby.turn(line, &mut parts.http, cx);
+            if answers.is_empty() {
+                return;
+            }
+            // An upgrade may be among them, which is the connection's own business.
+            cx.waker().wake_by_ref();
+            // There are answers only, which end nothing.
+            let _ = self.obey(answers, line, parts, now);
+        }
+    }
+
+    /// Hands over what the handler hears. Tells whether there was something that wants an answer.
     fn deliver(&mut self, line: &HttpLine, parts: &mut Parts) -> bool {
         let Some(upstream) = &mut self.upstream else { return false };
         let events = parts.http.events();
-        let mut requests = false;
+        let (mut requests, mut others) = (false, false);
         for event in &*events {
             match event {
                 Event::Request { .. } => requests = true,
+                Event::RequestStart { .. } | Event::Chunk { .. } | Event::ContentEnd { .. } | Event::ContentAborted { .. } => others = true,
                 Event::TimedOut { number } => {
                     tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
                 }
                 Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
             }
         }
-        if requests {
+        if requests || others {
             upstream.deliver(events);
         }
         events.clear();
-        requests
+        requests || others
     }
 }
 
@@ -383,6 +478,18 @@ fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFl
         buffers::take_write_buffer(http.output());
     }
     ControlFlow::Continue(())
+}
+
+impl Drop for Conversation {
+    /// A connection that ends as it is: who hears content that was under way is told that no more will come.
+    fn drop(&mut self) {
+        let (Some(parts), Some(upstream)) = (&mut self.parts, &mut self.above.upstream) else { return };
+        parts.http.abort();
+        let events = parts.http.events();
+        if !events.is_empty() {
+            upstream.deliver(events);
+        }
+    }
 }
 
 impl Drop for Connection {

@@ -223,13 +223,13 @@ impl Parcel for Delivery {
 }
 
 /// One of the two ways to an actor.
-trait Way<A: Actor> {
+pub(super) trait Way<A: Actor> {
     fn go<M: Told>(&mut self, route: Option<&Route<A, M>>, received: Received<M>);
 }
 
-struct Call<'a, A: Actor> {
-    actor: &'a mut A,
-    ctx: &'a mut A::Context,
+pub(super) struct Call<'a, A: Actor> {
+    pub(super) actor: &'a mut A,
+    pub(super) ctx: &'a mut A::Context,
 }
 
 impl<A: Actor> Way<A> for Call<'_, A> {
@@ -240,8 +240,8 @@ impl<A: Actor> Way<A> for Call<'_, A> {
     }
 }
 
-struct Mail<'a, A: Actor> {
-    addr: &'a Addr<A>,
+pub(super) struct Mail<'a, A: Actor> {
+    pub(super) addr: &'a Addr<A>,
 }
 
 impl<A: Actor> Way<A> for Mail<'_, A> {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler};
 
+use super::guard::{Asking, Guard, Judging};
+use super::lobby::{Later, Made};
 use super::messages::Received;
 use super::upgrade::UpgradeServer;
 use crate::http::{HttpRequest, HttpResponse};
@@ -40,6 +42,7 @@ pub struct WebSockets<A: Actor> {
     make: Arc<dyn Fn() -> A + Send + Sync>,
     path: Option<String>,
     rules: Rules,
+    guards: Arc<[Guard]>,
     dress: Option<Dress<A>>,
 }
 
@@ -50,7 +53,7 @@ impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> WebSockets<A> {
     /// With frame handlers made by this.
     #[must_use]
     pub fn handled_by(make: impl Fn() -> A + Send + Sync + 'static) -> Self {
-        Self { make: Arc::new(make), path: None, rules: Rules::new(), dress: None }
+        Self { make: Arc::new(make), path: None, rules: Rules::new(), guards: Arc::default(), dress: None }
     }
 
     /// Only at this path: elsewhere 404. Any path by default.
@@ -93,6 +96,37 @@ impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> WebSockets<A> {
         self
     }
 
+    /// Only for whom this lets in, which may take its time: see [`Guard`]. It is asked about valid handshakes from origins that are let in.
+    ///
+    /// ```
+    /// # use actix_sockets::{HttpResponse, Received, WebSockets, websocket::Frame};
+    /// # use actix::prelude::*;
+    /// # use http::StatusCode;
+    /// # #[derive(Clone)] struct User(String);
+    /// # async fn look_up(cookie: &str) -> Option<User> { None }
+    /// # fn dress<A: Actor<Context = Context<A>> + Handler<Received<Frame>>>(websockets: WebSockets<A>) -> WebSockets<A> {
+    /// websockets.allow(|asking| async move {
+    ///     let user = look_up(asking.request.header("cookie").unwrap_or_default()).await;
+    ///     user.ok_or_else(|| HttpResponse::new(StatusCode::UNAUTHORIZED)) // upgraded.request.extensions.get::<User>()
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn allow<T, Forming>(self, judge: impl Fn(Asking) -> Forming + Send + Sync + 'static) -> Self
+    where
+        T: Clone + Send + Sync + 'static,
+        Forming: Future<Output = Result<T, HttpResponse>> + Send + 'static,
+    {
+        self.guard(Guard::new(judge))
+    }
+
+    /// Only for whom this guard lets in, behind those that are there.
+    #[must_use]
+    pub fn guard(mut self, guard: impl Into<Guard>) -> Self {
+        self.guards = self.guards.iter().cloned().chain([guard.into()]).collect();
+        self
+    }
+
     /// The subprotocols that are known.
     #[must_use]
     pub fn protocols(mut self, protocols: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -103,7 +137,13 @@ impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> WebSockets<A> {
 
 impl<A: Actor> Clone for WebSockets<A> {
     fn clone(&self) -> Self {
-        Self { make: self.make.clone(), path: self.path.clone(), rules: self.rules.clone(), dress: self.dress.clone() }
+        Self {
+            make: self.make.clone(),
+            path: self.path.clone(),
+            rules: self.rules.clone(),
+            guards: self.guards.clone(),
+            dress: self.dress.clone(),
+        }
     }
 }
 
@@ -118,22 +158,38 @@ impl<A: Actor<Context = Context<A>> + Handler<Received<Frame>>> Handler<Received
         if self.path.as_deref().is_some_and(|path| path != request.path()) {
             return sender.do_send(HttpResponse::not_found());
         }
-        match self.rules.accept(&request) {
-            Ok(response) => {
-                let make = self.make.clone();
-                let upgrade = UpgradeServer::factory(response, move || make());
-                sender.do_send(match &self.dress {
-                    Some(dress) => dress(upgrade),
-                    None => upgrade,
-                });
+        let response = match self.rules.accept(&request) {
+            Ok(response) => response,
+            Err(refusal) => return sender.do_send(refusal.into_response()),
+        };
+        let (make, dress) = (self.make.clone(), self.dress.clone());
+        let upgrade = move || {
+            let upgrade = UpgradeServer::factory(response, move || make());
+            match &dress {
+                Some(dress) => dress(upgrade),
+                None => upgrade,
             }
-            Err(refusal) => sender.do_send(refusal.into_response()),
+        };
+        if self.guards.is_empty() {
+            return sender.do_send(upgrade());
         }
+        let judging = Judging::new(self.guards.clone(), sender.asking(request));
+        let answer = async move {
+            match judging.await {
+                Ok(request) => Made { answer: upgrade().into(), found: Some(request.extensions) },
+                Err(refusal) => Made { answer: (*refusal).into(), found: None },
+            }
+        };
+        sender.later(Later { answer: Box::pin(answer), guarded: true });
     }
 }
 
 impl<A: Actor> fmt::Debug for WebSockets<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebSockets").field("path", &self.path).field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("WebSockets")
+            .field("path", &self.path)
+            .field("rules", &self.rules)
+            .field("guards", &self.guards.len())
+            .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,7 @@ use crate::output::Output;
 use crate::stage::{Command, Life, Overflow, Policy, Waiting};
 use crate::websocket::{Frame, OpCode};
 
+mod credit;
 mod taking;
 pub(crate) use taking::ALL;
 
@@ -57,6 +58,22 @@ impl Signals {
 /// A connection that can be signalled.
 pub(crate) trait Peer: Send + Sync {
     fn signal(&self, signal: Signal);
+
+    /// Content that was told is in nobody's hands any more.
+    fn take_back(&self, _worth: usize) {}
+
+    /// What it speaks.
+    fn protocol(&self) -> Protocol {
+        Protocol::Http
+    }
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Or nothing yet.
+    Http,
+    WebSocket,
 }
 
 /// Who waits for something to have been written, or to have been dropped.
@@ -180,9 +197,6 @@ impl Side {
 
 /// How far control frames may pass the hard limit.
 const CONTROL: usize = 64 << 10;
-
-/// What an item is worth besides its payload, in hand or in the queue.
-const OVERHEAD: usize = 64;
 
 impl Line {
     /// The line of a websocket with these limits of unsent bytes.
@@ -420,40 +434,6 @@ impl Line {
         drop(line);
         drop(items);
     }
-
-    /// What an item of this payload is worth while it is in hand.
-    #[inline]
-    pub(crate) fn worth(payload: usize) -> usize {
-        payload + OVERHEAD
-    }
-
-    #[inline]
-    pub(crate) fn hand_out(&self, worth: usize) {
-        self.in_hand.fetch_add(worth, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn in_hand(&self) -> usize {
-        self.in_hand.load(Ordering::SeqCst)
-    }
-
-    /// Asks for a wake once less than `limit` is in hand. Tells whether that is so already.
-    pub(crate) fn wake_below(&self, limit: usize) -> bool {
-        self.wake_below.store(limit, Ordering::SeqCst);
-        self.in_hand() < limit
-    }
-
-    #[inline]
-    pub(super) fn give_back(&self, worth: usize) {
-        let left = self.in_hand.fetch_sub(worth, Ordering::SeqCst) - worth;
-        if left < self.wake_below.load(Ordering::SeqCst) {
-            self.wake_below.store(0, Ordering::SeqCst);
-            self.wake(&mut self.queue.lock());
-        }
-        if std::thread::panicking() {
-            self.signal(Signal::Check);
-        }
-    }
 }
 
 impl Peer for Line {
@@ -461,6 +441,10 @@ impl Peer for Line {
         let mut line = self.queue.lock();
         line.side.signals.add(signal);
         self.wake(&mut line);
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::WebSocket
     }
 }
 

@@ -18,13 +18,12 @@ use tokio::time::{Sleep, sleep};
 
 use super::connection::Connection;
 use super::messages::{BindError, Bound, Connected, Received, Unbind, Unbound};
-use super::responder::HttpRoutes;
+use super::register::{Register, Registration};
 use super::roster::{Roster, Seat};
 use super::secure;
 use super::settings::Settings;
 use super::transport::Transport;
-use super::upstream::{Place, Upstream};
-use crate::http::{Event, HttpRequest};
+use crate::http::HttpRequest;
 
 /// Accepted in one turn: then others on this arbiter have theirs.
 const BATCH: usize = 32;
@@ -78,7 +77,7 @@ pub(crate) enum Acceptor {
     /// This actor is told, and registers a handler.
     Registering(Recipient<Received<Connected>>),
     /// A handler is made.
-    Made(Arc<dyn Fn() -> Box<dyn Upstream<Event>> + Send + Sync>),
+    Made(Arc<dyn Fn() -> Registration + Send + Sync>),
 }
 
 impl Bind {
@@ -105,8 +104,27 @@ impl Bind {
     where
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with(Acceptor::made(make), address, workers)
+        Self::with(Acceptor::made(make), address, processors())
+    }
+
+    /// As [`factory`](Self::factory), with all that a [`Register`] can say: what this gives is registered for each connection, on the connection's
+    /// arbiter. So a handler that is made for its connection hears more than whole requests:
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_sockets::{Bind, HttpRequest, Received, Register, HttpNotice, RequestStart};
+    /// # fn bind<Upload>(make: fn() -> Upload) -> Bind
+    /// # where Upload: Actor<Context = Context<Upload>> + Handler<Received<HttpRequest>>, RequestStart: HttpNotice<Upload> {
+    /// Bind::registering(move || Register::factory(make).hears::<RequestStart>(), "127.0.0.1:0")
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside an actix `System`.
+    #[must_use]
+    pub fn registering<A: Actor>(register: impl Fn() -> Register<A> + Send + Sync + 'static, address: impl ToSocketAddrs) -> Self {
+        Self::with(Acceptor::registering(register), address, processors())
     }
 
     fn with(acceptor: Acceptor, address: impl ToSocketAddrs, workers: usize) -> Self {
@@ -171,11 +189,21 @@ impl Acceptor {
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
         let make = Arc::new(make);
-        Self::Made(Arc::new(move || {
+        Self::registering(move || {
             let make = make.clone();
-            Place::<A, Event>::made(move || make()).open(HttpRoutes::new())
-        }))
+            Register::factory(move || make())
+        })
     }
+
+    /// Each connection has the handler that this registers.
+    pub(crate) fn registering<A: Actor>(register: impl Fn() -> Register<A> + Send + Sync + 'static) -> Self {
+        Self::Made(Arc::new(move || register().open()))
+    }
+}
+
+/// As many workers as there are processors.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl Message for Bind {
@@ -380,10 +408,11 @@ impl Handler<Unbind> for Listener {
 
     fn handle(&mut self, Unbind { grace }: Unbind, _: &mut Context<Self>) -> Self::Result {
         self.socket = None;
-        let ended = self.roster.clone().wind_down(grace);
-        Box::pin(ended.into_actor(self).map(|cut_off, _, ctx| {
-            ctx.stop();
-            Unbound { cut_off }
+        let ended = self.roster.clone().wind_down(grace, self.house.settings.drain_spread);
+        Box::pin(ended.into_actor(self).map(|unbound, _, ctx| {
+            // Behind this turn: whoever has said it too is answered in it.
+            ctx.run_later(Duration::ZERO, |_, ctx| ctx.stop());
+            unbound
         }))
     }
 }

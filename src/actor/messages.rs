@@ -5,19 +5,24 @@
 //! | [`Sockets`](super::Sockets) | [`Bind`](super::Bind) | [`Bound`] or [`BindError`] |
 //! | | [`Connect`](super::Connect) | [`Connected`] or [`ConnectError`] |
 //! | | [`CloseAll`] | [`ClosedAll`] |
-//! | | [`Shutdown`] | `()` once all listeners have ended |
+//! | | [`Shutdown`] | [`Unbound`] once all listeners have ended |
 //! | [`Bound::listener`] | [`Unbind`] | [`Unbound`] |
 //! | the sender of a [`Connected`] | [`Register`](super::Register) | |
 //! | the sender of an [`HttpRequest`] | [`HttpResponse`] or [`UpgradeServer`](super::UpgradeServer), or is started on a [`Streaming`](super::Streaming) response, once | |
-//! | the sender of a client's [`Connected`] | [`HttpRequest`], [`UpgradeClient`](super::UpgradeClient) | |
+//! | the sender of a client's [`Connected`] | [`HttpRequest`], [`UpgradeClient`](super::UpgradeClient), or starts a [`StreamingRequest`](super::StreamingRequest) | |
 //! | the sender of an [`Upgraded`] or a [`Frame`] | [`Frame`], [`Close`](crate::stage::Close) | |
 //!
 //! | you hear | as | from |
 //! |---|---|---|
 //! | a TCP connection was accepted | [`Received<Connected>`] | `Connection` |
 //! | a request | [`Received<HttpRequest>`] | `Connection` |
+//! | a request whose content follows | [`Received<RequestStart>`](super::RequestStart) | `Connection` |
+//! | some of its content, and its end | [`Received<Chunk>`], [`Received<ContentEnd>`] | `Connection`, `ClientConnection` |
+//! | its content will not be complete | [`Received<ContentAborted>`](super::ContentAborted) | `Connection`, `ClientConnection` |
 //! | a TCP connection was made | [`Received<Connected, Requester>`](super::Requester) | `ClientConnection` |
 //! | a response | [`Received<HttpResponse>`] | `ClientConnection` |
+//! | a response whose content follows | [`Received<ResponseStart>`] | `ClientConnection` |
+//! | a request without a response | [`Received<RequestFailed>`] | `ClientConnection` |
 //! | the upgrade has happened | [`Received<Upgraded>`] | `WebSocket` |
 //! | an upgrade that did not happen | [`Received<UpgradeFailed>`] | `ClientConnection` |
 //! | a frame | [`Received<Frame>`] | `WebSocket` |
@@ -33,9 +38,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Message};
+use http::{Method, Uri};
 
-use super::{Listener, Registrar, Requester, Socket, SocketId};
-use crate::http::{HttpRequest, HttpResponse};
+use super::{Content, Listener, ProxyError, Registrar, Requester, Socket, SocketId};
+use crate::http::{Chunk, ContentEnd, HttpError, HttpRequest, HttpResponse};
 use crate::stage::By;
 use crate::tls::{Info, TlsError};
 use crate::upgrade::handshake::HandshakeError;
@@ -69,7 +75,13 @@ macro_rules! told {
 told! {
     Connected => Registrar,
     HttpRequest => super::Responder,
+    super::RequestStart => super::Responder,
+    Chunk => super::Content,
+    ContentEnd => super::Content,
+    super::ContentAborted => super::Content,
     HttpResponse => Requester,
+    ResponseStart => Requester,
+    RequestFailed => SocketId,
     Upgraded => Socket,
     UpgradeFailed => SocketId,
     Frame => Socket,
@@ -80,8 +92,11 @@ told! {
 
 // ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Ends a listener: it accepts no more, tells its websockets 1001, lets requests in hand be answered, and cuts off what is still there
-/// after the grace. Answered with [`Unbound`] when the last connection has ended.
+/// Ends a listener: it accepts no more, closes HTTP connections as soon as they have no request in hand, tells its websockets 1001, and cuts off what is
+/// still there after the grace. Answered with [`Unbound`] when the last connection has ended. Said a second time it cuts off at once.
+///
+/// Websockets are told in batches, spread over 5 s, but half the grace at most: see [`drain::plan`](crate::drain::plan) and
+/// [`Settings::drain_spread`](super::Settings::drain_spread).
 #[derive(Clone, Copy, Debug)]
 pub struct Unbind {
     /// How long connections may take to end.
@@ -107,7 +122,8 @@ impl Message for Unbind {
     type Result = Unbound;
 }
 
-/// Ends all listeners of [`Sockets`](super::Sockets), as [`Unbind`] does. Answered when the last has ended.
+/// Ends all listeners of [`Sockets`](super::Sockets), as [`Unbind`] does; said a second time it cuts off at once. Answered when the last has ended, with what
+/// they tell together.
 #[derive(Clone, Copy, Debug)]
 pub struct Shutdown {
     /// How long connections may take to end.
@@ -122,7 +138,7 @@ impl Default for Shutdown {
 }
 
 impl Message for Shutdown {
-    type Result = ();
+    type Result = Unbound;
 }
 
 /// Ends all connections that [`Sockets`](super::Sockets) has made: websockets with 1001, HTTP when its requests are answered; what is still
@@ -163,11 +179,72 @@ pub struct Bound {
     pub listener: Addr<Listener>,
 }
 
-/// A listener has ended, and all its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A listener has ended, and all its connections: how. Those are counted that were there when it was told to end, or came later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unbound {
-    /// How many connections were cut off at the end of the grace.
+    /// How long it took.
+    pub took: Duration,
+    /// The connections that spoke HTTP when they ended, or nothing yet.
+    pub http: Ended,
+    /// Those that were websockets.
+    pub websockets: Ended,
+    /// The first of those that were cut off: 16 at most.
+    pub cut: Vec<SocketId>,
+    /// Connections that did not even end when they were cut off: their arbiters are blocked.
+    pub left: usize,
+}
+
+impl Unbound {
+    /// How many connections were cut off, at the end of the grace or as it was said a second time.
+    #[must_use]
+    pub fn cut_off(&self) -> usize {
+        self.http.cut_off + self.websockets.cut_off + self.left
+    }
+
+    /// Of two listeners, together: the time is the longer one.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.took = self.took.max(other.took);
+        self.left += other.left;
+        self.cut.extend(other.cut);
+        self.cut.truncate(16);
+        for (ended, more) in [(&mut self.http, other.http), (&mut self.websockets, other.websockets)] {
+            ended.closed += more.closed;
+            ended.lost += more.lost;
+            ended.cut_off += more.cut_off;
+        }
+        self
+    }
+
+    pub(crate) fn log(&self) {
+        let Self { took, http, websockets, cut, left } = self;
+        if self.cut_off() == 0 {
+            tracing::info!(?took, %http, %websockets, "all connections have ended");
+        } else {
+            tracing::warn!(?took, %http, %websockets, ?cut, "connections were cut off");
+        }
+        if *left > 0 {
+            tracing::warn!(left, "connections do not end: their arbiters are blocked");
+        }
+    }
+}
+
+/// How many connections have ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// In good order: all that was to be said has left, of a websocket behind the closing handshake.
+    pub closed: usize,
+    /// Otherwise, and not cut off: the peer was gone, or did not do its part of the end in time.
+    pub lost: usize,
+    /// We have cut them off.
     pub cut_off: usize,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { closed, lost, cut_off } = self;
+        write!(f, "{closed} closed, {lost} lost, {cut_off} cut off")
+    }
 }
 
 /// All connections that [`Sockets`](super::Sockets) had made have ended.
@@ -234,6 +311,30 @@ impl fmt::Display for UpgradeError {
 }
 
 impl std::error::Error for UpgradeError {}
+
+/// A response has begun whose content is told as it comes: its [`Chunk`]s follow, then a [`ContentEnd`] or a [`ContentAborted`](super::ContentAborted). See
+/// [`Connect::streams_responses_to`](super::Connect::streams_responses_to).
+#[derive(Debug)]
+pub struct ResponseStart {
+    /// The response, without its content.
+    pub response: HttpResponse,
+    /// How many bytes of content follow, where the server has said so.
+    pub length: Option<u64>,
+    /// Whose content it is. As long as you hold this nothing of it is read. It is dropped with the message, so that a handler that does nothing about it has
+    /// the content come at once.
+    pub content: Content,
+}
+
+/// A request of a client has no response, or no complete one, and will have none: see [`Connect::failures_to`](super::Connect::failures_to).
+#[derive(Clone, Debug)]
+pub struct RequestFailed {
+    /// The request's method.
+    pub method: Method,
+    /// Its URI, as it was given.
+    pub uri: Uri,
+    /// What happened; and whether anything was sent: see [`HttpError::may_be_sent_again`].
+    pub error: HttpError,
+}
 
 /// How long a ping of [`AutoPing`](crate::stage::AutoPing) took to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -302,6 +403,8 @@ pub enum ConnectError {
     NoTls(String),
     /// There is a connection, and no TLS session on it.
     Tls(String, TlsError),
+    /// There is a connection to the proxy, and no tunnel.
+    Proxy(String, ProxyError),
 }
 
 impl fmt::Display for ConnectError {
@@ -310,6 +413,7 @@ impl fmt::Display for ConnectError {
             Self::Resolve(host, error) => write!(f, "{host} could not be resolved: {error}"),
             Self::Refused(host, error) => write!(f, "no connection to {host}: {error}"),
             Self::Timeout(host, within) => write!(f, "no connection to {host} within {within:?}"),
+            Self::Proxy(host, error) => write!(f, "no connection to {host} by way of the proxy: {error}"),
             Self::Tls(host, error) => write!(f, "no TLS connection to {host}: {error}"),
             Self::NoTls(host) => write!(f, "no TLS connection to {host}: actix-sockets was built without its feature `tls`"),
         }

@@ -23,20 +23,31 @@
 mod budget;
 mod buffers;
 mod client_connection;
+mod client_ears;
+mod client_line;
 mod clock;
 mod connect;
 mod connection;
+mod content;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
+mod exchange;
+mod guard;
 mod handlers;
+mod http_delivery;
+mod http_line;
 mod large;
 mod line;
 mod listener;
+mod lobby;
 mod messages;
+mod proxy;
 mod queue;
+mod register;
 mod requester;
 mod responder;
+mod response_body;
 mod roster;
 mod scope;
 #[cfg(feature = "tls")]
@@ -50,6 +61,8 @@ mod socket;
 mod sockets;
 mod stage_actor;
 mod stream;
+mod streaming;
+mod streaming_request;
 #[cfg(feature = "test")]
 pub mod test;
 mod timer;
@@ -64,22 +77,31 @@ pub use budget::Budget;
 pub use client_connection::ClientConnection;
 pub use connect::Connect;
 pub use connection::Connection;
+pub use content::{Content, ContentAborted, RequestId, RequestStart};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use delivery::Notice;
+pub use guard::{Asking, Guard, RateLimit};
 pub use handlers::WebSockets;
+pub use http_delivery::HttpNotice;
 pub use listener::{Bind, Listener};
 pub use messages::{
-    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Received, RoundTripTime, Shutdown, Told, Unbind,
-    Unbound, UpgradeError, UpgradeFailed, Upgraded,
+    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, Received, RoundTripTime, Shutdown, Told,
+    Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
+pub use messages::{RequestFailed, ResponseStart};
+pub use proxy::ProxyError;
+pub use register::{Register, Registrar};
 pub use requester::{Asked, Requester};
-pub use responder::{Answer, Register, Registrar, Responder, Streaming};
+pub use responder::{Answer, Responder};
+pub use response_body::ResponseBody;
 pub use server::{Running, Server, ServerHandle};
 pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, SendStatus, Sending, Socket, SocketId};
 pub use sockets::Sockets;
 pub use stage_actor::{StageActor, StageHost};
+pub use streaming::Streaming;
+pub use streaming_request::StreamingRequest;
 pub use upgrade::{Nobody, Upgrade, UpgradeClient, UpgradeServer};
 pub use upstream::IntoHandler;
 pub use websocket::WebSocket;

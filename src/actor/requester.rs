@@ -3,61 +3,25 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Actor;
 use tokio::sync::oneshot;
 
-use super::client_connection::refuse;
-use super::line::{Peer, Signal, Signals};
-use super::messages::UpgradeError;
-use super::queue::Queue;
-use super::socket::SocketId;
+use super::client_line::{Asker, ClientCommand, ClientLine};
+use super::content::RequestId;
+use super::response_body::{Answered, Streamed};
+use super::socket::{SendError, Sending, SocketId};
+use super::streaming_request::StreamingRequest;
 use super::upgrade::{Handling, UpgradeClient};
 use crate::http::{HttpError, HttpRequest, HttpResponse};
 
-/// What is said to a client's HTTP connection.
-pub(crate) enum ClientCommand {
-    Request(Box<HttpRequest>, Option<oneshot::Sender<Result<HttpResponse, HttpError>>>),
-    Upgrade(Box<(HttpRequest, Handling)>),
-    Close,
-}
-
-/// What a client's HTTP connection shares with those who talk to it.
-pub(crate) struct ClientLine {
-    pub(super) id: SocketId,
-    pub(super) queue: Queue<ClientCommand, Signals>,
-}
-
-impl ClientLine {
-    pub(super) fn new(id: SocketId) -> Arc<Self> {
-        Arc::new(Self { id, queue: Queue::new(Signals::default()) })
-    }
-
-    fn push(&self, command: ClientCommand) {
-        let mut line = self.queue.lock();
-        if line.closed {
-            drop(line);
-            // An acked request hears that from its dropped sender; an upgrade from its handling.
-            if let ClientCommand::Upgrade(upgrade) = command {
-                let (_, handling) = *upgrade;
-                refuse(handling, self.id, None, UpgradeError::Connection("the connection has ended".into()));
-            }
-            return;
-        }
-        line.items.push_back(command);
-        line.wake();
-    }
-}
-
-impl Peer for ClientLine {
-    fn signal(&self, signal: Signal) {
-        let mut line = self.queue.lock();
-        line.side.add(signal);
-        line.wake();
-    }
-}
-
 /// A client's connection, to be talked to: the sender of its [`Connected`](super::Connected), which takes an [`HttpRequest`] or an [`UpgradeClient`].
+///
+/// Any number of requests can be sent at once. They leave in their order, each in its turn, and are answered in it (RFC 9112 §9.3.2): up to 16 are in flight, and
+/// behind a request that is not idempotent, as behind any other, only what is idempotent ([`Settings::in_flight_limit`](crate::http::Settings::in_flight_limit),
+/// [`pipeline_any_method`](crate::http::Settings::pipeline_any_method)). When the connection ends, each request without a response hears so, and whether it was
+/// sent: [`HttpError::NotSent`], or what happened to it; [`HttpError::may_be_sent_again`] tells what follows.
 ///
 /// It can be cloned. When all are dropped and every request has its response, the connection ends.
 ///
@@ -69,24 +33,14 @@ impl Peer for ClientLine {
 ///     requester.do_send(Frame::text("not a websocket yet"));
 /// }
 /// ```
-#[derive(Clone)]
 pub struct Requester {
     line: Arc<ClientLine>,
-    _open: Arc<Open>,
-}
-
-/// Dropped with the last requester.
-struct Open(Arc<ClientLine>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.push(ClientCommand::Close);
-    }
 }
 
 impl Requester {
     pub(super) fn new(line: Arc<ClientLine>) -> Self {
-        Self { _open: Arc::new(Open(line.clone())), line }
+        line.enter();
+        Self { line }
     }
 
     /// The connection's name.
@@ -95,24 +49,117 @@ impl Requester {
         self.line.id
     }
 
-    pub(super) fn command(&self, command: ClientCommand) {
-        self.line.push(command);
-    }
-
-    /// Sends an [`HttpRequest`], whose response goes to the actor named with [`Connect::responses_to`](super::Connect::responses_to); or an [`UpgradeClient`].
+    /// Sends an [`HttpRequest`], whose response goes to the actor named with [`Connect::responses_to`](super::Connect::responses_to), or, as it comes, to that
+    /// named with [`Connect::streams_responses_to`](super::Connect::streams_responses_to); or an [`UpgradeClient`].
+    ///
+    /// If there will be no response, the actor named with [`Connect::failures_to`](super::Connect::failures_to) hears [`RequestFailed`](super::RequestFailed).
     pub fn do_send(&self, message: impl Into<Asked>) {
-        self.line.push(message.into().0);
+        let _ = match message.into().0 {
+            What::Request(request) => self.line.ask(request, Asker::Ears, false, None),
+            What::Upgrade(request, handling) => self.line.ask(request, Asker::Upgrade(handling), false, None),
+        };
     }
 
     /// Sends a request, and is answered with its response.
     ///
     /// # Errors
     ///
-    /// What the server did wrong, or that the connection has ended.
+    /// What the server did wrong, that the connection has ended, or that the request was not sent.
     pub fn send(&self, request: HttpRequest) -> impl Future<Output = Result<HttpResponse, HttpError>> + use<> {
         let (tell, told) = oneshot::channel();
-        self.line.push(ClientCommand::Request(Box::new(request), Some(tell)));
-        async move { told.await.unwrap_or(Err(HttpError::Closed)) }
+        let _ = self.line.ask(request, Asker::Whole(tell), false, None);
+        async move { told.await.unwrap_or(Err(HttpError::NotSent)) }
+    }
+
+    /// Sends a request, and is answered with the head of its response and the way to its content, which is taken as it comes.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); what happens behind the head is told by [`ResponseBody::next`].
+    pub fn send_streaming(&self, request: HttpRequest) -> impl Future<Output = Answered> + use<> {
+        let (tell, told) = oneshot::channel();
+        let _ = self.line.ask(request, Asker::Streamed(Streamed::Head(tell)), false, None);
+        async move { told.await.unwrap_or(Err(HttpError::NotSent)) }
+    }
+
+    /// Sends a request as [`do_send`](Self::do_send) does, and is answered when it has been written to the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when the connection ended first, or the request cannot be sent; [`SendError::Full`] when too many wait.
+    pub fn write(&self, request: HttpRequest) -> Sending {
+        let (ack, written) = oneshot::channel();
+        match self.line.ask(request, Asker::Ears, false, Some(ack)) {
+            Ok(_) => Sending::awaited(written),
+            Err(HttpError::QueueFull) => Sending::failed(SendError::Full),
+            Err(_) => Sending::failed(SendError::Closed),
+        }
+    }
+
+    /// Begins a request whose content is to follow: chunked (RFC 9112 §7.1), or as long as its `Content-Length` says and held to it. What content it
+    /// has is the beginning. Its response goes where [`do_send`](Self::do_send) sends it.
+    ///
+    /// Such a request waits until all before it are answered, and no other is sent before its content is complete. With `Expect: 100-continue` the content
+    /// waits to be asked for, or for a second ([`Settings::continue_timeout`](crate::http::Settings::continue_timeout)), and is not sent behind a final response
+    /// (RFC 9110 §10.1.1).
+    pub fn start(&self, request: HttpRequest) -> StreamingRequest {
+        StreamingRequest::new(self.clone(), self.line.ask(request, Asker::Ears, true, None).ok())
+    }
+
+    /// Begins a request as [`start`](Self::start) does, and is answered with its response.
+    ///
+    /// # Errors
+    ///
+    /// Those of the future are [`send`](Self::send)'s.
+    pub fn start_send(&self, request: HttpRequest) -> (StreamingRequest, impl Future<Output = Result<HttpResponse, HttpError>> + use<>) {
+        let (tell, told) = oneshot::channel();
+        let number = self.line.ask(request, Asker::Whole(tell), true, None).ok();
+        (StreamingRequest::new(self.clone(), number), async move { told.await.unwrap_or(Err(HttpError::NotSent)) })
+    }
+
+    /// Begins a request as [`start`](Self::start) does, and is answered with the head of its response and the way to its content: both go in pieces,
+    /// and at the same time.
+    ///
+    /// # Errors
+    ///
+    /// Those of the future are [`send_streaming`](Self::send_streaming)'s.
+    pub fn start_streaming(&self, request: HttpRequest) -> (StreamingRequest, impl Future<Output = Answered> + use<>) {
+        let (tell, told) = oneshot::channel();
+        let number = self.line.ask(request, Asker::Streamed(Streamed::Head(tell)), true, None).ok();
+        (StreamingRequest::new(self.clone(), number), async move { told.await.unwrap_or(Err(HttpError::NotSent)) })
+    }
+
+    /// Gives a response up. HTTP/1.1 has no other way for that than to end the connection, and with it all requests that wait behind.
+    pub fn cancel(&self, request: RequestId) {
+        if request.connection == self.line.id {
+            self.line.push(ClientCommand::Cancel(request.number));
+        }
+    }
+
+    /// From now on a response's head may take so long, on this connection: see [`Settings::response_timeout`](crate::http::Settings::response_timeout).
+    pub fn set_response_timeout(&self, within: Duration) {
+        self.line.push(ClientCommand::ResponseTimeout(within));
+    }
+
+    /// From now on this connection may be idle for so long: see [`Settings::idle_timeout`](crate::http::Settings::idle_timeout).
+    pub fn set_idle_timeout(&self, time: Duration) {
+        self.line.push(ClientCommand::IdleTimeout(time));
+    }
+
+    pub(super) fn line(&self) -> &Arc<ClientLine> {
+        &self.line
+    }
+}
+
+impl Clone for Requester {
+    fn clone(&self) -> Self {
+        Self::new(self.line.clone())
+    }
+}
+
+impl Drop for Requester {
+    fn drop(&mut self) {
+        self.line.leave();
     }
 }
 
@@ -123,22 +170,36 @@ impl fmt::Debug for Requester {
 }
 
 /// What a [`Requester`] takes: an [`HttpRequest`] or an [`UpgradeClient`].
-pub struct Asked(ClientCommand);
+pub struct Asked(What);
+
+enum What {
+    Request(HttpRequest),
+    Upgrade(HttpRequest, Box<Handling>),
+}
+
+impl Asked {
+    pub(super) fn upgrade((request, handling): (HttpRequest, Handling)) -> Self {
+        Self(What::Upgrade(request, Box::new(handling)))
+    }
+}
 
 impl From<HttpRequest> for Asked {
     fn from(request: HttpRequest) -> Self {
-        Self(ClientCommand::Request(Box::new(request), None))
+        Self(What::Request(request))
     }
 }
 
 impl<A: Actor> From<UpgradeClient<A>> for Asked {
     fn from(upgrade: UpgradeClient<A>) -> Self {
-        Self(ClientCommand::Upgrade(Box::new(upgrade.into_parts())))
+        Self::upgrade(upgrade.into_parts())
     }
 }
 
 impl fmt::Debug for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Asked")
+        match &self.0 {
+            What::Request(request) => request.fmt(f),
+            What::Upgrade(request, _) => f.debug_tuple("UpgradeClient").field(request).finish(),
+        }
     }
 }

@@ -1,284 +1,21 @@
-//! The senders of HTTP's messages: what each can be told is what the connection can take in that state.
+//! The sender of a request: what it can be told is what the connection can take.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context as TaskContext, Poll, Waker};
-use std::thread::{self, ThreadId};
+use std::sync::Arc;
 
-use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, AsyncContext, Context, Handler};
-use bytes::Bytes;
+use actix::Actor;
+use tokio::sync::oneshot;
 
-use super::connection::{Conversation, Turn};
-use super::line::{Peer, Signal, Signals};
-use super::messages::Received;
-use super::queue::{Queue, vec_pool};
-use super::socket::SocketId;
-use super::transport::Transport;
+use super::content::RequestId;
+use super::guard::Asking;
+use super::http_line::{HttpCommand, HttpLine};
+use super::lobby::{Later, Made};
+use super::socket::{Sending, SocketId};
+use super::streaming::Streaming;
 use super::upgrade::{Handling, UpgradeServer};
-use super::upstream::{IntoHandler, Parcel, Place, Route, Upstream};
-use crate::http::{Event, HttpRequest, HttpResponse, RequestNumber};
+use crate::http::{HttpRequest, HttpResponse, RequestNumber};
 use crate::tls::Info;
-
-/// What is said to an HTTP connection.
-pub(crate) enum HttpCommand {
-    Register(Box<dyn FnOnce() -> Box<dyn Upstream<Event>> + Send>),
-    Respond(RequestNumber, HttpResponse),
-    Start(RequestNumber, HttpResponse),
-    Chunk(RequestNumber, Bytes),
-    Finish(RequestNumber),
-    Upgrade(RequestNumber, HttpResponse, Box<Handling>),
-    /// The responder was dropped without an answer.
-    Unanswered(RequestNumber),
-    /// A streamed response was dropped before its end.
-    Unfinished,
-}
-
-vec_pool!(commands, HttpCommand);
-vec_pool!(events, Event);
-
-/// What an HTTP connection shares with the senders of its messages, and with the feeder of its handler.
-pub(crate) struct HttpLine {
-    pub(crate) id: SocketId,
-    /// The peer's address.
-    remote: SocketAddr,
-    tls: Option<Arc<Info>>,
-    queue: Queue<HttpCommand, Signals>,
-    /// The connection itself; `None` once it has ended. Locked for a turn, which is taken on its own thread only.
-    conversation: Mutex<Option<Conversation>>,
-    /// The thread of the connection's arbiter.
-    home: ThreadId,
-}
-
-impl HttpLine {
-    /// The line of the connection that speaks HTTP over this, on the current thread.
-    pub(crate) fn new(transport: &Transport) -> Arc<Self> {
-        let (id, remote, tls) = (transport.seat().id(), transport.remote, transport.tls.clone());
-        let (queue, conversation, home) = (Queue::new(Signals::default()), Mutex::default(), thread::current().id());
-        Arc::new(Self { id, remote, tls, queue, conversation, home })
-    }
-
-    fn conversation(&self) -> MutexGuard<'_, Option<Conversation>> {
-        self.conversation.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn begin(&self, conversation: Conversation) {
-        *self.conversation() = Some(conversation);
-    }
-
-    /// Has the connection take a turn. Ready when all is over.
-    pub(crate) fn turn(self: &Arc<Self>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let mut conversation = self.conversation();
-        let over = conversation.as_mut().map_or(Poll::Ready(()), |conversation| conversation.turn(self, turn, cx));
-        if over.is_ready() {
-            let ended = conversation.take();
-            drop(conversation);
-            drop(ended);
-        }
-        over
-    }
-
-    /// What was pushed and signalled since the last time.
-    pub(crate) fn take(&self, waker: &Waker) -> (VecDeque<HttpCommand>, Signals) {
-        let mut line = self.queue.lock();
-        (line.take(waker), std::mem::take(&mut line.side))
-    }
-
-    /// A vector that was [taken](Self::take), empty again.
-    pub(crate) fn done_with(commands: VecDeque<HttpCommand>) {
-        commands::put(commands);
-    }
-
-    fn push(&self, command: HttpCommand) {
-        let mut line = self.queue.lock();
-        if line.closed {
-            tracing::debug!(connection = %self.id, "an answer came after the connection's end");
-            drop(line);
-            return drop(command);
-        }
-        if line.items.capacity() == 0 {
-            line.items = commands::get();
-        }
-        line.items.push_back(command);
-        line.wake();
-    }
-
-    pub(crate) fn close(&self) {
-        let mut line = self.queue.lock();
-        line.closed = true;
-        let items = std::mem::take(&mut line.items);
-        drop(line);
-        let conversation = self.conversation().take();
-        drop((items, conversation));
-    }
-}
-
-impl Peer for HttpLine {
-    fn signal(&self, signal: Signal) {
-        let mut line = self.queue.lock();
-        line.side.add(signal);
-        line.wake();
-    }
-}
-
-impl fmt::Debug for HttpLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpLine({})", self.id)
-    }
-}
-
-/// Open while a feeder calls the handler for the requests that one read has brought. What is answered in it does not wake the connection:
-/// it takes its turn at the end, in the feeder's task. Only where both live on one thread.
-pub(crate) struct HttpScope<'a> {
-    line: &'a Arc<HttpLine>,
-    /// The connection's, if it is to take its turn here: it is not awake already, and lives on this thread.
-    waker: Option<Waker>,
-    /// The handler waits for something else now: its feeder does not come back at once.
-    waits: Cell<bool>,
-}
-
-impl Drop for HttpScope<'_> {
-    fn drop(&mut self) {
-        let Some(waker) = self.waker.take() else { return };
-        if thread::panicking() {
-            return waker.wake();
-        }
-        let turn = if self.waits.get() { Turn::LastOfFeeder } else { Turn::Feeder };
-        if self.line.turn(turn, &mut TaskContext::from_waker(&waker)).is_ready() {
-            // It finds nothing to do any more, and ends.
-            waker.wake();
-        }
-    }
-}
-
-/// What an HTTP handler hears.
-pub(crate) struct HttpRoutes<A: Actor> {
-    request: Route<A, HttpRequest>,
-}
-
-impl<A> HttpRoutes<A>
-where
-    A: Actor + Handler<Received<HttpRequest>>,
-    A::Context: ToEnvelope<A, Received<HttpRequest>>,
-{
-    pub(crate) fn new() -> Self {
-        Self { request: Route::new() }
-    }
-}
-
-/// A request is told, with a sender that is made when the handler's turn comes; the rest is of no concern to it.
-impl Parcel for Event {
-    type Routes<A: Actor> = HttpRoutes<A>;
-    type Link = HttpLine;
-    type Scope<'a> = HttpScope<'a>;
-
-    fn scope(line: &Arc<HttpLine>) -> HttpScope<'_> {
-        let waker = if line.home == thread::current().id() { line.queue.lock().take_turn() } else { None };
-        HttpScope { line, waker, waits: Cell::new(false) }
-    }
-
-    fn last(scope: &HttpScope<'_>) {
-        scope.waits.set(true);
-    }
-
-    fn call<A>(queue: &mut VecDeque<Self>, scope: &HttpScope<'_>, routes: &HttpRoutes<A>, actor: &mut A, ctx: &mut Context<A>)
-    where
-        A: Actor<Context = Context<A>>,
-    {
-        while let Some(event) = queue.pop_front() {
-            if let Self::Request { number, request: message } = event {
-                let sender = Responder { line: scope.line.clone(), number, answered: false };
-                routes.request.call(actor, Received { message, sender }, ctx);
-                if ctx.waiting() {
-                    return scope.waits.set(true);
-                }
-            }
-        }
-    }
-
-    fn mail<A: Actor>(self, line: &Arc<HttpLine>, routes: &HttpRoutes<A>, addr: &Addr<A>) {
-        if let Self::Request { number, request: message } = self {
-            let sender = Responder { line: line.clone(), number, answered: false };
-            routes.request.mail(addr, Received { message, sender });
-        }
-    }
-
-    /// They are answered with a 500.
-    fn unheard(events: VecDeque<Self>, line: &Arc<HttpLine>) {
-        for event in events {
-            if let Self::Request { number, .. } = event {
-                drop(Responder { line: line.clone(), number, answered: false });
-            }
-        }
-    }
-
-    fn pool_get() -> VecDeque<Self> {
-        events::get()
-    }
-
-    fn pool_put(deque: VecDeque<Self>) {
-        events::put(deque);
-    }
-}
-
-/// The sender of a [`Connected`](super::Connected): takes a [`Register`].
-#[derive(Debug)]
-pub struct Registrar {
-    line: Arc<HttpLine>,
-}
-
-impl Registrar {
-    pub(crate) fn new(line: Arc<HttpLine>) -> Self {
-        Self { line }
-    }
-
-    /// The connection's name.
-    #[must_use]
-    pub fn id(&self) -> SocketId {
-        self.line.id
-    }
-
-    /// Registers the actor that is to hear the connection's requests. Without it the connection is closed after a second.
-    pub fn do_send(self, register: Register) {
-        self.line.push(HttpCommand::Register(register.open));
-    }
-}
-
-/// Names the actor that is to hear a connection's requests: its address, or, in one of its own methods, its context `ctx`.
-pub struct Register {
-    open: Box<dyn FnOnce() -> Box<dyn Upstream<Event>> + Send>,
-}
-
-impl Register {
-    /// This actor.
-    #[must_use]
-    pub fn new<A>(handler: impl IntoHandler<A>) -> Self
-    where
-        A: Actor + Handler<Received<HttpRequest>>,
-        A::Context: ToEnvelope<A, Received<HttpRequest>>,
-    {
-        let place = handler.place();
-        Self { open: Box::new(move || place.open(HttpRoutes::new())) }
-    }
-
-    /// An actor that is made for the connection, on the connection's arbiter.
-    #[must_use]
-    pub fn factory<A>(make: impl FnOnce() -> A + Send + 'static) -> Self
-    where
-        A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
-    {
-        Self { open: Box::new(move || Place::made(make).open(HttpRoutes::new())) }
-    }
-}
-
-impl fmt::Debug for Register {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Register")
-    }
-}
 
 /// The sender of an [`HttpRequest`]: takes one answer, an [`HttpResponse`] or an [`UpgradeServer`], or the
 /// [start](Self::start) of a streamed response.
@@ -312,10 +49,20 @@ pub struct Responder {
 }
 
 impl Responder {
+    pub(crate) fn new(line: Arc<HttpLine>, number: RequestNumber) -> Self {
+        Self { line, number, answered: false }
+    }
+
     /// The connection's name.
     #[must_use]
     pub fn id(&self) -> SocketId {
         self.line.id
+    }
+
+    /// Which request is to be answered.
+    #[must_use]
+    pub fn request(&self) -> RequestId {
+        RequestId { connection: self.line.id, number: self.number }
     }
 
     /// The peer's address.
@@ -339,18 +86,55 @@ impl Responder {
     /// Answers: an [`HttpResponse`] or an [`UpgradeServer`].
     pub fn do_send(mut self, answer: impl Into<Answer>) {
         self.answered = true;
-        self.line.push(match answer.into().0 {
-            Answered::Response(response) => HttpCommand::Respond(self.number, response),
-            Answered::Upgrade(response, handling) => HttpCommand::Upgrade(self.number, response, handling),
-        });
+        self.line.push(answer.into().of(self.number));
     }
 
-    /// Begins an answer whose length is not known: its content goes out in chunks (RFC 9112 §7.1); to HTTP/1.0 as it is, ended by the
-    /// connection's end.
+    /// Answers with what this future comes to, which the connection waits for by itself: it is dropped when the connection ends, or when the request should
+    /// have been answered and is a 500. If it panics that is a 500, too.
+    ///
+    /// ```
+    /// # use actix_sockets::{HttpRequest, HttpResponse, Received};
+    /// # async fn look_up(path: String) -> String { path }
+    /// # fn handle(Received { message: request, sender }: Received<HttpRequest>) {
+    /// sender.answer_with(async move { HttpResponse::ok(look_up(request.path().to_owned()).await) });
+    /// # }
+    /// ```
+    pub fn answer_with<A: Into<Answer>>(self, answer: impl Future<Output = A> + Send + 'static) {
+        let answer = async move { Made { answer: answer.await.into(), found: None } };
+        self.later(Later { answer: Box::pin(answer), guarded: false });
+    }
+
+    pub(super) fn later(mut self, later: Later) {
+        self.answered = true;
+        self.line.push(HttpCommand::Later(self.number, later));
+    }
+
+    pub(super) fn asking(&self, request: HttpRequest) -> Asking {
+        self.line.asking(request)
+    }
+
+    /// Answers, and is told when the response has been written to the socket. The future need not be awaited for it to be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`](super::SendError::Closed) when the connection ended first.
+    pub fn send(mut self, response: HttpResponse) -> Sending {
+        self.answered = true;
+        let (ack, written) = oneshot::channel();
+        self.line.push(HttpCommand::Respond(self.number, response, Some(ack)));
+        Sending::awaited(written)
+    }
+
+    /// Begins an answer whose content is sent piece by piece: in chunks (RFC 9112 §7.1); to HTTP/1.0 as it is, ended by the connection's end.
+    /// A response with a `Content-Length` has that length instead, and is held to it: with more, or with less, the connection is cut.
     pub fn start(mut self, response: HttpResponse) -> Streaming {
         self.answered = true;
-        self.line.push(HttpCommand::Start(self.number, response));
-        Streaming { line: self.line.clone(), number: self.number, finished: false }
+        Streaming::begin(self.line.clone(), self.number, response)
+    }
+
+    /// Sends an interim response ahead of the answer, 103 Early Hints say (RFC 9110 §15.2). HTTP/1.0 has none, and gets none.
+    pub fn interim(&self, response: HttpResponse) {
+        self.line.push(HttpCommand::Interim(self.number, response));
     }
 }
 
@@ -364,7 +148,7 @@ impl Drop for Responder {
 
 impl fmt::Debug for Responder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Responder({}, request {})", self.line.id, self.number)
+        write!(f, "Responder({})", self.request())
     }
 }
 
@@ -377,6 +161,14 @@ enum Answered {
 }
 
 impl Answer {
+    /// The command that answers this request with it.
+    pub(super) fn of(self, number: RequestNumber) -> HttpCommand {
+        match self.0 {
+            Answered::Response(response) => HttpCommand::Respond(number, response, None),
+            Answered::Upgrade(response, handling) => HttpCommand::Upgrade(number, response, handling),
+        }
+    }
+
     pub(crate) fn upgrade(response: HttpResponse, handling: Handling) -> Self {
         Self(Answered::Upgrade(response, Box::new(handling)))
     }
@@ -401,40 +193,5 @@ impl fmt::Debug for Answer {
             Answered::Response(response) => response.fmt(f),
             Answered::Upgrade(response, _) => f.debug_tuple("UpgradeServer").field(response).finish(),
         }
-    }
-}
-
-/// A response that is being streamed. Dropped before its end, it cuts the connection, so that nobody takes it for complete.
-#[must_use = "a streamed response that is dropped before its end cuts the connection"]
-pub struct Streaming {
-    line: Arc<HttpLine>,
-    number: RequestNumber,
-    finished: bool,
-}
-
-impl Streaming {
-    /// Sends the next piece of content. Empty pieces are passed over.
-    pub fn do_send(&self, content: impl Into<Bytes>) {
-        self.line.push(HttpCommand::Chunk(self.number, content.into()));
-    }
-
-    /// Ends the response.
-    pub fn finish(mut self) {
-        self.finished = true;
-        self.line.push(HttpCommand::Finish(self.number));
-    }
-}
-
-impl Drop for Streaming {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.line.push(HttpCommand::Unfinished);
-        }
-    }
-}
-
-impl fmt::Debug for Streaming {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Streaming({}, request {})", self.line.id, self.number)
     }
 }

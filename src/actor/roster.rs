@@ -1,20 +1,26 @@
-//! Who is connected: so that a listener can tell all its connections to end, and know when they have.
+//! Who is connected: so that a listener can tell all its connections to end, know when they have, and tell how.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::line::{Peer, Signal};
+use super::clock;
+use super::line::{Peer, Protocol, Signal};
+use super::messages::Unbound;
 use super::socket::SocketId;
+use crate::drain;
 
 /// How long connections that are cut off may take to notice.
 const CUT: Duration = Duration::from_secs(2);
+/// How many of those that were cut off are named.
+const NAMED: usize = 16;
 
 /// The connections of one listener, or those that one [`Sockets`](super::Sockets) has made.
 #[derive(Default)]
@@ -25,10 +31,32 @@ pub(crate) struct Roster {
 
 #[derive(Default)]
 struct Inner {
-    peers: HashMap<SocketId, Weak<dyn Peer>>,
+    peers: HashMap<SocketId, (Protocol, Weak<dyn Peer>)>,
     /// What is to be said to everybody, also to those who come later.
     said: Option<Signal>,
-    waker: Option<Waker>,
+    /// Since it winds down.
+    farewell: Option<Farewell>,
+    /// Who waits for somebody to leave.
+    wakers: Vec<Waker>,
+}
+
+/// How those have left who were told to.
+struct Farewell {
+    since: Instant,
+    /// Nobody has patience any more.
+    impatient: bool,
+    report: Unbound,
+}
+
+/// What has ended a wait.
+#[derive(PartialEq, Eq)]
+enum Waited {
+    /// All have left.
+    Empty,
+    /// Nobody has patience any more.
+    Impatient,
+    /// Its time is over.
+    Over,
 }
 
 impl Roster {
@@ -43,42 +71,112 @@ impl Roster {
 
     /// Tells all.
     pub(crate) fn signal(&self, signal: Signal) {
-        let mut inner = self.lock();
+        self.tell(signal, self.lock(), |_| true);
+    }
+
+    /// Tells some of them, and those who come later. Gives the others.
+    fn tell(&self, signal: Signal, mut inner: MutexGuard<'_, Inner>, who: impl Fn(Protocol) -> bool) -> Vec<Weak<dyn Peer>> {
         inner.said = Some(signal);
-        let peers: Vec<_> = inner.peers.values().filter_map(Weak::upgrade).collect();
+        let (now, later): (Vec<_>, Vec<_>) = inner.peers.values().cloned().partition(|(protocol, _)| who(*protocol));
         drop(inner);
-        peers.iter().for_each(|peer| peer.signal(signal));
+        now.iter().filter_map(|(_, peer)| peer.upgrade()).for_each(|peer| peer.signal(signal));
+        later.into_iter().map(|(_, peer)| peer).collect()
     }
 
     /// Wakes this when somebody leaves.
     pub(crate) fn on_leave(&self, waker: &Waker) {
-        self.lock().waker = Some(waker.clone());
+        self.lock().on_leave(waker);
     }
 
-    /// Tells all to end, and waits until they have: within the grace, or cut off behind it. Gives how many were cut off.
-    pub(crate) async fn wind_down(self: Arc<Self>, grace: Duration) -> usize {
-        self.signal(Signal::GoAway);
-        let empty = || {
-            poll_fn(|cx| {
-                self.on_leave(cx.waker());
-                if self.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
-            })
-        };
-        if timeout(grace, empty()).await.is_ok() {
-            return 0;
+    /// Tells all to end, websockets in batches over the spread, half the grace at most; and waits until they have: within the grace, or cut off behind it.
+    /// If it is said again all are cut off at once.
+    pub(crate) async fn wind_down(self: Arc<Self>, grace: Duration, spread: Duration) -> Unbound {
+        match self.begin() {
+            Some(websockets) => self.dismiss(websockets, grace, spread).await,
+            None => self.hurry(),
         }
-        let cut_off = self.count();
-        self.signal(Signal::Abort);
-        if timeout(CUT, empty()).await.is_err() {
-            tracing::warn!(left = self.count(), "connections do not end: their arbiters are blocked");
+        if self.count() > 0 {
+            self.signal(Signal::Abort);
+            self.wait(CUT).await;
         }
-        cut_off
+        let report = self.report();
+        report.log();
+        report
+    }
+
+    /// Tells those that speak HTTP, and gives the websockets. None if it has begun already.
+    fn begin(&self) -> Option<Vec<Weak<dyn Peer>>> {
+        let mut inner = self.lock();
+        if inner.farewell.is_some() {
+            return None;
+        }
+        inner.farewell = Some(Farewell { since: clock::now(), impatient: false, report: Unbound::default() });
+        Some(self.tell(Signal::GoAway, inner, |protocol| protocol == Protocol::Http))
+    }
+
+    /// Tells the websockets, batch by batch, and waits for everybody.
+    async fn dismiss(&self, websockets: Vec<Weak<dyn Peer>>, grace: Duration, spread: Duration) {
+        let plan = drain::plan(websockets.len(), spread.min(grace / 2), rand::random());
+        let mut websockets = websockets.into_iter();
+        for batch in plan {
+            if self.wait(batch.after.saturating_sub(self.passed())).await != Waited::Over {
+                return;
+            }
+            websockets.by_ref().take(batch.size).filter_map(|peer| peer.upgrade()).for_each(|peer| peer.signal(Signal::GoAway));
+        }
+        self.wait(grace.saturating_sub(self.passed())).await;
+    }
+
+    /// Nobody has patience any more.
+    fn hurry(&self) {
+        let mut inner = self.lock();
+        if let Some(farewell) = &mut inner.farewell {
+            farewell.impatient = true;
+        }
+        let wakers = std::mem::take(&mut inner.wakers);
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// How long it has been winding down.
+    fn passed(&self) -> Duration {
+        self.lock().farewell.as_ref().map_or(Duration::ZERO, |farewell| clock::now().saturating_duration_since(farewell.since))
+    }
+
+    /// Waits until all have left, until nobody has patience any more, or so long.
+    async fn wait(&self, within: Duration) -> Waited {
+        let left = poll_fn(|cx| {
+            let mut inner = self.lock();
+            inner.on_leave(cx.waker());
+            if self.count() == 0 {
+                return Poll::Ready(Waited::Empty);
+            }
+            let told = inner.said == Some(Signal::Abort);
+            match &inner.farewell {
+                Some(farewell) if farewell.impatient && !told => Poll::Ready(Waited::Impatient),
+                _ => Poll::Pending,
+            }
+        });
+        timeout(within, left).await.unwrap_or(Waited::Over)
+    }
+
+    fn report(&self) -> Unbound {
+        let report = self.lock().farewell.as_ref().map(|farewell| farewell.report.clone()).unwrap_or_default();
+        Unbound { took: self.passed(), left: self.count(), ..report }
     }
 
     /// A seat for one connection more.
     pub(crate) fn seat(self: &Arc<Self>) -> Seat {
         self.count.fetch_add(1, Ordering::SeqCst);
-        Seat { roster: self.clone(), id: SocketId::next() }
+        Seat { roster: self.clone(), id: SocketId::next(), well: Cell::new(false) }
+    }
+}
+
+impl Inner {
+    fn on_leave(&mut self, waker: &Waker) {
+        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
+            self.wakers.push(waker.clone());
+        }
     }
 }
 
@@ -93,6 +191,8 @@ impl fmt::Debug for Roster {
 pub(crate) struct Seat {
     roster: Arc<Roster>,
     id: SocketId,
+    /// Its connection ends in good order.
+    well: Cell<bool>,
 }
 
 impl Seat {
@@ -105,25 +205,45 @@ impl Seat {
         let said = {
             let mut inner = self.roster.lock();
             let weak: Weak<dyn Peer> = Arc::downgrade(peer) as Weak<dyn Peer>;
-            inner.peers.insert(self.id, weak);
+            inner.peers.insert(self.id, (peer.protocol(), weak));
             inner.said
         };
         if let Some(signal) = said {
             peer.signal(signal);
         }
     }
+
+    /// All that was to be said has been, and the connection ends as it should. Otherwise it counts as lost.
+    pub(crate) fn ends_well(&self) {
+        self.well.set(true);
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let waker = {
-            let mut inner = self.roster.lock();
-            inner.peers.remove(&self.id);
-            inner.waker.take()
-        };
-        self.roster.count.fetch_sub(1, Ordering::SeqCst);
-        if let Some(waker) = waker {
-            waker.wake();
+        let mut inner = self.roster.lock();
+        let protocol = inner.peers.remove(&self.id).map_or(Protocol::Http, |(protocol, _)| protocol);
+        let cut_off = inner.said == Some(Signal::Abort);
+        if let Some(farewell) = &mut inner.farewell {
+            let ended = match protocol {
+                Protocol::Http => &mut farewell.report.http,
+                Protocol::WebSocket => &mut farewell.report.websockets,
+            };
+            match (self.well.get(), cut_off) {
+                (true, _) => ended.closed += 1,
+                (false, false) => ended.lost += 1,
+                (false, true) => {
+                    ended.cut_off += 1;
+                    if farewell.report.cut.len() < NAMED {
+                        farewell.report.cut.push(self.id);
+                    }
+                }
+            }
         }
+        // With the lock: who asks for the count and then waits is among the wakers, or sees it.
+        self.roster.count.fetch_sub(1, Ordering::SeqCst);
+        let wakers = std::mem::take(&mut inner.wakers);
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
     }
 }

@@ -14,8 +14,9 @@ use actix::{Actor, Addr, Context, Handler, SystemService};
 use tokio::sync::watch;
 
 use super::handlers::WebSockets;
-use super::listener::{Acceptor, Bind, Listener, Workers, listen};
+use super::listener::{Acceptor, Bind, Listener, Workers, listen, processors};
 use super::messages::{BindError, Received, Unbind};
+use super::register::Register;
 use super::responder::Responder;
 use super::secure;
 use super::settings::Settings;
@@ -79,11 +80,21 @@ impl Server {
     where
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
+        Self::accepting(Acceptor::made(make))
+    }
+
+    /// As [`new`](Self::new), with all that a [`Register`] can say: what this gives is registered for each connection. See
+    /// [`Bind::registering`].
+    pub fn registering<A: Actor>(register: impl Fn() -> Register<A> + Send + Sync + 'static) -> Self {
+        Self::accepting(Acceptor::registering(register))
+    }
+
+    fn accepting(acceptor: Acceptor) -> Self {
         Self {
-            acceptor: Acceptor::made(make),
+            acceptor,
             sockets: Vec::new(),
             settings: Settings::default(),
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers: processors(),
             grace: Unbind::default().grace,
             signals: true,
         }
@@ -286,7 +297,7 @@ impl ServerHandle {
         self.stop_within(self.grace)
     }
 
-    /// Stops the server within this grace. It may be said of a server that stops already: [`Duration::ZERO`] cuts off what is still there.
+    /// Stops the server within this grace. Said of a server that stops already it cuts off what is still there, at once.
     pub fn stop_within(&self, grace: Duration) -> impl Future<Output = ()> + Send + use<> {
         self.listeners.iter().for_each(|listener| listener.do_send(Unbind::within(grace)));
         self.ended()

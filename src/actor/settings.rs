@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::guard::Guard;
 use super::line::Limits;
 use crate::http;
 use crate::stage::{AutoPing, AutoPong, Chain, Overflow, Stage};
@@ -17,7 +18,9 @@ pub struct Settings {
     pub(crate) max_connections: usize,
     pub(crate) registration: Duration,
     pub(crate) tls_handshake: Duration,
+    pub(crate) drain_spread: Duration,
     pub(crate) nodelay: bool,
+    pub(crate) guards: Arc<[Guard]>,
 }
 
 impl Default for Settings {
@@ -29,7 +32,9 @@ impl Default for Settings {
             max_connections: 25_600,
             registration: Duration::from_secs(1),
             tls_handshake: Duration::from_secs(3),
+            drain_spread: Duration::from_secs(5),
             nodelay: true,
+            guards: Arc::default(),
         }
     }
 }
@@ -84,10 +89,25 @@ impl Settings {
         self
     }
 
+    /// Over how long a time the websockets of a listener that ends are told so, in batches: 5 s, and never more than half the grace of its
+    /// [`Unbind`](super::Unbind). See [`drain::plan`](crate::drain::plan).
+    #[must_use]
+    pub fn drain_spread(mut self, spread: Duration) -> Self {
+        self.drain_spread = spread;
+        self
+    }
+
     /// Whether `TCP_NODELAY` is set: it is. All that is sent in one turn leaves in one write anyway.
     #[must_use]
     pub fn tcp_nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
+        self
+    }
+
+    /// A guard before all requests of all connections, behind those that are there: none by default. See [`Guard`].
+    #[must_use]
+    pub fn guard(mut self, guard: impl Into<Guard>) -> Self {
+        self.guards = self.guards.iter().cloned().chain([guard.into()]).collect();
         self
     }
 }

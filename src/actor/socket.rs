@@ -235,7 +235,7 @@ pub enum SendStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The websocket is closed, or was before this could be written.
+    /// The connection is closed, or was before this could be written.
     Closed,
     /// As much as the hard limit allows waits to be written already.
     Full,
@@ -246,7 +246,7 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Closed => "the websocket is closed",
+            Self::Closed => "the connection is closed",
             Self::Full => "the peer does not read fast enough: the limit of unsent bytes is reached",
             Self::Dropped(Dropped::Newest) => "the peer does not read fast enough: this was dropped at the limit of unsent bytes",
             Self::Dropped(Dropped::Oldest) => "the peer does not read fast enough: this was dropped for something newer",
@@ -261,6 +261,16 @@ impl std::error::Error for SendError {}
 #[derive(Debug)]
 #[must_use = "it is sent anyway; to forget the answer use do_send"]
 pub struct Sending(Result<oneshot::Receiver<Result<SendStatus, SendError>>, SendError>);
+
+impl Sending {
+    pub(super) fn awaited(written: oneshot::Receiver<Result<SendStatus, SendError>>) -> Self {
+        Self(Ok(written))
+    }
+
+    pub(super) fn failed(error: SendError) -> Self {
+        Self(Err(error))
+    }
+}
 
 impl Future for Sending {
     type Output = Result<SendStatus, SendError>;

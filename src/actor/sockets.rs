@@ -1,12 +1,13 @@
 //! The service: Akka's `IO(Sockets)`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, Addr, Context, Handler, Message, ResponseActFuture, Supervised, SystemService, WrapFuture};
 
 use super::connect::{Connect, connect};
 use super::listener::{Bind, Listener};
-use super::messages::{BindError, Bound, CloseAll, ClosedAll, ConnectError, Connected, Shutdown, Unbind};
+use super::messages::{BindError, Bound, CloseAll, ClosedAll, ConnectError, Connected, Shutdown, Unbind, Unbound};
 use super::roster::Roster;
 
 /// The service that listens and connects. It takes [`Bind`], [`Connect`], [`CloseAll`] and [`Shutdown`].
@@ -71,22 +72,29 @@ impl Handler<CloseAll> for Sockets {
     type Result = ResponseActFuture<Self, ClosedAll>;
 
     fn handle(&mut self, CloseAll { grace }: CloseAll, _: &mut Context<Self>) -> Self::Result {
-        let ended = std::mem::take(&mut self.clients).wind_down(grace);
-        Box::pin(ended.into_actor(self).map(|cut_off, _, _| ClosedAll { cut_off }))
+        // Their servers are many: there is no storm to be feared.
+        let ended = std::mem::take(&mut self.clients).wind_down(grace, Duration::ZERO);
+        Box::pin(ended.into_actor(self).map(|report, _, _| ClosedAll { cut_off: report.cut_off() }))
     }
 }
 
 impl Handler<Shutdown> for Sockets {
-    type Result = ResponseActFuture<Self, ()>;
+    type Result = ResponseActFuture<Self, Unbound>;
 
     fn handle(&mut self, Shutdown { grace }: Shutdown, _: &mut Context<Self>) -> Self::Result {
-        let ends: Vec<_> = self.listeners.drain(..).map(|listener| listener.send(Unbind::within(grace))).collect();
+        // They stay known until they have ended, so that it can be said again.
+        self.listeners.retain(Addr::connected);
+        let ends: Vec<_> = self.listeners.iter().map(|listener| listener.send(Unbind::within(grace))).collect();
         let ended = async move {
+            let mut report = Unbound::default();
             for end in ends {
                 // A listener that has stopped already has ended, too.
-                let _ = end.await;
+                if let Ok(unbound) = end.await {
+                    report = report.and(unbound);
+                }
             }
+            report
         };
-        Box::pin(ended.into_actor(self).map(|(), _, _| ()))
+        Box::pin(ended.into_actor(self))
     }
 }

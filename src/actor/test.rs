@@ -70,10 +70,13 @@ use http::{Method, Uri};
 use tokio::time::{pause, sleep, timeout};
 
 use super::client_connection::ClientConnection;
+use super::client_ears::Ears;
 use super::clock;
+use super::connect::Connect;
 use super::connection::Connection;
 use super::listener::Acceptor;
 use super::messages::Received;
+use super::register::Register;
 use super::requester::Requester;
 use super::roster::{Roster, Seat};
 use super::settings::Settings;
@@ -140,6 +143,15 @@ where
     client(transport(peer.incoming, peer.outgoing))
 }
 
+/// A connection to an HTTP handler that is registered with this, with these settings on its side, as
+/// [`Bind::registering`](super::Bind::registering) makes it: the client's end, for the test to say and hear
+/// [bytes](Peer::says_bytes).
+pub fn registering<A: Actor>(settings: Settings, register: impl Fn() -> Register<A> + Send + Sync + 'static) -> Peer {
+    let (ours, peer) = Peer::and(Role::Client);
+    Connection::start(ours, &Acceptor::registering(register), &Arc::new(settings));
+    peer
+}
+
 /// A client that has just upgraded to a websocket at this path of an HTTP handler: [`WebSockets`](super::WebSockets), or one of one's own.
 ///
 /// # Panics
@@ -176,7 +188,7 @@ where
                 break;
             }
             Some(ClientEvent::Failed(error)) => panic!("not upgraded: {error}"),
-            None => {}
+            _ => {}
         }
     }
     peer.unread = http.into_unread();
@@ -207,6 +219,19 @@ pub async fn server<A: Actor>(upgrade: UpgradeClient<A>) -> Peer {
     peer
 }
 
+/// The server of a client's connection that this message would make, wherever it leads, in the clear: for the test to say and hear
+/// [bytes](Peer::says_bytes). Its handler hears [`Connected`](super::Connected).
+///
+/// # Panics
+///
+/// When the connection cannot be started.
+pub fn connected(connect: Connect) -> Peer {
+    let (ours, peer) = Peer::and(Role::Server);
+    let connected = ours.connected().expect("a pipe knows where it is");
+    connect.over(ours, connected);
+    peer
+}
+
 /// A handler's connection, and the peer that is to be a client.
 fn accepted<A>(settings: Settings, make: impl Fn() -> A + Send + Sync + 'static) -> Peer
 where
@@ -221,7 +246,7 @@ fn client(transport: Transport) -> Requester {
     let connected = transport.connected().expect("a pipe knows where it is");
     // How long a handler takes is for the test to judge, and for its own end.
     let patient = ours::Settings::default().response_timeout(PATIENT);
-    ClientConnection::start(transport, connected, Settings::default().http(patient), None)
+    ClientConnection::start(transport, connected, Settings::default().http(patient), Ears::default())
 }
 
 fn transport(incoming: PipeReader, outgoing: PipeWriter) -> Transport {
@@ -286,6 +311,18 @@ impl Peer {
         match timeout(PATIENCE, self.next()).await {
             Ok(Some(frame)) => frame,
             Ok(None) => panic!("the end in place of a frame"),
+            Err(_) => panic!("nothing is heard within {PATIENCE:?}"),
+        }
+    }
+
+    /// The next bytes, whatever they are; `None` is the end.
+    ///
+    /// # Panics
+    ///
+    /// When nothing comes within 10 s.
+    pub async fn hears_bytes(&mut self) -> Option<Bytes> {
+        match timeout(PATIENCE, self.reads()).await {
+            Ok(bytes) => bytes,
             Err(_) => panic!("nothing is heard within {PATIENCE:?}"),
         }
     }

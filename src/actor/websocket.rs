@@ -171,7 +171,10 @@ impl WebSocket {
         self.report(stirred);
         match self.pipeline.phase() {
             Phase::Open => {}
-            Phase::Finishing if self.pipeline.output().is_empty() => self.transport.finish(cx),
+            Phase::Finishing if self.pipeline.output().is_empty() => {
+                self.transport.seat().ends_well();
+                self.transport.finish(cx);
+            }
             Phase::Finishing => {}
             Phase::Done => {
                 if !self.pipeline.is_aborted() {
@@ -299,7 +302,17 @@ impl WebSocket {
             self.waited = 0;
             let mut events = VecDeque::new();
             self.pipeline.swap_events(&mut events);
+            if self.pipeline.has_ended() {
+                self.log_end(&events);
+            }
             self.deliver(events);
+        }
+    }
+
+    /// What has ended it, said once: a limit, a rule, the peer, the handler.
+    fn log_end(&self, events: &VecDeque<Delivery>) {
+        if let Some(Delivery::Closed(Outcome { code, reason, by, clean })) = events.back() {
+            tracing::debug!(socket = %self.line.id(), %code, %reason, ?by, clean, "the websocket is closed");
         }
     }
 
@@ -419,7 +432,9 @@ impl Drop for WebSocket {
         }
         let reason = "the arbiter stopped";
         let outcome = Outcome { code: CloseCode::GOING_AWAY, reason: reason.into(), by: By::Us, clean: false };
-        self.deliver(VecDeque::from([Delivery::Closed(outcome)]));
+        let last = VecDeque::from([Delivery::Closed(outcome)]);
+        self.log_end(&last);
+        self.deliver(last);
         if self.pipeline.phase() == Phase::Open && self.role == Role::Server {
             let mut words = BytesMut::new();
             let close = Close::new(CloseCode::GOING_AWAY, reason).frame();

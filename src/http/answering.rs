@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 
 use super::connection::Server;
 use super::content::is_sent_without_content;
-use super::encode::{self, Announced, LAST_CHUNK, Persistence};
-use super::exchange::{Answer, Chunks};
-use super::{HttpDate, HttpResponse, RequestNumber, RespondError};
+use super::encode::{self, Announced, Persistence};
+use super::exchange::{Answer, Chunks, Held};
+use super::{Chunk, ContentEnd, HttpDate, HttpResponse, RequestNumber, RespondError, trailers};
 
 impl Server {
     /// Answers a request. The response leaves when those to earlier requests have; the next request is parsed then.
@@ -24,8 +24,8 @@ impl Server {
         Ok(())
     }
 
-    /// Begins a response whose length is not known: chunked, or in HTTP/1.0 ended by closing (RFC 9112 §7.1). Its content, if it has
-    /// any, is the first chunk.
+    /// Begins a response whose content is still to come; what it has of it is the first chunk. With one `Content-Length` of the
+    /// user's it has that length, and is held to it. Otherwise it is chunked, or in HTTP/1.0 ended by closing (RFC 9112 §7.1).
     ///
     /// # Errors
     ///
@@ -36,44 +36,130 @@ impl Server {
         let exchange = &mut self.exchanges[index];
         let bodiless = is_sent_without_content(&exchange.method, response.status);
         let announced = encode::announced(&exchange.method, exchange.version, response.status, None);
-        let chunks = match announced {
-            _ if bodiless => Chunks::Dropped,
-            Announced::Chunked => Chunks::Framed,
-            _ => {
-                exchange.close = true;
-                Chunks::Bare
-            }
+        let length = encode::declared_length(&response.headers);
+        let (announced, chunks) = match (announced, length) {
+            (announced @ (Announced::Length(_) | Announced::Theirs), _) => (announced, Chunks::Dropped),
+            (_, Some(_)) if exchange.method == Method::HEAD => (Announced::Theirs, Chunks::Dropped),
+            (announced, _) if bodiless => (announced, Chunks::Dropped),
+            (_, Some(length)) => (Announced::Theirs, Chunks::Counted(length)),
+            (Announced::Chunked, None) if !self.settings.chunkless_streaming => (Announced::Chunked, Chunks::Framed),
+            (_, None) => (Announced::Nothing, Chunks::Bare),
         };
-        exchange.answer = Answer::Streaming(chunks);
+        exchange.close |= chunks == Chunks::Bare;
+        if self.incoming.as_ref().is_some_and(|incoming| incoming.continue_due) && self.telling() == Some(number) {
+            // It is not asked for its content any more, and may send it or not (RFC 9110 §10.1.1).
+            self.exchanges[index].close = true;
+        }
+        self.exchanges[index].answer = Answer::Streaming(chunks);
         self.put_head(index, &response, announced, now);
-        self.put_chunk(index, chunks, response.content, now);
-        Ok(())
+        self.put_chunk(index, response.content.into(), now)
     }
 
     /// Appends to a streamed response. Empty chunks are passed over: an empty chunk would end the content.
     ///
     /// # Errors
     ///
-    /// When no response to this request is being streamed. Nothing has changed then.
-    pub fn chunk(&mut self, number: RequestNumber, bytes: Bytes, now: Instant) -> Result<(), RespondError> {
-        let (index, chunks) = self.streaming(number)?;
-        self.put_chunk(index, chunks, bytes, now);
-        Ok(())
+    /// When no response to this request is being streamed: nothing has changed then. With more than the length announced,
+    /// [`RespondError::Length`]: the connection is aborted, as what was sent cannot be mended.
+    pub fn chunk(&mut self, number: RequestNumber, chunk: impl Into<Chunk>, now: Instant) -> Result<(), RespondError> {
+        let (index, _) = self.streaming(number)?;
+        self.put_chunk(index, chunk.into(), now)
     }
 
-    /// Ends a streamed response.
+    /// Ends a streamed response, without trailers.
     ///
     /// # Errors
     ///
-    /// As [`chunk`](Self::chunk).
+    /// As [`finish_with`](Self::finish_with).
     pub fn finish(&mut self, number: RequestNumber, now: Instant) -> Result<(), RespondError> {
+        self.finish_with(number, &ContentEnd::default(), now)
+    }
+
+    /// Ends a streamed response. Its trailers are sent where it is chunked (RFC 9112 §7.1.2), and only those that may be any: none that
+    /// frame, route or authenticate (RFC 9110 §6.5.1).
+    ///
+    /// # Errors
+    ///
+    /// When no response to this request is being streamed: nothing has changed then. With less than the length announced,
+    /// [`RespondError::Length`]: the connection is aborted, so that nobody takes it for complete.
+    pub fn finish_with(&mut self, number: RequestNumber, end: &ContentEnd, now: Instant) -> Result<(), RespondError> {
         let (index, chunks) = self.streaming(number)?;
-        if chunks == Chunks::Framed {
-            self.put(index, Bytes::from_static(LAST_CHUNK), now);
+        match chunks {
+            Chunks::Framed => {
+                let mut out = BytesMut::new();
+                trailers::write(&mut out, end);
+                self.put(index, out.freeze(), now);
+            }
+            Chunks::Counted(1..) => {
+                self.abort();
+                return Err(RespondError::Length);
+            }
+            _ => {}
         }
+        self.exchanges[index].close |= self.drain_content(number);
         self.exchanges[index].answer = Answer::Complete;
         self.settle(now);
         Ok(())
+    }
+
+    /// Sends an interim response, 103 Early Hints say, ahead of the answer (RFC 9110 §15.2). HTTP/1.0 has none: it is passed over there.
+    ///
+    /// # Errors
+    ///
+    /// When the request is not in hand, its answer has begun, or the status is not 1xx, or 101. Nothing has changed then.
+    pub fn interim(&mut self, number: RequestNumber, response: &HttpResponse, now: Instant) -> Result<(), RespondError> {
+        let index = self.index(number).ok_or(RespondError::NotInHand)?;
+        let exchange = &self.exchanges[index];
+        if exchange.answer != Answer::Awaited {
+            return Err(RespondError::OutOfTurn);
+        }
+        if !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(RespondError::NotInterim);
+        }
+        if exchange.version != Version::HTTP_10 {
+            let mut head = BytesMut::new();
+            encode::response_head(&mut head, response, Announced::Nothing, Persistence::Implied, None, None);
+            self.put(index, head.freeze(), now);
+        }
+        Ok(())
+    }
+
+    /// Wants to know when all has been written that was said of this request until now: [`poll_written`](Self::poll_written) gives the
+    /// mark then.
+    pub fn mark(&mut self, number: RequestNumber, mark: u64) {
+        match self.index(number) {
+            Some(index @ 1..) => self.exchanges[index].held.push(Held::Mark(mark)),
+            _ => self.marks.push_back((self.wire.output.end(), mark)),
+        }
+    }
+
+    /// The next [mark](Self::mark) whose bytes have all been written.
+    #[must_use]
+    pub fn poll_written(&mut self) -> Option<u64> {
+        let &(end, mark) = self.marks.front()?;
+        if self.wire.output.written() < end {
+            return None;
+        }
+        self.marks.pop_front();
+        Some(mark)
+    }
+
+    /// Bytes of responses that have not been written: those that wait for their turn, too.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.wire.output.len() + self.held
+    }
+
+    /// Whether no more than the soft limit has not been written.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.unsent() <= self.settings.output_soft_limit
+    }
+
+    /// Ends the connection at once: what waits to be written is lost.
+    pub fn abort(&mut self) {
+        self.clear();
+        self.wire.abort();
     }
 
     pub(super) fn index(&self, number: RequestNumber) -> Option<usize> {
@@ -101,7 +187,9 @@ impl Server {
     }
 
     pub(super) fn answer(&mut self, index: usize, response: HttpResponse, now: Instant) {
+        let drained = self.drain_content(RequestNumber(self.oldest + index as u64));
         let exchange = &mut self.exchanges[index];
+        exchange.close |= drained;
         exchange.answer = Answer::Complete;
         exchange.close |= exchange.method == Method::CONNECT && response.status.is_success();
         let announced = encode::announced(&exchange.method, exchange.version, response.status, Some(response.content.len()));
@@ -128,29 +216,54 @@ impl Server {
         }
         let mut head = BytesMut::new();
         encode::response_head(&mut head, response, announced, persistence, date, server);
-        exchange.held.push(head.freeze());
+        self.held += head.len();
+        exchange.held.push(Held::Bytes(head.freeze()));
     }
 
-    fn put_chunk(&mut self, index: usize, chunks: Chunks, bytes: Bytes, now: Instant) {
+    fn put_chunk(&mut self, index: usize, chunk: Chunk, now: Instant) -> Result<(), RespondError> {
+        let Chunk { data, extensions } = chunk;
+        let Answer::Streaming(chunks) = &mut self.exchanges[index].answer else { return Ok(()) };
+        if data.is_empty() {
+            return Ok(());
+        }
         match chunks {
-            _ if bytes.is_empty() => {}
             Chunks::Dropped => {}
-            Chunks::Bare => self.put(index, bytes, now),
+            Chunks::Bare => self.put(index, data, now),
+            Chunks::Counted(left) => match left.checked_sub(data.len() as u64) {
+                Some(rest) => {
+                    *left = rest;
+                    self.put(index, data, now);
+                }
+                None => {
+                    self.abort();
+                    return Err(RespondError::Length);
+                }
+            },
+            Chunks::Framed if index == 0 => {
+                let out = self.wire.writing(now);
+                encode::chunk_head(out.tail(), data.len(), &extensions);
+                out.push(data);
+                out.put(b"\r\n");
+            }
             Chunks::Framed => {
-                let mut head = BytesMut::with_capacity(18);
-                encode::chunk_head(&mut head, bytes.len());
+                let mut head = BytesMut::with_capacity(18 + extensions.len());
+                encode::chunk_head(&mut head, data.len(), &extensions);
                 self.put(index, head.freeze(), now);
-                self.put(index, bytes, now);
+                self.put(index, data, now);
                 self.put(index, Bytes::from_static(b"\r\n"), now);
             }
         }
+        Ok(())
     }
 
     /// Writes bytes of a response, now or in its turn.
     fn put(&mut self, index: usize, bytes: Bytes, now: Instant) {
         match index {
             0 => self.wire.writing(now).push(bytes),
-            _ => self.exchanges[index].held.push(bytes),
+            _ => {
+                self.held += bytes.len();
+                self.exchanges[index].held.push(Held::Bytes(bytes));
+            }
         }
     }
 }

@@ -9,12 +9,12 @@ use http::header::{EXPECT, UPGRADE};
 use http::uri::Scheme;
 use http::{Method, StatusCode, Version};
 
-use super::content::{ContentDecoder, Framing};
+use super::content::Framing;
 use super::decode::{RequestDecoder, elements, has_token};
-use super::encode::{self, Announced, CONTINUE, HttpDate, Persistence};
-use super::exchange::{Answer, Exchange, Incoming, Steering, persists};
+use super::encode::{self, Announced, HttpDate, Persistence};
+use super::exchange::{Answer, Exchange, Held, Incoming, Steering, Way, persists};
 use super::input::Input;
-use super::rate::ContentClock;
+use super::receiving::{Progress, ToldContent};
 use super::wire::{Closing, Wire};
 use super::{Event, HttpError, HttpRequest, HttpResponse, Parts, RequestNumber, Settings, SwitchError};
 use crate::output::Output;
@@ -33,6 +33,8 @@ pub struct Server {
     /// When the first byte of the head came that is incomplete.
     pub(super) head_since: Option<Instant>,
     pub(super) incoming: Option<Box<Incoming>>,
+    /// Content is told as it comes, and how much of it is in the handler's hands.
+    pub(super) told: ToldContent,
     /// Requests in hand, oldest first; the oldest has the number `oldest`.
     pub(super) exchanges: VecDeque<Exchange>,
     pub(super) oldest: u64,
@@ -41,6 +43,10 @@ pub struct Server {
     pub(super) events: VecDeque<Event>,
     /// The wall-clock time and when it was told, for the answers that we give by ourselves.
     pub(super) clock: Option<(Instant, HttpDate)>,
+    /// Bytes of responses that wait for their turn.
+    pub(super) held: usize,
+    /// Marks in the output, and where they are.
+    pub(super) marks: VecDeque<(u64, u64)>,
     /// The connection is TLS.
     secure: bool,
 }
@@ -56,11 +62,14 @@ impl Server {
             decoder: RequestDecoder::default(),
             head_since: None,
             incoming: None,
+            told: ToldContent::default(),
             exchanges: VecDeque::new(),
             oldest: 0,
             last: false,
             events: VecDeque::new(),
             clock: None,
+            held: 0,
+            marks: VecDeque::new(),
             secure: false,
         }
     }
@@ -70,6 +79,10 @@ impl Server {
     pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
         self
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// The same connection, told the wall-clock time: without it, error answers before the first response carry no `Date`.
@@ -166,16 +179,22 @@ impl Server {
     /// To be called after bytes of [`output`](Self::output) have been written: resumes what had to wait for it.
     pub fn wrote(&mut self, now: Instant) {
         self.wire.wrote(now);
-        if !self.input.is_empty() {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.clock.stirred(now, &self.settings);
+        }
+        if !self.input.is_empty() || self.incoming.is_some() {
             self.parse(now);
         }
     }
 
     /// Whether bytes should be read for HTTP's sake. False while the requests in hand are as many as allowed and enough waits behind
-    /// them, and after the end; what [`Closing::AfterFlush`] asks to be read is discarded.
+    /// them, while the handler has as much content in hand as it may, and after the end; what [`Closing::AfterFlush`] asks to be read is discarded.
     #[must_use]
     pub fn wants_read(&self) -> bool {
-        let enough = self.is_paused() && self.input.len() >= self.settings.head_limit;
+        let enough = match self.incoming {
+            Some(_) => self.is_content_stopped(),
+            None => self.is_paused() && self.input.len() >= self.settings.head_limit,
+        };
         self.wire.is_open() && !self.wire.eof && !enough
     }
 
@@ -188,7 +207,8 @@ impl Server {
     /// Ends the connection when the requests in hand have been answered; no further request is taken.
     pub fn close_gracefully(&mut self, now: Instant) {
         self.last = true;
-        self.incoming = None;
+        // What is told as it comes belongs to a request in hand.
+        self.incoming = self.incoming.take().filter(|incoming| !matches!(incoming.way, Way::Whole(..)));
         self.head_since = None;
         match self.exchanges.back_mut() {
             Some(exchange) => exchange.close = true,
@@ -210,26 +230,17 @@ impl Server {
             || self.wire.output.len() > self.settings.output_soft_limit
     }
 
-    fn parse(&mut self, now: Instant) {
-        while self.wire.is_open() && !self.input.is_empty() {
-            if let Some(incoming) = &mut self.incoming {
-                let before = self.input.len();
-                match incoming.decoder.decode(&mut self.input, &self.settings) {
-                    Ok(None) => {
-                        incoming.clock.received(before - self.input.len(), now, &self.settings);
-                        break;
-                    }
-                    Ok(Some(content)) => {
-                        if let Some(incoming) = self.incoming.take() {
-                            self.accept(HttpRequest { content, ..incoming.request }, incoming.steering, now);
-                        }
-                    }
-                    Err(error) => {
-                        let method = incoming.request.method.clone();
-                        self.fail(error, method, now);
-                    }
+    pub(super) fn parse(&mut self, now: Instant) {
+        while self.wire.is_open() {
+            if self.incoming.is_some() {
+                match self.receive_content(now) {
+                    Progress::Made => continue,
+                    Progress::NeedsMore => break,
+                    Progress::Stopped => return,
                 }
-                continue;
+            }
+            if self.input.is_empty() {
+                break;
             }
             if self.is_paused() {
                 // The delay is ours now, not the peer's.
@@ -252,7 +263,7 @@ impl Server {
         // What is incomplete now stays so.
         if self.wire.eof && self.wire.is_open() {
             self.head_since = None;
-            self.incoming = None;
+            self.lose_content(now);
             if self.exchanges.is_empty() {
                 self.end(now);
             }
@@ -284,48 +295,24 @@ impl Server {
         if framing == Framing::Length(0) {
             return self.accept(request, steering, now);
         }
-        let decoder = match ContentDecoder::new(framing, &self.settings) {
-            Ok(decoder) => decoder,
-            Err(error) => return self.fail(error, request.method, now),
-        };
-        let clock = ContentClock::new(now, &self.settings);
-        self.incoming = Some(Box::new(Incoming { request, steering, decoder, clock, continue_due: expected }));
-        self.ask_for_content(now);
-    }
-
-    /// Writes `100 Continue`, if it is due and nothing must precede it.
-    fn ask_for_content(&mut self, now: Instant) {
-        let Some(incoming) = &mut self.incoming else { return };
-        if incoming.continue_due && self.exchanges.is_empty() {
-            incoming.continue_due = false;
-            incoming.clock = ContentClock::new(now, &self.settings);
-            self.wire.writing(now).put(CONTINUE);
-        }
+        self.expect_content(request, steering, framing, expected, now);
     }
 
     /// A request is complete.
-    fn accept(&mut self, mut request: HttpRequest, steering: Steering, now: Instant) {
+    pub(super) fn accept(&mut self, mut request: HttpRequest, steering: Steering, now: Instant) {
         request.secure = self.secure;
         let close = !persists(&request, steering);
         let upgrade = request.version != Version::HTTP_10 && steering.upgrade && has_token(&request.headers, &UPGRADE, "websocket");
         self.last |= close;
-        let number = self.open(Exchange {
-            method: request.method.clone(),
-            version: request.version,
-            close,
-            since: now,
-            told: false,
-            answer: Answer::Awaited,
-            upgrade: upgrade.then(|| Box::new(request.clone())),
-            held: Vec::new(),
-        });
+        let upgrade = upgrade.then(|| Box::new(request.clone()));
+        let number = self.open(Exchange { upgrade, ..Exchange::new(request.method.clone(), request.version, close, now) });
         if self.events.capacity() == 0 {
             self.events.reserve_exact(1);
         }
         self.events.push_back(Event::Request { number, request });
     }
 
-    fn open(&mut self, exchange: Exchange) -> RequestNumber {
+    pub(super) fn open(&mut self, exchange: Exchange) -> RequestNumber {
         let number = RequestNumber(self.oldest + self.exchanges.len() as u64);
         if self.exchanges.capacity() == 0 {
             // One is all that most connections ever have.
@@ -337,6 +324,13 @@ impl Server {
 
     /// The peer broke a rule: it is told so in its turn, and nothing it sends is parsed any more.
     pub(super) fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
+        self.refuse(error, now);
+        let _ = self.open(Exchange::new(method, Version::HTTP_11, true, now));
+        self.answer(self.exchanges.len() - 1, error.into_response(), now);
+    }
+
+    /// Nothing that the peer sends is parsed any more.
+    pub(super) fn refuse(&mut self, error: HttpError, now: Instant) {
         tracing::debug!(%error, "request refused");
         // Nobody has told us the time for this answer.
         self.clock = self.clock.map(|(then, date)| (now, date.after(now.saturating_duration_since(then))));
@@ -345,17 +339,6 @@ impl Server {
         self.head_since = None;
         self.incoming = None;
         self.input = Input::default();
-        let _ = self.open(Exchange {
-            method,
-            version: Version::HTTP_11,
-            close: true,
-            since: now,
-            told: false,
-            answer: Answer::Awaited,
-            upgrade: None,
-            held: Vec::new(),
-        });
-        self.answer(self.exchanges.len() - 1, error.into_response(), now);
     }
 
     fn check_switch(&self, number: RequestNumber) -> Result<(), SwitchError> {
@@ -378,8 +361,14 @@ impl Server {
                 return self.end(now);
             }
             if let Some(next) = self.exchanges.front_mut() {
-                for bytes in next.held.drain(..) {
-                    self.wire.writing(now).push(bytes);
+                for held in next.held.drain(..) {
+                    match held {
+                        Held::Bytes(bytes) => {
+                            self.held -= bytes.len();
+                            self.wire.writing(now).push(bytes);
+                        }
+                        Held::Mark(mark) => self.marks.push_back((self.wire.output.end(), mark)),
+                    }
                 }
             }
         }
@@ -398,7 +387,8 @@ impl Server {
     pub(super) fn clear(&mut self) {
         self.oldest += self.exchanges.len() as u64;
         self.exchanges = VecDeque::new();
-        self.incoming = None;
+        self.held = 0;
+        self.abandon_content(HttpError::Incomplete);
         self.head_since = None;
         self.input = Input::default();
         self.last = true;

@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode, Version};
 
-use super::decode::{check_trailers, is_token_byte};
-use super::{HttpError, Settings};
+use super::decode::is_token_byte;
+use super::{Chunk, ContentEnd, HttpError, Settings, trailers};
 
 /// Where a message's content ends (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,18 +96,31 @@ fn check_transfer_encoding(version: Version, headers: &HeaderMap) -> Result<(), 
     Err(if last_is_chunked { HttpError::UnknownTransferCoding } else { HttpError::TransferEncoding })
 }
 
-/// Collects one message's content.
+/// Reads one message's content: whole, or as it comes.
 #[derive(Debug)]
 pub(super) struct ContentDecoder {
     state: State,
-    /// What has come, when it did not come whole.
+    /// What has come, when it is wanted whole and did not come so.
     content: BytesMut,
+    /// Bytes that have come, or have been announced by their chunk.
+    length: u64,
     limit: u64,
+    /// Chunks that may still come.
+    chunks: u64,
+}
+
+/// Something of the content.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// Some bytes more; never none.
+    Data(Chunk),
+    /// That was all.
+    End(ContentEnd),
 }
 
 #[derive(Debug)]
 enum State {
-    /// Content, transfer coding or not: that many bytes more.
+    /// Content without transfer coding: that many bytes more.
     Length(u64),
     UntilClose,
     /// In a chunk-size of which `digits` have come.
@@ -123,9 +136,12 @@ enum State {
     /// The LF that ends the size line.
     SizeEnd {
         size: u64,
+        extensions: Bytes,
     },
+    /// In a chunk's data. The extensions go with its first bytes.
     Data {
         left: u64,
+        extensions: Bytes,
     },
     /// The CRLF behind chunk data: CR to come, or LF.
     DataEnd {
@@ -139,66 +155,83 @@ enum State {
 }
 
 impl ContentDecoder {
-    /// Refuses content that is declared larger than the limit before any of it is read.
+    /// Of content that is wanted whole: refuses what is declared larger than the limit before any of it is read.
     pub(super) fn new(framing: Framing, settings: &Settings) -> Result<Self, HttpError> {
+        Self::limited(framing, settings.content_limit, settings.chunk_limit)
+    }
+
+    /// Of content that is wanted as it comes, which has limits of its own.
+    pub(super) fn streamed(framing: Framing, settings: &Settings) -> Result<Self, HttpError> {
+        let unlimited = settings.streamed_content_limit == u64::MAX;
+        Self::limited(framing, settings.streamed_content_limit, if unlimited { u64::MAX } else { settings.chunk_limit })
+    }
+
+    fn limited(framing: Framing, limit: u64, chunks: u64) -> Result<Self, HttpError> {
         let state = match framing {
-            Framing::Length(length) if length > settings.content_limit => return Err(HttpError::ContentTooLarge),
+            Framing::Length(length) if length > limit => return Err(HttpError::ContentTooLarge),
             Framing::Length(length) => State::Length(length),
             Framing::Chunked => State::Size { size: 0, digits: 0 },
             Framing::UntilClose => State::UntilClose,
         };
-        Ok(Self { state, content: BytesMut::new(), limit: settings.content_limit })
+        Ok(Self { state, content: BytesMut::new(), length: 0, limit, chunks })
     }
 
-    /// Consumes what belongs to the content off the front of `input`; gives the content when it is complete.
+    /// Consumes what belongs to the content off the front of `input`; gives the content when it is complete. Its trailers are checked, and
+    /// discarded: a recipient may do so (RFC 9110 §6.5.1).
     pub(super) fn decode(&mut self, input: &mut BytesMut, settings: &Settings) -> Result<Option<Bytes>, HttpError> {
         loop {
+            match self.piece(input, settings)? {
+                None => return Ok(None),
+                // Whole: a slice of what was read.
+                Some(Piece::Data(chunk)) if self.content.is_empty() && matches!(self.state, State::Length(0)) => {
+                    return Ok(Some(chunk.data));
+                }
+                // Memory is reserved as bytes arrive, never as declared.
+                Some(Piece::Data(chunk)) => self.content.extend_from_slice(&chunk.data),
+                Some(Piece::End(_)) => return Ok(Some(self.content.split().freeze())),
+            }
+        }
+    }
+
+    /// Consumes the next piece of the content off the front of `input`: a slice of it. `None`: more must come first.
+    pub(super) fn piece(&mut self, input: &mut BytesMut, settings: &Settings) -> Result<Option<Piece>, HttpError> {
+        let data = |data: BytesMut, extensions| Ok(Some(Piece::Data(Chunk { data: data.freeze(), extensions })));
+        loop {
             match &mut self.state {
+                State::Length(0) => return Ok(Some(Piece::End(ContentEnd::default()))),
+                _ if input.is_empty() => return Ok(None),
                 State::Length(left) => {
-                    if self.content.is_empty() && input.len() as u64 >= *left {
-                        // Whole: a slice of what was read.
-                        return Ok(Some(input.split_to(narrow(*left)).freeze()));
-                    }
                     let n = narrow(*left).min(input.len());
                     *left -= n as u64;
-                    let left = *left;
-                    move_bytes(input, n, &mut self.content);
-                    return Ok((left == 0).then(|| self.content.split().freeze()));
+                    return data(input.split_to(n), Bytes::new());
                 }
                 State::UntilClose => {
-                    let n = input.len();
-                    self.check_limit(n as u64)?;
-                    move_bytes(input, n, &mut self.content);
-                    return Ok(None);
+                    self.announce(input.len() as u64)?;
+                    return data(input.split(), Bytes::new());
                 }
-                State::Data { left } => {
+                State::Data { left, extensions } => {
                     let n = narrow(*left).min(input.len());
+                    let extensions = std::mem::take(extensions);
                     *left -= n as u64;
                     if *left == 0 {
                         self.state = State::DataEnd { cr: false };
                     }
-                    move_bytes(input, n, &mut self.content);
-                    if input.is_empty() {
-                        return Ok(None);
-                    }
+                    return data(input.split_to(n), extensions);
                 }
                 _ => {
                     // The lines between the data, byte by byte: nothing of them is looked at twice.
-                    let mut done = false;
+                    let mut end = None;
                     let mut consumed = 0;
                     for &byte in &input[..] {
                         consumed += 1;
-                        done = self.line_byte(byte, settings)?;
-                        if done || matches!(self.state, State::Data { .. }) {
+                        end = self.line_byte(byte, settings)?;
+                        if end.is_some() || matches!(self.state, State::Data { .. }) {
                             break;
                         }
                     }
                     let _ = input.split_to(consumed);
-                    if done {
-                        return Ok(Some(self.content.split().freeze()));
-                    }
-                    if input.is_empty() {
-                        return Ok(None);
+                    if let Some(end) = end {
+                        return Ok(Some(Piece::End(end)));
                     }
                 }
             }
@@ -213,13 +246,22 @@ impl ContentDecoder {
         }
     }
 
-    fn check_limit(&self, more: u64) -> Result<(), HttpError> {
-        let length = (self.content.len() as u64).checked_add(more);
-        if length.is_some_and(|length| length <= self.limit) { Ok(()) } else { Err(HttpError::ContentTooLarge) }
+    /// How many bytes are still to come, as far as it is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self.state {
+            State::Length(left) => Some(left),
+            _ => None,
+        }
     }
 
-    /// One byte of a size line, of the CRLF behind data or of the trailers; true when it was the last of the message.
-    fn line_byte(&mut self, byte: u8, settings: &Settings) -> Result<bool, HttpError> {
+    /// Counts content that has come, or whose chunk begins.
+    fn announce(&mut self, more: u64) -> Result<(), HttpError> {
+        self.length = self.length.checked_add(more).filter(|&length| length <= self.limit).ok_or(HttpError::ContentTooLarge)?;
+        Ok(())
+    }
+
+    /// One byte of a size line, of the CRLF behind data or of the trailers; the end, when it was the last of the message.
+    fn line_byte(&mut self, byte: u8, settings: &Settings) -> Result<Option<ContentEnd>, HttpError> {
         match (&mut self.state, byte) {
             (State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
                 if *digits == 16 {
@@ -229,7 +271,7 @@ impl ContentDecoder {
                 *size = *size << 4 | u64::from(digit);
                 *digits += 1;
             }
-            (&mut State::Size { size, digits: 1.. }, b'\r') => self.state = State::SizeEnd { size },
+            (&mut State::Size { size, digits: 1.. }, b'\r') => self.state = State::SizeEnd { size, extensions: Bytes::new() },
             (&mut State::Size { size, digits: 1.. }, b';' | b' ' | b'\t') => {
                 self.state = State::Extension { size, text: vec![byte] };
             }
@@ -238,7 +280,10 @@ impl ContentDecoder {
                 if !are_extensions(text) {
                     return Err(HttpError::ChunkExtension);
                 }
-                self.state = State::SizeEnd { size: *size };
+                let mut extensions = Bytes::from(std::mem::take(text));
+                let before = extensions.len() - skip_space(&extensions).len() + 1;
+                let extensions = extensions.split_off(before.min(extensions.len()));
+                self.state = State::SizeEnd { size: *size, extensions };
             }
             (State::Extension { text, .. }, _) => {
                 if text.len() == settings.chunk_extension_limit || byte == b'\n' {
@@ -246,10 +291,12 @@ impl ContentDecoder {
                 }
                 text.push(byte);
             }
-            (State::SizeEnd { size: 0 }, b'\n') => self.state = State::Trailers { section: Vec::new(), line: 0 },
-            (&mut State::SizeEnd { size }, b'\n') => {
-                self.check_limit(size)?;
-                self.state = State::Data { left: size };
+            (State::SizeEnd { size: 0, .. }, b'\n') => self.state = State::Trailers { section: Vec::new(), line: 0 },
+            (State::SizeEnd { size, extensions }, b'\n') => {
+                let (size, extensions) = (*size, std::mem::take(extensions));
+                self.announce(size)?;
+                self.chunks = self.chunks.checked_sub(1).ok_or(HttpError::TooManyChunks)?;
+                self.state = State::Data { left: size, extensions };
             }
             (State::SizeEnd { .. }, _) => return Err(HttpError::ChunkSize),
             (State::DataEnd { cr }, b'\r') if !*cr => *cr = true,
@@ -265,15 +312,14 @@ impl ContentDecoder {
                         return Err(HttpError::Trailers);
                     };
                     if end == *line {
-                        check_trailers(section, settings.trailer_field_limit)?;
-                        return Ok(true);
+                        return trailers::read(section, settings.trailer_field_limit).map(Some);
                     }
                     *line = section.len();
                 }
             }
             (State::Length(_) | State::UntilClose | State::Data { .. }, _) => {}
         }
-        Ok(false)
+        Ok(None)
     }
 }
 
@@ -282,14 +328,8 @@ fn narrow(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// Moves the first `n` bytes of `input` behind `content`: memory is reserved as bytes arrive, never as declared.
-fn move_bytes(input: &mut BytesMut, n: usize, content: &mut BytesMut) {
-    content.extend_from_slice(&input[..n]);
-    let _ = input.split_to(n);
-}
-
 /// `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )` (RFC 9112 §7.1.1).
-fn are_extensions(text: &[u8]) -> bool {
+pub(super) fn are_extensions(text: &[u8]) -> bool {
     let mut rest = text;
     while !rest.is_empty() {
         let Some(extension) = skip_space(rest).strip_prefix(b";") else { return false };

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 
-use super::exchange::{Answer, Exchange};
+use super::exchange::Answer;
 use super::{Event, HttpDate, HttpError, HttpResponse, RequestNumber, Server};
 
 impl Server {
@@ -15,7 +15,7 @@ impl Server {
         if !self.wire.is_open() {
             return wire;
         }
-        let exchanges = self.exchanges.iter().filter_map(|exchange| self.answer_deadline(exchange));
+        let exchanges = (0..self.exchanges.len()).filter_map(|index| self.answer_deadline(index));
         [wire, self.head_deadline(), self.content_deadline(), self.idle_deadline()].into_iter().flatten().chain(exchanges).min()
     }
 
@@ -34,14 +34,16 @@ impl Server {
         if due(self.head_deadline()) {
             self.fail(HttpError::HeadTimeout, self.decoder.method(), now);
         } else if due(self.content_deadline()) {
-            let method = self.incoming.as_ref().map_or(Method::GET, |incoming| incoming.request.method.clone());
-            self.fail(HttpError::ContentTimeout, method, now);
+            self.fail_content(HttpError::ContentTimeout, now);
         }
         let mut index = 0;
         while let Some(exchange) = self.exchanges.get(index) {
-            if due(self.answer_deadline(exchange)) {
+            if due(self.answer_deadline(index)) {
                 if exchange.told || self.settings.timeout_timeout.is_zero() {
                     self.exchanges[index].close = true;
+                    if self.telling() == Some(RequestNumber(self.oldest + index as u64)) {
+                        self.abandon_content(HttpError::Unanswered);
+                    }
                     self.answer(index, overdue(), now);
                     // The answer may have let others leave: begin again.
                     index = 0;
@@ -56,6 +58,7 @@ impl Server {
         }
         if self.wire.is_open() && due(self.idle_deadline()) {
             let inside = !self.exchanges.is_empty();
+            tracing::debug!(timeout = ?self.settings.idle_timeout, "the connection is idle: it is closed");
             self.end(now);
             if inside {
                 // A response without its end: an orderly close would complete it in HTTP/1.0.
@@ -69,22 +72,35 @@ impl Server {
     }
 
     fn content_deadline(&self) -> Option<Instant> {
+        if self.is_content_stopped() {
+            return None;
+        }
         self.incoming.as_ref()?.clock.deadline()
     }
 
-    fn answer_deadline(&self, exchange: &Exchange) -> Option<Instant> {
+    fn answer_deadline(&self, index: usize) -> Option<Instant> {
+        let exchange = &self.exchanges[index];
         if exchange.answer != Answer::Awaited {
             return None;
         }
+        let mut since = exchange.since;
+        if self.incoming.is_some() && self.telling() == Some(RequestNumber(self.oldest + index as u64)) {
+            // Until the content is complete it is the peer's time, unless the handler keeps it waiting.
+            since = self.told.stopped?;
+        }
         let more = if exchange.told { self.settings.timeout_timeout } else { Duration::ZERO };
-        exchange.since.checked_add(self.settings.request_timeout.checked_add(more)?)
+        since.checked_add(self.settings.request_timeout.checked_add(more)?)
     }
 
-    /// Nothing is under way but the connection itself, or a response that its handler has forgotten.
+    /// Nothing is under way but the connection itself, content that may take any time, or a response that its handler has forgotten.
     fn idle_deadline(&self) -> Option<Instant> {
+        let timeless = self.incoming.as_ref().is_none_or(|incoming| incoming.clock.deadline().is_none());
         let idle = match self.exchanges.front() {
-            None => self.head_since.is_none() && self.incoming.is_none(),
-            Some(exchange) => matches!(exchange.answer, Answer::Streaming(_)),
+            None => self.head_since.is_none() && timeless,
+            Some(exchange) => match exchange.answer {
+                Answer::Streaming(_) => true,
+                _ => timeless && self.telling().is_some() && !self.is_content_stopped(),
+            },
         };
         if idle { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
     }

@@ -182,7 +182,7 @@ fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<HttpReques
     check_form(&method, form, &uri)?;
     let headers = fields(head, first, settings)?;
     check_host(&headers, &uri, version)?;
-    Ok(HttpRequest { method, uri, version, headers, content: Bytes::new(), secure: false })
+    Ok(HttpRequest { version, headers, ..HttpRequest::new(method, uri) })
 }
 
 /// Whether the target's form goes with the method (RFC 9112 §3.2.1–3.2.4).
@@ -301,16 +301,6 @@ fn collect(head: &Bytes, parsed: &[httparse::Header<'_>], settings: &Settings) -
         headers.try_append(name, value).map_err(|_| HttpError::TooManyFields)?;
     }
     Ok(headers)
-}
-
-/// Checks a trailer section, its last CRLF included: well-formed, and at most `limit` fields. None of them is kept: a recipient may
-/// discard them (RFC 9110 §6.5.1), and those for framing, routing and authentication it must not merge.
-pub(super) fn check_trailers(section: &[u8], limit: usize) -> Result<(), HttpError> {
-    let mut table = vec![httparse::EMPTY_HEADER; limit.min(section.len() / 4 + 1)];
-    match httparse::parse_headers(section, &mut table) {
-        Ok(httparse::Status::Complete(_)) => Ok(()),
-        _ => Err(HttpError::Trailers),
-    }
 }
 
 /// Reads response heads.

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Version};
 
+use super::client_event::Coding;
 use super::{HttpRequest, HttpResponse};
 
 /// The value of `Date`: an IMF-fixdate (RFC 9110 §5.6.7). Made once a second at most, and shared by all connections.
@@ -106,7 +107,7 @@ pub(super) fn response_head(
     }
     for (name, value) in &response.headers {
         match *name {
-            header::CONTENT_LENGTH if announced == Announced::Theirs && super::content::content_length(value.as_bytes()).is_ok() => {}
+            header::CONTENT_LENGTH if announced == Announced::Theirs && declared_length(&response.headers).is_some() => {}
             header::CONNECTION if persistence == Persistence::Switch => {}
             // Ours to say. The user's `close` has been heard already, see `asks_to_close`.
             header::CONNECTION => continue,
@@ -152,8 +153,15 @@ pub(super) fn announced(method: &Method, version: Version, status: StatusCode, l
     }
 }
 
-/// Appends a request's head. What the caller has not set is added where HTTP needs it: `Host`, and the content's length.
-pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest) {
+/// The length that the user has given the content, if it is one.
+pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = super::content::content_length(lines.next()?.as_bytes()).ok()?;
+    lines.next().is_none().then_some(length)
+}
+
+/// Appends a request's head. What the caller has not set is added where HTTP needs it: `Host`, and how the content is framed.
+pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest, coding: Coding, expects: bool, agent: Option<&HeaderValue>) {
     out.reserve(256);
     out.extend_from_slice(request.method.as_str().as_bytes());
     out.extend_from_slice(b" ");
@@ -171,18 +179,27 @@ pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest) {
         out.extend_from_slice(host.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
+    if let Some(agent) = agent
+        && !request.headers.contains_key(header::USER_AGENT)
+    {
+        field(out, &header::USER_AGENT, agent);
+    }
     for (name, value) in &request.headers {
         match *name {
+            // The user's own length of streamed content is among what the coding says.
+            header::CONTENT_LENGTH if matches!(coding, Coding::Length(length) if length > 0 && value == &length.to_string()) => {}
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING => ignored(name),
             // RFC 9110 §10.1.1: only a request whose content follows may expect.
-            header::EXPECT if request.content.is_empty() => ignored(name),
+            header::EXPECT if !expects => ignored(name),
             _ => field(out, name, value),
         }
     }
     // RFC 9110 §8.6: a length of 0 is said where the method has a use for content.
     let anticipated = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
-    if !request.content.is_empty() || anticipated {
-        content_fields(out, Announced::Length(request.content.len()));
+    match coding {
+        Coding::Chunked => content_fields(out, Announced::Chunked),
+        Coding::Length(0) if !anticipated => {}
+        Coding::Length(length) => content_fields(out, Announced::Length(length as usize)),
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -192,14 +209,21 @@ pub(super) fn asks_to_close(headers: &HeaderMap) -> bool {
     headers.contains_key(header::CONNECTION) && super::decode::has_token(headers, &header::CONNECTION, "close")
 }
 
-/// The line before a chunk's data.
-pub(super) fn chunk_head(out: &mut BytesMut, length: usize) {
+/// The line before a chunk's data. Extensions that are none would be read as something else: they are left out (RFC 9112 §7.1.1).
+pub(super) fn chunk_head(out: &mut BytesMut, length: usize, extensions: &[u8]) {
     // Writing to a `BytesMut` does not fail.
-    let _ = write!(out, "{length:x}\r\n");
+    let _ = write!(out, "{length:x}");
+    if !extensions.is_empty() {
+        let end = out.len();
+        out.extend_from_slice(b";");
+        out.extend_from_slice(extensions);
+        if !super::content::are_extensions(&out[end..]) {
+            tracing::warn!("malformed chunk extensions are not sent (RFC 9112 §7.1.1)");
+            out.truncate(end);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
 }
-
-/// What ends a chunked content: the last chunk, and no trailers.
-pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// The interim response that asks for the content (RFC 9110 §15.2.1).
 pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -216,7 +240,7 @@ fn content_fields(out: &mut BytesMut, announced: Announced) {
     }
 }
 
-fn field(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+pub(super) fn field(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
     let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
     out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);

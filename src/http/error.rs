@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::HttpResponse;
 
@@ -45,6 +45,12 @@ pub enum HttpError {
     ContentTimeout,
     /// The content exceeds the limit.
     ContentTooLarge,
+    /// The content has more chunks than the limit.
+    TooManyChunks,
+    /// The connection ended inside a request.
+    Incomplete,
+    /// The handler did not answer in time.
+    Unanswered,
     /// The request-target exceeds the limit.
     TargetTooLong,
     /// An expectation other than `100-continue`.
@@ -77,6 +83,14 @@ pub enum HttpError {
     Truncated,
     /// Client: the connection ended, or is ending, before the response began.
     Closed,
+    /// Client: the connection ended, or is ending, and nothing of the request was sent.
+    NotSent,
+    /// Client: too many requests wait for their turn. It was not sent.
+    QueueFull,
+    /// Client: the request's content was given up, or nobody went on with it. The request was cut off.
+    Abandoned,
+    /// Client: the content that was given is not as long as the request's `Content-Length` says.
+    ContentMismatch,
     /// Client: a request that is for `https` or `wss`, on a connection that is not TLS. It was not sent.
     Insecure,
     /// The peer did not take our bytes in time.
@@ -101,23 +115,40 @@ impl HttpError {
             | Self::ChunkSize
             | Self::ChunkExtension
             | Self::ChunkData
-            | Self::Trailers => StatusCode::BAD_REQUEST,
+            | Self::Trailers
+            | Self::Incomplete => StatusCode::BAD_REQUEST,
             Self::HeadTimeout | Self::ContentTimeout | Self::WriteTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ContentTooLarge | Self::TooManyChunks => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::HeadTooLarge | Self::TooManyFields | Self::FieldTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MethodTooLong | Self::UnknownTransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Unanswered => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::StatusLine
             | Self::TooManyInterim
             | Self::UnexpectedResponse
             | Self::UnexpectedSwitch
             | Self::Truncated
+            | Self::NotSent
+            | Self::Abandoned
+            | Self::ContentMismatch
             | Self::Insecure
             | Self::Closed => StatusCode::BAD_GATEWAY,
+            Self::QueueFull => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Client: whether a request with this method that has ended so may be sent again without being asked: when nothing of it was sent, or when
+    /// doing it twice is meant to do what doing it once does (RFC 9110 §9.2.2).
+    #[must_use]
+    pub fn may_be_sent_again(self, method: &Method) -> bool {
+        match self {
+            Self::NotSent | Self::QueueFull => true,
+            Self::Closed | Self::Truncated | Self::ResponseTimeout | Self::ContentTimeout | Self::WriteTimeout => method.is_idempotent(),
+            _ => false,
         }
     }
 
@@ -149,6 +180,9 @@ impl fmt::Display for HttpError {
             Self::HeadTimeout => "the request's head was not complete in time (RFC 9110 §15.5.9)",
             Self::ContentTimeout => "the content came too slowly (RFC 9110 §15.5.9)",
             Self::ContentTooLarge => "the content exceeds the limit (RFC 9110 §15.5.14)",
+            Self::TooManyChunks => "the content has too many chunks (RFC 9112 §7.1)",
+            Self::Incomplete => "the connection ended inside a request (RFC 9112 §8)",
+            Self::Unanswered => "the request was not answered in time",
             Self::TargetTooLong => "the request-target exceeds the limit (RFC 9110 §15.5.15)",
             Self::Expectation => "unknown expectation (RFC 9110 §10.1.1)",
             Self::Misdirected => "a request for https, on a connection that is not TLS (RFC 9110 §7.4)",
@@ -165,6 +199,10 @@ impl fmt::Display for HttpError {
             Self::ResponseTimeout => "the response was not there in time",
             Self::Truncated => "the connection ended inside a response (RFC 9112 §8)",
             Self::Closed => "the connection ended before the response (RFC 9112 §9.5)",
+            Self::NotSent => "the connection ended, and nothing of the request was sent (RFC 9112 §9.6)",
+            Self::QueueFull => "too many requests wait for their turn (RFC 9112 §9.3.2)",
+            Self::Abandoned => "the request's content was given up before its end (RFC 9112 §8)",
+            Self::ContentMismatch => "the request's content is not as long as its Content-Length (RFC 9110 §8.6)",
             Self::Insecure => "a request for https or wss, on a connection that is not TLS (RFC 9110 §4.2.2)",
             Self::WriteTimeout => "the peer takes no bytes",
         })
@@ -183,6 +221,10 @@ pub enum RespondError {
     OutOfTurn,
     /// 1xx is no answer (RFC 9110 §15.2); 101 is given to [`Server::into_switched`](super::Server::into_switched).
     Interim,
+    /// What is sent ahead of an answer is 1xx and not 101 (RFC 9110 §15.2).
+    NotInterim,
+    /// The content is longer or shorter than the `Content-Length` it was given (RFC 9110 §8.6). The connection is aborted.
+    Length,
 }
 
 impl fmt::Display for RespondError {
@@ -191,6 +233,8 @@ impl fmt::Display for RespondError {
             Self::NotInHand => "no such request is waiting for an answer",
             Self::OutOfTurn => "the request's response is not, or is already, being streamed",
             Self::Interim => "an interim status is no answer (RFC 9110 §15.2)",
+            Self::NotInterim => "only 1xx goes ahead of an answer, and not 101 (RFC 9110 §15.2)",
+            Self::Length => "the content has not the length that was announced (RFC 9110 §8.6): the connection is cut",
         })
     }
 }

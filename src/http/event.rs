@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::BytesMut;
 
-use super::{HttpError, HttpRequest};
+use super::{Chunk, ContentEnd, HttpError, HttpRequest};
 use crate::output::Output;
 
 /// Which request of its connection: 0 is the first. An answer names the request it belongs to.
@@ -12,6 +12,11 @@ use crate::output::Output;
 pub struct RequestNumber(pub(super) u64);
 
 impl RequestNumber {
+    /// The number of the request that so many precede.
+    pub(crate) fn behind(earlier: u64) -> Self {
+        Self(earlier)
+    }
+
     /// The number as such.
     #[must_use]
     pub fn get(self) -> u64 {
@@ -28,7 +33,6 @@ impl fmt::Display for RequestNumber {
 /// What happens on a [`Server`](super::Server).
 #[non_exhaustive]
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all events are requests, and each is moved once")]
 pub enum Event {
     /// A request, complete with its content. It waits for an answer.
     Request {
@@ -36,6 +40,42 @@ pub enum Event {
         number: RequestNumber,
         /// The request.
         request: HttpRequest,
+    },
+    /// The head of a request whose content is [told as it comes](super::Server::stream_content). It waits for an answer, which may be given
+    /// before the content is complete. Nothing of the content is read, nor asked for, before `worth` has been
+    /// [given back](super::Server::give_back).
+    RequestStart {
+        /// To be named in the answer.
+        number: RequestNumber,
+        /// The request, without its content.
+        request: HttpRequest,
+        /// How long the content will be, where that is known.
+        length: Option<u64>,
+        /// What is to be given back when the content is wanted.
+        worth: usize,
+    },
+    /// Some of the content.
+    Chunk {
+        /// The request it belongs to.
+        number: RequestNumber,
+        /// The piece; never an empty one.
+        chunk: Chunk,
+        /// What is to be given back when it is in nobody's hands any more.
+        worth: usize,
+    },
+    /// The content is complete.
+    ContentEnd {
+        /// The request it belongs to.
+        number: RequestNumber,
+        /// Its trailers.
+        end: ContentEnd,
+    },
+    /// The content will not be complete: no [`ContentEnd`](Self::ContentEnd) follows. Not told to who has answered: that ends the content, too.
+    ContentAborted {
+        /// The request it belongs to.
+        number: RequestNumber,
+        /// Why.
+        error: HttpError,
     },
     /// A request has not been answered in time. It still can be, for [`Settings::timeout_timeout`](super::Settings::timeout_timeout).
     TimedOut {

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Version};
 
-use super::HttpRequest;
 use super::content::ContentDecoder;
 use super::decode::has_token;
 use super::rate::ContentClock;
+use super::{HttpRequest, RequestNumber};
 
 /// A request in hand.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Exchange {
     pub(super) version: Version,
     /// Whether the connection closes behind the response.
     pub(super) close: bool,
-    /// When the request was complete.
+    /// When the request was complete; while its content is told as it comes, when its head was.
     pub(super) since: Instant,
     /// Whether `TimedOut` has been told.
     pub(super) told: bool,
@@ -26,10 +26,22 @@ pub(super) struct Exchange {
     /// The request, if it asks for an upgrade.
     pub(super) upgrade: Option<Box<HttpRequest>>,
     /// What is to be written when the earlier responses have been.
-    pub(super) held: Vec<Bytes>,
+    pub(super) held: Vec<Held>,
+}
+
+/// A part of a response that waits for its turn.
+#[derive(Debug)]
+pub(super) enum Held {
+    Bytes(Bytes),
+    /// Whoever made this mark wants to know when what precedes it has been written.
+    Mark(u64),
 }
 
 impl Exchange {
+    pub(super) fn new(method: Method, version: Version, close: bool, now: Instant) -> Self {
+        Self { method, version, close, since: now, told: false, answer: Answer::Awaited, upgrade: None, held: Vec::new() }
+    }
+
     /// Whether what follows the request may be of another protocol: behind an upgrade (RFC 9110 §7.8), and in a tunnel (RFC 9110 §9.3.6).
     pub(super) fn may_end_http(&self) -> bool {
         self.upgrade.is_some() || self.method == Method::CONNECT
@@ -50,6 +62,8 @@ pub(super) enum Chunks {
     Framed,
     /// As they are, until the connection closes: HTTP/1.0.
     Bare,
+    /// As they are, and that many bytes more.
+    Counted(u64),
     /// Not at all: the answer to HEAD, 204, 304.
     Dropped,
 }
@@ -57,12 +71,23 @@ pub(super) enum Chunks {
 /// A request whose content is coming.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    pub(super) request: HttpRequest,
-    pub(super) steering: Steering,
+    pub(super) way: Way,
     pub(super) decoder: ContentDecoder,
     pub(super) clock: ContentClock,
-    /// Whether `100 Continue` waits for the responses to earlier requests.
+    /// Whether `100 Continue` waits: for the responses to earlier requests, or for a handler that takes the content.
     pub(super) continue_due: bool,
+}
+
+/// What becomes of content that is coming.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lies in a box already")]
+pub(super) enum Way {
+    /// It is collected; the request is told when it is complete.
+    Whole(HttpRequest, Steering),
+    /// It is told as it comes; the request is in hand.
+    Told(RequestNumber),
+    /// Nobody wants it: the request has been answered. That many bytes more are read and discarded.
+    Drained(RequestNumber, u64),
 }
 
 /// Which of the fields that steer a connection a request has: told by one look at all names, as most requests have none of them.

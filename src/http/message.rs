@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 
 /// A request: head and aggregated content (RFC 9110 §6).
 #[derive(Clone, Debug)]
@@ -20,13 +20,23 @@ pub struct HttpRequest {
     /// Whether it came under TLS: the scheme of its URI is `https` then (RFC 9110 §7.1). One that is sent with this set is not sent in the
     /// clear: it fails with [`HttpError::Insecure`](super::HttpError::Insecure).
     pub secure: bool,
+    /// What is known of it besides: what [guards](crate::Guard) have found out. Never sent, and empty as it comes.
+    pub extensions: Extensions,
 }
 
 impl HttpRequest {
     /// A request of HTTP/1.1 without headers and content.
     #[must_use]
     pub fn new(method: Method, uri: Uri) -> Self {
-        Self { method, uri, version: Version::HTTP_11, headers: HeaderMap::new(), content: Bytes::new(), secure: false }
+        Self {
+            method,
+            uri,
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            content: Bytes::new(),
+            secure: false,
+            extensions: Extensions::new(),
+        }
     }
 
     /// The path of the request-target: `/` where it has none.
@@ -76,6 +86,12 @@ impl<B: Into<Bytes>> From<B> for Chunk {
 pub struct ContentEnd {
     /// The trailer fields, those that frame, route or authenticate a message not among them (RFC 9110 §6.5.1).
     pub trailers: HeaderMap,
+}
+
+impl From<HeaderMap> for ContentEnd {
+    fn from(trailers: HeaderMap) -> Self {
+        Self { trailers }
+    }
 }
 
 /// A response: head and content (RFC 9110 §6).

@@ -29,7 +29,9 @@
 //! ([`Closing::AfterFlush`]), for a reset would overtake the response (RFC 9112 §9.6).
 
 mod answering;
+mod asking;
 mod client;
+mod client_event;
 mod connection;
 mod content;
 mod deadlines;
@@ -38,13 +40,17 @@ mod encode;
 mod error;
 mod event;
 mod exchange;
+mod held;
 mod input;
 mod message;
 mod rate;
+mod receiving;
 mod settings;
+mod trailers;
 mod wire;
 
-pub use client::{Client, ClientEvent};
+pub use client::Client;
+pub use client_event::{ClientEvent, Streams};
 pub use connection::Server;
 pub use encode::HttpDate;
 pub use error::{HttpError, RespondError, SwitchError};

@@ -27,6 +27,12 @@ impl ContentClock {
         };
     }
 
+    /// The peer has shown that it is there: it has the grace from now on.
+    pub(super) fn stirred(&mut self, now: Instant, settings: &Settings) {
+        let Some(due) = self.due else { return };
+        self.due = now.checked_add(settings.content_grace).map(|grace| due.max(grace));
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.due
     }

@@ -14,6 +14,10 @@ pub struct Settings {
     pub(super) field_name_limit: usize,
     pub(super) field_value_limit: usize,
     pub(super) content_limit: u64,
+    pub(super) streamed_content_limit: u64,
+    pub(super) chunk_limit: u64,
+    pub(super) content_window: usize,
+    pub(super) drain_limit: u64,
     pub(super) content_rate: u32,
     pub(super) content_grace: Duration,
     pub(super) idle_timeout: Duration,
@@ -24,12 +28,23 @@ pub struct Settings {
     pub(super) linger: Duration,
     pub(super) pipelining_limit: usize,
     pub(super) output_soft_limit: usize,
+    pub(super) output_hard_limit: usize,
     pub(super) trailer_limit: usize,
     pub(super) trailer_field_limit: usize,
     pub(super) chunk_extension_limit: usize,
     pub(super) interim_limit: u32,
+    pub(super) chunkless_streaming: bool,
     pub(super) server_header: Option<HeaderValue>,
+    pub(super) in_flight_limit: usize,
+    pub(super) pipeline_any_method: bool,
+    pub(super) queue_limit: usize,
+    pub(super) queue_bytes_limit: usize,
+    pub(super) continue_timeout: Duration,
+    pub(super) user_agent: Option<HeaderValue>,
 }
+
+/// What we are called, as server and as client.
+const PRODUCT: HeaderValue = HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")));
 
 impl Default for Settings {
     fn default() -> Self {
@@ -41,6 +56,10 @@ impl Default for Settings {
             field_name_limit: 64,
             field_value_limit: 8 << 10,
             content_limit: 8 << 20,
+            streamed_content_limit: 1 << 30,
+            chunk_limit: 1_000_000,
+            content_window: 256 << 10,
+            drain_limit: 256 << 10,
             content_rate: 240,
             content_grace: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
@@ -51,11 +70,19 @@ impl Default for Settings {
             linger: Duration::from_secs(2),
             pipelining_limit: 1,
             output_soft_limit: 64 << 10,
+            output_hard_limit: 1 << 20,
             trailer_limit: 8 << 10,
             trailer_field_limit: 32,
             chunk_extension_limit: 256,
             interim_limit: 16,
-            server_header: Some(HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))),
+            chunkless_streaming: false,
+            server_header: Some(PRODUCT),
+            in_flight_limit: 16,
+            pipeline_any_method: false,
+            queue_limit: 1024,
+            queue_bytes_limit: 8 << 20,
+            continue_timeout: Duration::from_secs(1),
+            user_agent: Some(PRODUCT),
         }
     }
 }
@@ -94,8 +121,17 @@ impl Settings {
         field_name_limit: usize,
         /// Size of a field's value; above it 431. Default 8 KiB.
         field_value_limit: usize,
-        /// Size of the content, however it is framed; above it 413 (RFC 9110 §15.5.14). Default 8 MiB.
+        /// Size of content that is told whole, however it is framed; above it 413 (RFC 9110 §15.5.14). Default 8 MiB.
         content_limit: u64,
+        /// Size of content that is told as it comes; above it 413. It is never in memory as a whole. Default 1 GiB.
+        streamed_content_limit: u64,
+        /// Number of chunks that content may come in (RFC 9112 §7.1); above it 413. Default 1 000 000.
+        chunk_limit: u64,
+        /// Bytes of content that a handler may have in hand while it is told as it comes; above it nothing is read. Default 256 KiB.
+        content_window: usize,
+        /// Server: bytes of content that are read and discarded behind an answer that did not wait for them; where there are more, the
+        /// connection closes. Default 256 KiB.
+        drain_limit: u64,
         /// Bytes of content a second that the peer must keep up after [`content_grace`](Self::content_grace), else 408. A peer that
         /// was faster has credit, of one [`idle_timeout`](Self::idle_timeout) at most. 0 asks for no rate. Default 240.
         content_rate: u32,
@@ -116,6 +152,9 @@ impl Settings {
         linger: Duration,
         /// Unsent bytes above which no further request is taken. Default 64 KiB.
         output_soft_limit: usize,
+        /// Unsent bytes at which a piece of streamed content is not taken any more: the connection is cut. Below, one is taken whole. Default
+        /// 1 MiB.
+        output_hard_limit: usize,
         /// Size of a trailer section; above it 400 (RFC 9112 §7.1.2). Default 8 KiB.
         trailer_limit: usize,
         /// Number of trailer fields; above it 400. Default 32.
@@ -124,8 +163,30 @@ impl Settings {
         chunk_extension_limit: usize,
         /// Client: number of interim responses before the final one (RFC 9110 §15.2). Default 16.
         interim_limit: u32,
+        /// Server: whether streamed content without a length is ended by the connection's end in HTTP/1.1, too, as for HTTP/1.0: for a peer that
+        /// knows no chunks. Default no.
+        chunkless_streaming: bool,
         /// The value of `Server` (RFC 9110 §10.2.4), none to send none. Default: the name of this crate, a slash and its version.
         server_header: Option<HeaderValue>,
+        /// Client: whether requests are pipelined whatever their methods. If the connection ends before all are answered, nobody knows what has become of
+        /// those that were sent. Default: no, only behind idempotent ones, and only such (RFC 9112 §9.3.2, RFC 9110 §9.2.2).
+        pipeline_any_method: bool,
+        /// Client: number of requests that wait for their turn; one more fails. Default 1024.
+        queue_limit: usize,
+        /// Client: content of the requests that wait for their turn; once there is so much, a further request fails. Default 8 MiB.
+        queue_bytes_limit: usize,
+        /// Client: time that the content of a request with `Expect: 100-continue` waits to be asked for; then it is sent (RFC 9110 §10.1.1). Default 1 s.
+        continue_timeout: Duration,
+        /// Client: the value of `User-Agent` (RFC 9110 §10.1.5) in requests that have none, none to send none. Default: the name of this crate, a slash
+        /// and its version.
+        user_agent: Option<HeaderValue>,
+    }
+
+    /// Client: requests that are sent and not answered at a time, 1 to 128 (RFC 9112 §9.3.2); others wait for their turn. Default 16.
+    #[must_use]
+    pub fn in_flight_limit(mut self, requests: usize) -> Self {
+        self.in_flight_limit = requests.clamp(1, 128);
+        self
     }
 
     /// Requests in hand at a time, 1 to 128 (RFC 9112 §9.3.2); behind that many, bytes wait unparsed. Default 1.
@@ -135,10 +196,30 @@ impl Settings {
         self
     }
 
+    /// How many requests may wait for their turn, and with how many bytes of content.
+    pub(crate) fn queue_limits(&self) -> (usize, usize) {
+        (self.queue_limit, self.queue_bytes_limit)
+    }
+
+    pub(crate) fn soft_limit(&self) -> usize {
+        self.output_soft_limit
+    }
+
+    pub(crate) fn hard_limit(&self) -> usize {
+        self.output_hard_limit.max(1)
+    }
+
     /// Lifts the limit of the content. The peer then decides how much memory a message takes.
     #[must_use]
     pub fn unlimited_content(mut self) -> Self {
         self.content_limit = u64::MAX;
+        self
+    }
+
+    /// Lifts the limits of content that is told as it comes, and of its chunks: whoever hears it decides how much is enough.
+    #[must_use]
+    pub fn unlimited_streamed_content(mut self) -> Self {
+        self.streamed_content_limit = u64::MAX;
         self
     }
 }

@@ -1,18 +1,20 @@
 //! Handlers and stages that die (D11, T32): the peer is told, the neighbours live on.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use actix_sockets::Frame;
 use actix_sockets::stage::{Command, Event, Flow, Stage};
 use actix_sockets::websocket::CloseCode;
+use actix_sockets::{Bind, Close, Ended, Frame, HttpResponse, Received, Unbind, UpgradeServer, WebSockets, handshake};
 
-use crate::peer::{close, text};
-use crate::site::{Heard, Kind, Plan, with, with_each_echo, with_each_handler, with_each_handler_at_once};
+use crate::peer::{HANDSHAKE, PATIENCE, close, text};
+use crate::site::{Heard, Kind, Parrot, Plan, Probe, Site, with, with_each_echo, with_each_handler, with_each_handler_at_once};
 
 /// Until when a peer must have heard of the death of a handler that only has an address.
 const LOOKED_AFTER: Duration = Duration::from_millis(6500);
-const AT_ONCE: Duration = Duration::from_millis(1500);
+/// Earlier than anybody is looked after.
+const AT_ONCE: Duration = Duration::from_millis(4500);
 
 /// A handler that does as it is told.
 fn mortal(plan: Plan) -> Plan {
@@ -245,4 +247,157 @@ fn t32_a_stage_that_panics_when_it_is_started_is_1011() {
         drop(peer);
         assert_eq!(site.closed().code, CloseCode::INTERNAL_ERROR);
     });
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+/// Every request that it has in hand is a 500, and the connection closes; who has a handler of his own does not notice.
+#[test]
+fn t32_an_http_handler_that_dies_with_requests_in_hand() {
+    for kind in [Kind::Fed, Kind::Shared] {
+        for (word, requests) in [("/panic", 2), ("/stop", 2), ("/terminate", 2)] {
+            with(kind, |plan| {
+                let http = actix_sockets::http::Settings::new().pipelining_limit(4);
+                let site = plan
+                    .settings(|settings| settings.http(http))
+                    .on_request(|Received { message, sender }, ctx| match message.path() {
+                        "/panic" => panic!("as it was told"),
+                        "/stop" => {
+                            ctx.stop();
+                            drop(sender);
+                        }
+                        "/terminate" => {
+                            ctx.terminate();
+                            drop(sender);
+                        }
+                        // Kept for as long as the actor lives.
+                        "/keep" => _ = ctx.run_later(Duration::from_secs(3600), |_, _| drop(sender)),
+                        _ => sender.do_send(HttpResponse::ok("well")),
+                    })
+                    .up();
+                let (mut peer, mut neighbour) = (site.connection(), site.connection());
+                neighbour.says_bytes(get("/well")).hears_response(200, "well");
+                peer.says_bytes([get("/keep"), get(word)].concat());
+                for _ in 0..requests {
+                    peer.hears_response(500, "500 Internal Server Error\n");
+                }
+                if kind == Kind::Fed {
+                    peer.hears_fin();
+                    neighbour.says_bytes(get("/well")).hears_response(200, "well");
+                }
+            });
+        }
+    }
+}
+
+/// A frame handler whose constructor fails: the connection ends, and nothing else does.
+#[test]
+fn t32_a_frame_handler_that_cannot_be_made() {
+    with(Kind::Fed, |plan| {
+        let site = plan
+            .on_request(|Received { message, sender }, _| {
+                let response = handshake::accept(&message).unwrap();
+                sender.do_send(UpgradeServer::<Probe>::factory(response, || panic!("as it was told")));
+            })
+            .up();
+        let mut neighbour = site.peer();
+        for _ in 0..3 {
+            let mut peer = site.connection();
+            peer.says_bytes(HANDSHAKE.replace("/chat", "/fails"));
+            peer.hears_the_end();
+        }
+        neighbour.says(text("hello")).hears(text("hello"));
+        site.peer().says(text("hello")).hears(text("hello"));
+    });
+}
+
+/// An HTTP handler whose constructor fails, on the listener's own arbiter: the next connection is accepted all the same.
+#[test]
+fn t32_an_http_handler_that_cannot_be_made() {
+    for workers in [1, 2] {
+        with(Kind::Fed, |plan| {
+            let made = AtomicUsize::new(0);
+            let make = move || {
+                assert!(made.fetch_add(1, Ordering::SeqCst) >= 3, "as it was told");
+                WebSockets::handled_by(|| Parrot)
+            };
+            let site = plan.binds(move || Bind::factory(make, "127.0.0.1:0").workers(workers));
+            for _ in 0..3 {
+                site.connection().hears_the_end();
+            }
+            site.peer().says(text("hello")).hears(text("hello"));
+            // Nor does the listener wait for those that were never handled.
+            let unbound = Site::wait(site.listener.clone().unwrap().send(Unbind::within(PATIENCE / 2))).unwrap();
+            assert_eq!((unbound.http, unbound.left), (Ended::default(), 0), "{unbound:?}");
+        });
+    }
+}
+
+/// What ends a websocket, from our side.
+const OURS: [&str; 6] = ["echo", "stop", "terminate", "panic", "close", "fail"];
+/// And from the other, behind that.
+const THEIRS: [&str; 5] = ["close", "fin", "reset", "garbage", "nothing"];
+
+/// Whatever meets whatever, there is exactly one `Closed` for each websocket, for whoever outlives it.
+#[test]
+fn t32_exactly_one_closed_in_all_races() {
+    for kind in [Kind::Fed, Kind::Made, Kind::Hosted, Kind::Elsewhere] {
+        with(kind, |plan| {
+            let site = plan
+                .websocket(|settings| settings.closing_timeout(Duration::from_millis(100)))
+                .observed()
+                .on_frame(|Received { message, sender }, ctx| match message.as_text() {
+                    Some("stop") => ctx.stop(),
+                    Some("terminate") => ctx.terminate(),
+                    Some("panic") => panic!("as it was told"),
+                    Some("close") => sender.do_send(Close::default()),
+                    Some("fail") => {
+                        sender.do_send(Close::default());
+                        ctx.stop();
+                    }
+                    _ => sender.do_send(message),
+                })
+                .up();
+            let mut rounds = 0;
+            for pause in [0, 300, 1500] {
+                for ours in OURS {
+                    for theirs in THEIRS {
+                        let mut peer = site.peer();
+                        peer.says(text(ours));
+                        std::thread::sleep(Duration::from_micros(pause));
+                        let said = match theirs {
+                            "close" => peer.encoded(&[close(1000, "")]),
+                            "garbage" => vec![0xff; 64],
+                            _ => Vec::new(),
+                        };
+                        peer.tries_to_say(&said, Duration::from_millis(200));
+                        match theirs {
+                            "fin" => _ = peer.finishes(),
+                            "reset" => peer.resets(),
+                            _ => {}
+                        }
+                        rounds += 1;
+                    }
+                }
+            }
+            let unbound = Site::wait(site.listener.clone().unwrap().send(Unbind::within(Duration::from_millis(300)))).unwrap();
+            assert_eq!(unbound.left, 0, "{unbound:?}");
+            let (mut observed, mut heard) = (std::collections::HashMap::new(), std::collections::HashMap::new());
+            while observed.len() < rounds {
+                match site.next() {
+                    Heard::Observed(told) => {
+                        let Heard::Closed(closed) = *told else { continue };
+                        *observed.entry(closed.id).or_insert(0) += 1;
+                    }
+                    Heard::Closed(closed) => *heard.entry(closed.id).or_insert(0) += 1,
+                    _ => {}
+                }
+            }
+            site.hears_no_more_for(Duration::from_millis(50));
+            println!("t32: {rounds} races, {} Closed to the observer, {} to handlers that lived to hear it", observed.len(), heard.len());
+            assert!(observed.values().chain(heard.values()).all(|times| *times == 1), "{observed:?} {heard:?}");
+        });
+    }
 }

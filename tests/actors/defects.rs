@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_sockets::websocket::{CloseCode, OpCode};
-use actix_sockets::{Close, Frame, HttpResponse, Unbind, Unbound};
+use actix_sockets::{Close, Frame, HttpResponse, Unbind};
 
 use crate::peer::{HANDSHAKE, Peer, close, ping, pong, raw, text};
 use crate::site::{Heard, Kind, Site, with, with_each_echo, with_each_handler, with_each_handler_at_once};
@@ -154,7 +154,7 @@ fn d7_nothing_is_left_of_connections_that_have_ended() {
             std::thread::sleep(Duration::from_millis(5));
         }
         let unbound = Site::wait(site.listener.clone().unwrap().send(Unbind::within(Duration::from_millis(500))));
-        assert_eq!(unbound.unwrap(), Unbound { cut_off: 0 }, "all seats are left");
+        assert_eq!(unbound.unwrap().cut_off(), 0, "all seats are left");
     });
 }
 

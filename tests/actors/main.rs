@@ -16,6 +16,7 @@ mod death;
 mod defects;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod guards;
 mod order;
 mod overflow;
 mod peer;

@@ -6,10 +6,16 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use actix_sockets::stage::By;
 use actix_sockets::websocket::CloseCode;
-use actix_sockets::{HttpResponse, Shutdown, Sockets, Unbind, Unbound};
+use actix_sockets::{Ended, HttpResponse, Shutdown, Sockets, Unbind};
 
 use crate::peer::{close, text};
 use crate::site::{Kind, Site, with, with_each_echo, with_each_handler};
+
+fn ended_so(closed: usize, lost: usize, cut_off: usize) -> Ended {
+    let mut ended = Ended::default();
+    (ended.closed, ended.lost, ended.cut_off) = (closed, lost, cut_off);
+    ended
+}
 
 const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -37,7 +43,10 @@ fn b2_unbind_tells_websockets_1001_and_lets_requests_finish() {
         slow.hears_response(200, "slow");
         slow.hears_fin();
         drop((peer, slow, idle));
-        assert_eq!(ended.join().unwrap(), Unbound { cut_off: 0 });
+        let unbound = ended.join().unwrap();
+        assert_eq!(unbound.websockets, ended_so(1, 0, 0), "{unbound:?}");
+        assert_eq!(unbound.http, ended_so(2, 0, 0), "{unbound:?}");
+        assert!(unbound.cut.is_empty() && unbound.left == 0 && unbound.took > Duration::from_millis(100), "{unbound:?}");
     });
 }
 
@@ -51,7 +60,8 @@ fn b2_after_the_grace_the_rest_is_cut_off() {
         let unbound = Site::wait(site.listener.clone().unwrap().send(Unbind::within(Duration::from_millis(300))));
         let took = began.elapsed().as_millis();
         assert!((290..2000).contains(&took), "{took} ms");
-        assert_eq!(unbound.unwrap(), Unbound { cut_off: 2 });
+        let unbound = unbound.unwrap();
+        assert_eq!((unbound.cut_off(), unbound.websockets, unbound.cut.len()), (2, ended_so(0, 0, 2), 2), "{unbound:?}");
         for peer in [&mut one, &mut other] {
             peer.hears_close(1001);
             peer.hears_the_end();
@@ -70,8 +80,7 @@ fn t33_shutdown_ends_all_listeners() {
         let (ended, has_ended) = std::sync::mpsc::channel();
         site.within(move || {
             actix::spawn(async move {
-                Sockets::from_registry().send(Shutdown { grace: Duration::from_secs(8) }).await.unwrap();
-                ended.send(()).unwrap();
+                ended.send(Sockets::from_registry().send(Shutdown { grace: Duration::from_secs(8) }).await.unwrap()).unwrap();
             });
         });
         for peer in &mut peers {
@@ -79,7 +88,77 @@ fn t33_shutdown_ends_all_listeners() {
             peer.says(close(1001, "")).hears_fin();
         }
         drop(peers);
-        has_ended.recv_timeout(crate::peer::PATIENCE).unwrap();
+        let unbound = has_ended.recv_timeout(crate::peer::PATIENCE).unwrap();
+        assert_eq!((unbound.websockets, unbound.http), (ended_so(50, 0, 0), ended_so(0, 0, 0)), "{unbound:?}");
         assert!(TcpStream::connect_timeout(&site.address(), Duration::from_millis(500)).is_err());
+    });
+}
+
+/// Who does not say that it goes is lost, not cut off: it is the closing handshake that was not answered in time.
+#[test]
+fn b2_a_peer_that_does_not_answer_is_lost() {
+    with(Kind::Fed, |plan| {
+        let site = plan.websocket(|settings| settings.closing_timeout(Duration::from_millis(200))).up();
+        let (mut deaf, mut gone) = (site.peer(), site.peer());
+        site.upgraded();
+        site.upgraded();
+        let ended = site.listener.clone().unwrap().send(Unbind::within(Duration::from_secs(8)));
+        let ended = std::thread::spawn(move || Site::wait(ended).unwrap());
+        deaf.hears_close(1001);
+        gone.hears_close(1001);
+        gone.resets();
+        deaf.hears_the_end();
+        let unbound = ended.join().unwrap();
+        assert_eq!(unbound.websockets, ended_so(0, 2, 0), "{unbound:?}");
+    });
+}
+
+/// Whoever says it, and whatever grace the second one gives.
+#[test]
+fn b2_unbind_said_again_cuts_off_at_once() {
+    with_each_handler(|plan| {
+        let site = plan.websocket(|settings| settings.closing_timeout(Duration::from_secs(60))).up();
+        let mut peer = site.peer();
+        site.upgraded();
+        let listener = site.listener.clone().unwrap();
+        let first = listener.send(Unbind::within(Duration::from_secs(3600)));
+        let first = std::thread::spawn(move || Site::wait(first).unwrap());
+        peer.hears_close(1001);
+        let second = Site::wait(listener.send(Unbind::within(Duration::from_secs(3600)))).unwrap();
+        peer.hears_the_end();
+        assert_eq!(second.websockets, ended_so(0, 0, 1), "{second:?}");
+        assert_eq!(first.join().unwrap().websockets, second.websockets);
+    });
+}
+
+/// A few batches: nobody is told before the first, and the last hears of it later than that.
+#[test]
+fn t33_websockets_are_told_in_batches() {
+    with(Kind::Fed, |plan| {
+        let site = plan.settings(|settings| settings.drain_spread(Duration::from_secs(20))).up();
+        let mut peers: Vec<_> = (0..30).map(|_| site.peer()).collect();
+        let began = Instant::now();
+        let ended = site.listener.clone().unwrap().send(Unbind::within(Duration::from_secs(60)));
+        let ended = std::thread::spawn(move || Site::wait(ended).unwrap());
+        let told: Vec<_> = std::thread::scope(|scope| {
+            let told: Vec<_> = peers
+                .iter_mut()
+                .map(|peer| {
+                    scope.spawn(move || {
+                        peer.hears_close(1001);
+                        let told = began.elapsed();
+                        peer.says(close(1001, "")).hears_fin();
+                        told
+                    })
+                })
+                .collect();
+            told.into_iter().map(|told| told.join().unwrap()).collect()
+        });
+        let unbound = ended.join().unwrap();
+        let later = told.iter().filter(|told| **told >= Duration::from_millis(200)).count();
+        println!("t33: {} told at once, {later} later; {unbound:?}", told.len() - later);
+        // Three batches of ten: at once, in the second fifth of a second, in the third.
+        assert!(later >= 20, "{told:?}");
+        assert_eq!(unbound.websockets, ended_so(30, 0, 0), "{unbound:?}");
     });
 }

@@ -14,6 +14,7 @@ use actix_sockets::websocket::OpCode;
 use actix_sockets::{
     Bind, Bound, Closed, Connect, Connected, Drained, Frame, HttpRequest, HttpResponse, Listener, Received, Register, Responder,
     RoundTripTime, Settings, Socket, Sockets, StageActor, UpgradeClient, UpgradeFailed, UpgradeServer, Upgraded, WebSocketSettings,
+    WebSockets,
 };
 
 use crate::peer::{PATIENCE, Peer};
@@ -243,6 +244,23 @@ impl Plan {
         })
     }
 
+    /// A server of websockets only, with the settings of this plan.
+    pub(crate) fn serves<A>(self, websockets: WebSockets<A>) -> Site
+    where
+        A: Actor<Context = Context<A>> + Handler<Received<Frame>>,
+    {
+        self.binds(move || Bind::factory(move || websockets.clone(), "127.0.0.1:0").workers(1))
+    }
+
+    /// A server of another kind, with the settings of this plan.
+    pub(crate) fn binds(self, bind: impl FnOnce() -> Bind + Send + 'static) -> Site {
+        let (transport, settings) = (self.transport, self.settings.websocket(self.websocket));
+        Site::start(transport, move |_| async move {
+            let bind = transport.bind(bind().settings(settings));
+            Some(Sockets::from_registry().send(bind).await.expect("the service runs").expect("the address is free"))
+        })
+    }
+
     /// A client with this plan, connected to this URL.
     pub(crate) fn visits(self, url: &str) -> Site {
         let target = Target::parse(url).expect("a URL");
@@ -457,6 +475,27 @@ impl Handler<Received<Closed>> for Probe {
     type Result = ();
     fn handle(&mut self, received: Received<Closed>, _: &mut Ctx) {
         self.told(Heard::Closed(received.message));
+    }
+}
+
+/// Says what it hears, and first what is known of the request, by the guards of `guards.rs`.
+pub(crate) struct Parrot;
+
+impl Actor for Parrot {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<Upgraded>> for Parrot {
+    type Result = ();
+    fn handle(&mut self, Received { message, sender }: Received<Upgraded>, _: &mut Context<Self>) {
+        sender.do_send(Frame::text(format!("{:?}", message.request.extensions.get::<crate::guards::User>())));
+    }
+}
+
+impl Handler<Received<Frame>> for Parrot {
+    type Result = ();
+    fn handle(&mut self, Received { message, sender }: Received<Frame>, _: &mut Context<Self>) {
+        sender.do_send(message);
     }
 }
 

@@ -19,6 +19,12 @@ mod site;
 #[path = "../actors/transport.rs"]
 mod transport;
 
+/// What the tests of guards have a guard find: none does here.
+mod guards {
+    #[derive(Clone, Debug)]
+    pub(crate) struct User;
+}
+
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_sockets::{Connect, Connected, HttpRequest, HttpResponse, Received, Requester, Sockets};
+use actix_sockets::http::Settings as HttpSettings;
+use actix_sockets::{Connect, Connected, HttpRequest, HttpResponse, Received, Requester, Settings, Sockets};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 
@@ -16,7 +17,7 @@ use crate::peer::{Cut, PATIENCE, Peer};
 use crate::transport::{Transport, over_each};
 
 /// Where our clients live.
-static CLIENTS: LazyLock<ArbiterHandle> = LazyLock::new(|| {
+pub(crate) static CLIENTS: LazyLock<ArbiterHandle> = LazyLock::new(|| {
     let (tell, told) = channel();
     std::thread::spawn(move || {
         let system = System::new();
@@ -27,7 +28,7 @@ static CLIENTS: LazyLock<ArbiterHandle> = LazyLock::new(|| {
 });
 
 /// Gets the means to talk to a connection.
-struct Asker(Sender<Requester>);
+pub(crate) struct Asker(pub(crate) Sender<Requester>);
 
 impl Actor for Asker {
     type Context = Context<Self>;
@@ -47,14 +48,15 @@ fn connected(transport: Transport) -> (Requester, Peer, TcpListener) {
     let port = listener.local_addr().unwrap().port();
     let (tell, told) = channel();
     CLIENTS.spawn_fn(move || {
-        Sockets::from_registry().do_send(transport.connect(Connect::new(Asker(tell).start(), "127.0.0.1", port)));
+        let settings = Settings::new().http(HttpSettings::new().user_agent(None));
+        Sockets::from_registry().do_send(transport.connect(Connect::new(Asker(tell).start(), "127.0.0.1", port).settings(settings)));
     });
     let peer = Peer::accepted(listener.accept().unwrap().0, transport);
     (told.recv_timeout(PATIENCE).expect("connected"), peer, listener)
 }
 
 /// Sends a request; its answer is described as status, value of the field `x`, and content, or is the error's name.
-fn ask(requester: &Requester, request: HttpRequest) -> Receiver<String> {
+pub(crate) fn ask(requester: &Requester, request: HttpRequest) -> Receiver<String> {
     let (tell, told) = channel();
     let answer = requester.send(request);
     spawn(async move {
@@ -67,11 +69,11 @@ fn ask(requester: &Requester, request: HttpRequest) -> Receiver<String> {
     told
 }
 
-fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     assert!(CLIENTS.spawn(future));
 }
 
-fn described(response: &HttpResponse) -> String {
+pub(crate) fn described(response: &HttpResponse) -> String {
     let mut words = vec![response.status.as_str().to_owned()];
     words.extend(response.headers.get_all("x").iter().map(|value| format!("x={}", value.as_bytes().escape_ascii())));
     words.push(response.content.escape_ascii().to_string());
@@ -124,14 +126,14 @@ fn run(requests: &[HttpRequest], says: &[u8], hears: &[&str], then: Then) {
                 peer.says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain", cut);
                 assert_eq!(answer.recv_timeout(PATIENCE).expect("an answer"), "200 again");
             } else {
-                assert_eq!(ask(&requester, get("/next")).recv_timeout(PATIENCE).expect("an answer"), "Closed");
+                assert_eq!(ask(&requester, get("/next")).recv_timeout(PATIENCE).expect("an answer"), "NotSent");
                 assert_eq!(String::from_utf8_lossy(&peer.hears_whatever()), "", "no request behind the end");
             }
         }
     }
 }
 
-fn get(uri: &'static str) -> HttpRequest {
+pub(crate) fn get(uri: &'static str) -> HttpRequest {
     HttpRequest::new(Method::GET, Uri::from_static(uri))
 }
 

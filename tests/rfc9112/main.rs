@@ -13,6 +13,7 @@
 mod authority;
 mod client;
 mod peer;
+mod proxy;
 #[cfg(feature = "tls")]
 #[path = "../actors/sealed.rs"]
 #[allow(dead_code, reason = "shared with tests/actors")]

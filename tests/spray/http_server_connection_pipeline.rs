@@ -97,10 +97,43 @@ fn a_timeout_that_is_not_heeded_is_a_500() {
     assert_eq!(peer.server.closing(), Closing::AfterFlush);
 }
 
+/// `Responder::send` awaits this.
+#[test]
+fn an_ack_to_the_sender_of_a_response() {
+    let mut peer = Peer::new(Settings::new());
+    let (number, _) = peer.says(SIMPLE).request();
+    peer.answers(number, HttpResponse::ok("")).server.mark(number, 7);
+    assert_eq!(peer.server.poll_written(), None);
+    peer.hears();
+    assert_eq!((peer.server.poll_written(), peer.server.poll_written()), (Some(7), None));
+}
+
+/// `Streaming::send` and `Streaming::finish_acked` do.
+#[test]
+fn acks_to_the_senders_of_a_streamed_response() {
+    let mut peer = Peer::new(Settings::new());
+    let (number, _) = peer.says(SIMPLE).request();
+    peer.starts(number, HttpResponse::ok("")).server.mark(number, 1);
+    peer.chunk(number, "part 1").server.mark(number, 2);
+    peer.hears();
+    assert_eq!((peer.server.poll_written(), peer.server.poll_written(), peer.server.poll_written()), (Some(1), Some(2), None));
+    peer.finishes(number).server.mark(number, 3);
+    assert_eq!(peer.server.poll_written(), None);
+    peer.hears();
+    assert_eq!(peer.server.poll_written(), Some(3));
+}
+
+/// What is not written is never acknowledged: its sender hears `SendError::Closed`.
+#[test]
+fn send_failed_to_the_sender_of_a_response() {
+    let mut peer = Peer::new(Settings::new());
+    let (number, _) = peer.says(SIMPLE).request();
+    peer.answers(number, HttpResponse::ok("")).server.mark(number, 7);
+    peer.server.abort();
+    assert_eq!((peer.hears().as_str(), peer.server.poll_written()), ("", None));
+}
+
 lacking! {
-    an_ack_to_the_sender_of_a_response: "withAck: a response is not acknowledged";
-    acks_to_the_senders_of_a_streamed_response: "withAck: nor are its pieces";
-    send_failed_to_the_sender_of_a_response: "SendFailed: a write that fails is not told to who sent it";
     closed_to_the_handler_if_no_request_is_open: "Closed: an HTTP handler is not told of its connection's end";
     closed_to_the_handler_if_a_request_is_open: "Closed: the same";
     closed_to_the_sender_of_a_response_not_yet_confirmed: "Closed: the same";

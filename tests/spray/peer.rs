@@ -116,7 +116,7 @@ pub(crate) fn answered(method: Method, text: &str, fin: bool) -> (String, Closin
             Some(ClientEvent::Response { response, .. }) => {
                 format!("{} {}", response.status.as_u16(), String::from_utf8_lossy(&response.content))
             }
-            Some(ClientEvent::Failed(error)) => format!("{error:?}"),
+            Some(ClientEvent::Unanswered { error, .. } | ClientEvent::Failed(error)) => format!("{error:?}"),
             other => format!("{other:?}"),
         };
         (first, client.closing())

@@ -1,7 +1,7 @@
 //! RequestParserSpec.
 
 use actix_sockets::HttpRequest;
-use actix_sockets::http::{Closing, Settings};
+use actix_sockets::http::{Closing, Event, Settings};
 use http::{Method, Version};
 
 use crate::peer::{Peer, refused, wire};
@@ -188,6 +188,16 @@ fn an_invalid_content_length() {
     refused(400, "GET / HTTP/1.0\r\nContent-Length: -3\r\n\r\nabc");
 }
 
-lacking! {
-    request_start_before_its_content: "ChunkedRequestStart: a request is handed out when its content is complete";
+/// What is known of the request is told when its head is complete; here, where content is told as it comes.
+#[test]
+fn request_start_before_its_content() {
+    let mut peer = Peer::new(Settings::new());
+    peer.server.stream_content();
+    peer.says("PATCH /data HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: lalelu\r\nHost: ping\r\n\r\n");
+    let Some(Event::RequestStart { number, request, length: None, worth }) = peer.server.poll_event() else { panic!("a start") };
+    assert_eq!((request.method.as_str(), request.path(), request.headers.len()), ("PATCH", "/data", 3));
+    peer.server.give_back(worth, peer.now);
+    peer.says("3\r\nabc\r\n0;last\r\n\r\n");
+    assert!(matches!(peer.server.poll_event(), Some(Event::Chunk { chunk, .. }) if chunk.data == "abc"));
+    assert!(matches!(peer.server.poll_event(), Some(Event::ContentEnd { number: ended, .. }) if ended == number));
 }

@@ -1,7 +1,10 @@
 //! ResponseParserSpec.
 
-use actix_sockets::http::Closing;
-use http::Method;
+use std::time::Instant;
+
+use actix_sockets::http::{Client, ClientEvent, Closing, HttpRequest, Settings, Streams};
+use bytes::BytesMut;
+use http::{Method, Uri};
 
 use crate::peer::{answered, wire};
 
@@ -114,6 +117,34 @@ fn an_invalid_content_length() {
     }
 }
 
-lacking! {
-    response_start_before_its_content: "ChunkedResponseStart: a client hands a response out when its content is complete";
+/// spray's `ChunkedResponseStart`: the head is told before there is any content, and each piece as it comes.
+#[test]
+fn response_start_before_its_content() {
+    let now = Instant::now();
+    let mut client = Client::new(Settings::new(), now);
+    let streams = Streams { response: true, ..Streams::default() };
+    client.begin(HttpRequest::new(Method::GET, Uri::from_static("http://a/")), streams, now);
+    let mut hears = |text: &str| {
+        client.receive(BytesMut::from(text), now);
+        let mut said = Vec::new();
+        while let Some(event) = client.poll_event() {
+            said.push(match event {
+                ClientEvent::ResponseStart { response, worth, .. } => {
+                    client.give_back(worth, now);
+                    response.status.as_str().to_owned()
+                }
+                ClientEvent::Chunk { chunk, worth, .. } => {
+                    client.give_back(worth, now);
+                    format!("{}{:?}", String::from_utf8_lossy(&chunk.data), chunk.extensions)
+                }
+                ClientEvent::ContentEnd { end, .. } => format!("{:?}", end.trailers),
+                other => format!("{other:?}"),
+            });
+        }
+        said
+    };
+    assert_eq!(hears(CHUNKED), ["200"]);
+    assert_eq!(hears("3\r\nabc\r\n"), ["abcb\"\""]);
+    assert_eq!(hears("10;some=stuff;bla\r\n0123456789ABCDEF\r\n"), ["0123456789ABCDEFb\"some=stuff;bla\""]);
+    assert_eq!(hears("0\r\nFoo: pip\r\n\r\n"), ["{\"foo\": \"pip\"}"]);
 }

@@ -1,9 +1,9 @@
 //! ResponseRendererSpec.
 
 use actix_sockets::HttpResponse;
-use actix_sockets::http::{Closing, Settings};
-use http::StatusCode;
+use actix_sockets::http::{Chunk, Closing, Settings};
 use http::header::{AGE, CONNECTION, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
 
 use crate::peer::Peer;
 
@@ -103,8 +103,36 @@ fn the_connection_header() {
     }
 }
 
-lacking! {
-    a_response_chunk_with_an_extension: "MessageChunk.extension: chunks are written without";
-    a_final_response_chunk_with_trailers: "ChunkedMessageEnd.trailer: a streamed response ends without";
-    chunkless_streaming_to_http_1_1: "chunkless-streaming: HTTP/1.1 always gets chunks";
+#[test]
+fn a_response_chunk_with_an_extension() {
+    let mut peer = Peer::new(Settings::new());
+    let (number, _) = peer.says("GET / HTTP/1.1\r\nHost: a\r\n\r\n").request();
+    peer.starts(number, with(200, "", &[])).hears();
+    let chunk = Chunk { data: "body123".into(), extensions: r#"key=value;another="tl;dr""#.into() };
+    peer.server.chunk(number, chunk, peer.now).unwrap();
+    assert_eq!(peer.hears(), "7;key=value;another=\"tl;dr\"\r\nbody123\r\n");
+}
+
+#[test]
+fn a_final_response_chunk_with_trailers() {
+    let mut peer = Peer::new(Settings::new());
+    let (number, _) = peer.says("GET / HTTP/1.1\r\nHost: a\r\n\r\n").request();
+    peer.starts(number, with(200, "", &[])).hears();
+    let mut trailers = HeaderMap::new();
+    trailers.insert(AGE, HeaderValue::from_static("30"));
+    trailers.insert("cool-header", HeaderValue::from_static("Yeah"));
+    peer.server.finish_with(number, &trailers.into(), peer.now).unwrap();
+    // RFC 9110 §6.5.1: Age says how the response may be used, and is no trailer.
+    assert_eq!(peer.hears(), "0\r\ncool-header: Yeah\r\n\r\n");
+}
+
+#[test]
+fn chunkless_streaming_to_http_1_1() {
+    let mut peer = Peer::new(Settings::new().chunkless_streaming(true));
+    let (number, _) = peer.says("GET / HTTP/1.1\r\nHost: a\r\n\r\n").request();
+    let start = peer.starts(number, with(200, "Yahoooo", &[(AGE, "30")])).hears();
+    assert_eq!(start, format!("HTTP/1.1 200 OK\r\n{HEAD}age: 30\r\nconnection: close\r\n\r\nYahoooo"));
+    assert_eq!(peer.chunk(number, "body123").hears(), "body123");
+    assert_eq!(peer.finishes(number).hears(), "");
+    assert_eq!(peer.server.closing(), Closing::AfterFlush);
 }

@@ -1,11 +1,15 @@
 //! SprayCanServerSpec: both sides are ours, over real TCP.
 
 use std::collections::HashMap;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use actix::prelude::*;
 use actix_sockets::http::Settings as HttpSettings;
-use actix_sockets::{Bind, Bound, HttpRequest, HttpResponse, Received, Responder, Settings, Sockets, Unbind, Unbound};
+use actix_sockets::{
+    Bind, Bound, Chunk, ContentAborted, ContentEnd, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder, Settings,
+    Sockets, Unbind,
+};
 use http::{Method, Uri};
 
 use crate::peer::{Peer, refused};
@@ -57,7 +61,7 @@ fn bind_and_unbind() {
     System::new().block_on(async {
         let bound = bound().await;
         let unbound = bound.listener.send(Unbind::default()).await.unwrap();
-        assert_eq!(unbound, Unbound { cut_off: 0 });
+        assert_eq!(unbound.cut_off(), 0);
         assert!(std::net::TcpStream::connect(bound.address).is_err(), "nobody listens any more");
     });
 }
@@ -74,7 +78,7 @@ fn unbind_with_grace() {
         let unbound = actix::spawn(bound.listener.send(Unbind::within(Duration::from_millis(300))));
         actix::clock::sleep(Duration::from_millis(50)).await;
         assert!(!unbound.is_finished(), "a connection has requests in hand");
-        assert_eq!(unbound.await.unwrap().unwrap(), Unbound { cut_off: 1 }, "the handler never answers: the grace is over");
+        assert_eq!(unbound.await.unwrap().unwrap().cut_off(), 1, "the handler never answers: the grace is over");
         assert!(first.await.is_err() && second.await.is_err());
     });
 }
@@ -140,8 +144,66 @@ fn the_raw_request_target() {
     }
 }
 
+/// Answers with what came, in the pieces in which it came.
+#[derive(Default)]
+struct Pieces(Vec<String>, Option<Responder>);
+
+impl Actor for Pieces {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<HttpRequest>> for Pieces {
+    type Result = ();
+    fn handle(&mut self, _: Received<HttpRequest>, _: &mut Context<Self>) {}
+}
+
+impl Handler<Received<RequestStart>> for Pieces {
+    type Result = ();
+    fn handle(&mut self, start: Received<RequestStart>, _: &mut Context<Self>) {
+        self.1 = Some(start.sender);
+    }
+}
+
+impl Handler<Received<Chunk>> for Pieces {
+    type Result = ();
+    fn handle(&mut self, chunk: Received<Chunk>, _: &mut Context<Self>) {
+        self.0.push(String::from_utf8_lossy(&chunk.message.data).into_owned());
+    }
+}
+
+impl Handler<Received<ContentEnd>> for Pieces {
+    type Result = ();
+    fn handle(&mut self, _: Received<ContentEnd>, _: &mut Context<Self>) {
+        self.1.take().unwrap().do_send(HttpResponse::ok(std::mem::take(&mut self.0).join("|")));
+    }
+}
+
+impl Handler<Received<ContentAborted>> for Pieces {
+    type Result = ();
+    fn handle(&mut self, _: Received<ContentAborted>, _: &mut Context<Self>) {}
+}
+
+/// spray's `RegisterChunkHandler` is asked for with the registration.
+#[test]
+fn a_chunked_request_is_handed_out_as_it_comes() {
+    System::new().block_on(async {
+        let bind = Bind::registering(|| Register::factory(Pieces::default).hears::<RequestStart>(), "127.0.0.1:0").workers(1);
+        let bound = Sockets::from_registry().send(bind).await.unwrap().unwrap();
+        let heard = actix::spawn(tokio::task::spawn_blocking(move || {
+            let mut tcp = std::net::TcpStream::connect(bound.address).unwrap();
+            tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            tcp.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+            tcp.write_all(b"3\r\n123\r\n3\r\n456\r\n0\r\n\r\n").unwrap();
+            let mut heard = String::new();
+            tcp.read_to_string(&mut heard).unwrap();
+            heard
+        }));
+        let heard = heard.await.unwrap().unwrap();
+        assert!(heard.ends_with("\r\n\r\n123|456"), "{heard}");
+    });
+}
+
 lacking! {
-    a_chunked_request_is_handed_out_as_it_comes: "RegisterChunkHandler: a request is handed out when its content is complete";
     a_default_host_for_1_1_with_an_empty_one: "default-host-header: an empty Host is a 400";
     responses_on_the_fast_path: "fastPath: Register takes no function that answers at once";
 }

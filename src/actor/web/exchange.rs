@@ -11,7 +11,8 @@ use actix_web::{HttpMessage, http as theirs};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 
-use super::super::responder::{Answer, Responder, Streaming};
+use super::super::responder::{Answer, Responder};
+use super::super::streaming::Streaming;
 use super::Carrier;
 use crate::http::{HttpRequest, HttpResponse};
 

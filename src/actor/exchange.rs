@@ -1,0 +1,108 @@
+//! What both ends of an HTTP connection do with their stream: reading for HTTP, and writing what it has to say.
+
+use std::ops::ControlFlow;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::buffers;
+use super::transport::Transport;
+use crate::http::Client;
+use crate::output::Output;
+
+/// Reads in one turn: then others on this arbiter have theirs.
+const READS: usize = 4;
+
+/// One end of an HTTP connection.
+pub(super) trait Http {
+    fn receive(&mut self, bytes: BytesMut, now: Instant);
+    fn receive_eof(&mut self, now: Instant);
+    fn receive_truncation(&mut self, now: Instant);
+    fn output(&mut self) -> &mut Output;
+    fn wrote(&mut self, now: Instant);
+}
+
+/// Reads while there is something and it is wanted. Tells whether the socket will wake the task when there is more; breaks when the
+/// connection is broken.
+pub(super) fn read<H: Http>(
+    http: &mut H,
+    transport: &mut Transport,
+    wants: impl Fn(&H) -> bool,
+    now: Instant,
+    cx: &mut TaskContext<'_>,
+) -> ControlFlow<(), bool> {
+    use ControlFlow::{Break, Continue};
+    for _ in 0..READS {
+        if !wants(http) {
+            return Continue(false);
+        }
+        match transport.poll_readable(cx) {
+            Poll::Pending => return Continue(true),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Break(()),
+        }
+        let mut buffer = buffers::take_read_buffer();
+        let read = transport.poll_read(cx, &mut buffer);
+        let arrived: BytesMut = buffer.split();
+        buffers::give_read_buffer(buffer);
+        match read {
+            Poll::Pending => return Continue(true),
+            Poll::Ready(Ok(0)) => {
+                if transport.is_truncated() {
+                    http.receive_truncation(now);
+                } else {
+                    http.receive_eof(now);
+                }
+                return Continue(true);
+            }
+            Poll::Ready(Ok(_)) => http.receive(arrived, now),
+            Poll::Ready(Err(_)) => return Break(()),
+        }
+    }
+    // There may be more; the others first.
+    Continue(false)
+}
+
+/// Writes what there is to write. Breaks when the connection is broken.
+pub(super) fn write(http: &mut impl Http, transport: &mut Transport, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
+    while !http.output().is_empty() {
+        let mut progress = false;
+        let result = transport.poll_write(cx, http.output(), &mut progress);
+        if progress {
+            http.wrote(now);
+        }
+        match result {
+            // What waited for room may be there now.
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return ControlFlow::Break(()),
+            Poll::Pending => break,
+        }
+    }
+    if http.output().has_buffer() {
+        buffers::take_write_buffer(http.output());
+    }
+    ControlFlow::Continue(())
+}
+
+impl Http for Client {
+    fn receive(&mut self, bytes: BytesMut, now: Instant) {
+        self.receive(bytes, now);
+    }
+
+    fn receive_eof(&mut self, now: Instant) {
+        self.receive_eof(now);
+    }
+
+    fn receive_truncation(&mut self, now: Instant) {
+        self.receive_truncation(now);
+    }
+
+    fn output(&mut self) -> &mut Output {
+        self.output()
+    }
+
+    fn wrote(&mut self, now: Instant) {
+        self.wrote(now);
+    }
+}

@@ -1,0 +1,265 @@
+//! What an HTTP connection shares with the senders of its messages: a queue of what they say, how much of it is unsent, and how much content
+//! they have given back.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::thread::{self, ThreadId};
+
+use super::connection::{Conversation, Turn};
+use super::guard::Asking;
+use super::line::{Ack, Peer, Signal, Signals};
+use super::lobby::Later;
+use super::queue::{Queue, vec_pool};
+use super::register::Registration;
+use super::socket::{SendError, SocketId};
+use super::transport::Transport;
+use super::upgrade::Handling;
+use crate::http::{Chunk, ContentEnd, HttpRequest, HttpResponse, RequestNumber, Settings};
+use crate::tls::Info;
+
+/// What is said to an HTTP connection.
+pub(crate) enum HttpCommand {
+    Register(Box<dyn FnOnce() -> Registration + Send>),
+    Respond(RequestNumber, HttpResponse, Option<Ack>),
+    Interim(RequestNumber, HttpResponse),
+    Start(RequestNumber, HttpResponse, Option<Ack>),
+    Chunk(RequestNumber, Chunk, Option<Ack>),
+    Finish(RequestNumber, ContentEnd, Option<Ack>),
+    /// Who says this wants to know when there is room for more.
+    Room(Ack),
+    Upgrade(RequestNumber, HttpResponse, Box<Handling>),
+    /// The answer is being made.
+    Later(RequestNumber, Later),
+    /// The responder was dropped without an answer.
+    Unanswered(RequestNumber),
+    /// A streamed response was dropped before its end.
+    Unfinished,
+}
+
+vec_pool!(commands, HttpCommand);
+
+/// What a chunk is worth besides its bytes, while it waits.
+const OVERHEAD: usize = 64;
+
+/// What is decided under the lock of the queue.
+#[derive(Default)]
+pub(crate) struct Side {
+    signals: Signals,
+    /// Bytes of chunks in the queue.
+    queued: usize,
+    /// A chunk has met the hard limit: no other is taken.
+    overflown: bool,
+}
+
+/// What an HTTP connection shares with the senders of its messages, and with the feeder of its handler.
+pub(crate) struct HttpLine {
+    pub(crate) id: SocketId,
+    /// The peer's address.
+    pub(super) remote: SocketAddr,
+    pub(super) tls: Option<Arc<Info>>,
+    queue: Queue<HttpCommand, Side>,
+    /// Bytes that have left the queue and are not written.
+    unsent: AtomicUsize,
+    /// The most that may be unsent where a chunk is offered.
+    hard: usize,
+    /// Content that was given back and is not yet heeded.
+    back: AtomicUsize,
+    /// Wake the connection when so much has been given back.
+    wake_at: AtomicUsize,
+    /// The connection itself; `None` once it has ended. Locked for a turn, which is taken on its own thread only.
+    conversation: Mutex<Option<Conversation>>,
+    /// The thread of the connection's arbiter.
+    home: ThreadId,
+}
+
+impl HttpLine {
+    /// The line of the connection that speaks HTTP over this, on the current thread.
+    pub(crate) fn new(transport: &Transport, settings: &Settings) -> Arc<Self> {
+        let (id, remote, tls) = (transport.seat().id(), transport.remote, transport.tls.clone());
+        let (unsent, back, wake_at) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+        let (queue, conversation, home) = (Queue::new(Side::default()), Mutex::default(), thread::current().id());
+        let hard = settings.hard_limit();
+        Arc::new(Self { id, remote, tls, queue, unsent, hard, back, wake_at, conversation, home })
+    }
+
+    fn conversation(&self) -> MutexGuard<'_, Option<Conversation>> {
+        self.conversation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn begin(&self, conversation: Conversation) {
+        *self.conversation() = Some(conversation);
+    }
+
+    /// Has the connection take a turn. Ready when all is over.
+    pub(crate) fn turn(self: &Arc<Self>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let mut conversation = self.conversation();
+        let over = conversation.as_mut().map_or(Poll::Ready(()), |conversation| conversation.turn(self, turn, cx));
+        if over.is_ready() {
+            let ended = conversation.take();
+            drop(conversation);
+            drop(ended);
+        }
+        over
+    }
+
+    /// What was pushed and signalled since the last time.
+    pub(crate) fn take(&self, waker: &Waker) -> (VecDeque<HttpCommand>, Signals) {
+        let mut line = self.queue.lock();
+        if line.side.queued > 0 {
+            // It stays unsent until the turn has seen what became of it.
+            self.unsent.fetch_add(std::mem::take(&mut line.side.queued), Ordering::Release);
+        }
+        (line.take(waker), std::mem::take(&mut line.side.signals))
+    }
+
+    /// A vector that was [taken](Self::take), empty again.
+    pub(crate) fn done_with(commands: VecDeque<HttpCommand>) {
+        commands::put(commands);
+    }
+
+    /// What is unsent at the end of a turn.
+    #[inline]
+    pub(crate) fn report(&self, unsent: usize) {
+        if self.unsent.load(Ordering::Relaxed) != unsent {
+            self.unsent.store(unsent, Ordering::Release);
+        }
+    }
+
+    /// Content that was given back since the last time.
+    #[inline]
+    pub(crate) fn given_back(&self) -> usize {
+        if self.back.load(Ordering::Acquire) == 0 {
+            return 0;
+        }
+        self.wake_at.store(usize::MAX, Ordering::SeqCst);
+        self.back.swap(0, Ordering::SeqCst)
+    }
+
+    /// Wakes the connection when so much has been given back; tells if it has been already.
+    pub(crate) fn wake_at(&self, back: usize) -> bool {
+        self.wake_at.store(back, Ordering::SeqCst);
+        self.back.load(Ordering::SeqCst) >= back
+    }
+
+    /// What a guard is asked about this request.
+    pub(super) fn asking(&self, request: HttpRequest) -> Asking {
+        Asking { request: Arc::new(request), id: self.id, remote: self.remote, tls: self.tls.clone() }
+    }
+
+    pub(super) fn push(&self, command: HttpCommand) {
+        let mut line = self.queue.lock();
+        if line.closed {
+            tracing::debug!(connection = %self.id, "an answer came after the connection's end");
+            drop(line);
+            return drop(command);
+        }
+        if line.items.capacity() == 0 {
+            line.items = commands::get();
+        }
+        line.items.push_back(command);
+        line.wake();
+    }
+
+    /// A chunk is taken whole as long as less than the hard limit is unsent. At or above it the connection is cut, if the policy is to be applied.
+    pub(super) fn push_chunk(&self, number: RequestNumber, chunk: Chunk, ack: Option<Ack>, policy: bool) -> Result<(), SendError> {
+        let mut line = self.queue.lock();
+        if line.closed {
+            return Err(SendError::Closed);
+        }
+        if line.side.overflown || line.side.queued + self.unsent.load(Ordering::Acquire) >= self.hard {
+            if policy && !line.side.overflown {
+                line.side.overflown = true;
+                line.side.signals.add(Signal::Overflow);
+                line.wake();
+            }
+            return Err(SendError::Full);
+        }
+        if line.items.capacity() == 0 {
+            line.items = commands::get();
+        }
+        line.side.queued += chunk.data.len() + chunk.extensions.len() + OVERHEAD;
+        line.items.push_back(HttpCommand::Chunk(number, chunk, ack));
+        line.wake();
+        Ok(())
+    }
+
+    /// Bytes of responses that were sent and are not yet written.
+    pub(super) fn unsent(&self) -> usize {
+        let line = self.queue.lock();
+        line.side.queued + self.unsent.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue.lock().closed
+    }
+
+    pub(crate) fn close(&self) {
+        let mut line = self.queue.lock();
+        line.closed = true;
+        let items = std::mem::take(&mut line.items);
+        drop(line);
+        let conversation = self.conversation().take();
+        drop((items, conversation));
+    }
+}
+
+impl Peer for HttpLine {
+    fn signal(&self, signal: Signal) {
+        let mut line = self.queue.lock();
+        line.side.signals.add(signal);
+        line.wake();
+    }
+
+    fn take_back(&self, worth: usize) {
+        let back = self.back.fetch_add(worth, Ordering::SeqCst).saturating_add(worth);
+        if back >= self.wake_at.load(Ordering::SeqCst) {
+            self.queue.lock().wake();
+        }
+    }
+}
+
+impl fmt::Debug for HttpLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpLine({})", self.id)
+    }
+}
+
+/// Open while a feeder calls the handler for the requests that one read has brought. What is answered in it does not wake the connection:
+/// it takes its turn at the end, in the feeder's task. Only where both live on one thread.
+pub(crate) struct HttpScope<'a> {
+    pub(super) line: &'a Arc<HttpLine>,
+    /// The connection's, if it is to take its turn here: it is not awake already, and lives on this thread.
+    waker: Option<Waker>,
+    /// The handler waits for something else now: its feeder does not come back at once.
+    waits: Cell<bool>,
+}
+
+impl<'a> HttpScope<'a> {
+    pub(super) fn open(line: &'a Arc<HttpLine>) -> Self {
+        let waker = if line.home == thread::current().id() { line.queue.lock().take_turn() } else { None };
+        Self { line, waker, waits: Cell::new(false) }
+    }
+
+    pub(super) fn waits(&self) {
+        self.waits.set(true);
+    }
+}
+
+impl Drop for HttpScope<'_> {
+    fn drop(&mut self) {
+        let Some(waker) = self.waker.take() else { return };
+        if thread::panicking() {
+            return waker.wake();
+        }
+        let turn = if self.waits.get() { Turn::LastOfFeeder } else { Turn::Feeder };
+        if self.line.turn(turn, &mut TaskContext::from_waker(&waker)).is_ready() {
+            // It finds nothing to do any more, and ends.
+            waker.wake();
+        }
+    }
+}

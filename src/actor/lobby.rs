@@ -1,0 +1,216 @@
+//! Where the requests of one connection wait until they are let in, and answers until they are made.
+//!
+//! Here futures are polled that are the user's, in the connection's own turn: so whatever ends the connection ends them.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use ::http::Extensions;
+
+use super::guard::{Guard, Judging, unavailable};
+use super::http_line::{HttpCommand, HttpLine};
+use super::responder::Answer;
+use crate::http::{Event, HttpRequest, RequestNumber, Server};
+
+/// An answer that is being made.
+pub(crate) struct Later {
+    pub(super) answer: Pin<Box<dyn Future<Output = Made> + Send>>,
+    /// It is a guard that it waits for: at the end of the listener it is not waited for any more.
+    pub(super) guarded: bool,
+}
+
+/// An answer, and what is to be known of the request if it is an upgrade.
+pub(crate) struct Made {
+    pub(super) answer: Answer,
+    pub(super) found: Option<Extensions>,
+}
+
+/// Which request is judged, and what else there is to be told of its beginning: how long its content will be, and what asking for that is worth. `None` if
+/// it has come whole.
+#[derive(Clone, Copy)]
+struct Asked {
+    number: RequestNumber,
+    content: Option<(Option<u64>, usize)>,
+}
+
+/// The lobby of one connection. There is none where nothing has to wait.
+#[derive(Default)]
+pub(super) struct Lobby {
+    guards: Arc<[Guard]>,
+    /// Those that come behind the request that is being judged, in order.
+    waiting: VecDeque<Event>,
+    judging: Option<(Asked, Judging)>,
+    /// What goes on to the handler.
+    passed: VecDeque<Event>,
+    /// Never more than there are requests in hand.
+    later: Vec<(RequestNumber, Later)>,
+    /// Nobody is let in any more.
+    shut: bool,
+}
+
+impl Lobby {
+    /// One in which these guards stand.
+    pub(super) fn new(guards: Arc<[Guard]>) -> Self {
+        Self { guards, ..Self::default() }
+    }
+
+    /// An answer that is being made.
+    pub(super) fn add(&mut self, number: RequestNumber, later: Later) {
+        self.later.push((number, later));
+    }
+
+    /// The listener ends: who is not in yet stays out.
+    pub(super) fn shut(&mut self) {
+        self.shut = true;
+    }
+
+    /// Takes what has come, and gives the answers that are to be sent. To be called again until there are none; then what has passed is where it
+    /// was taken from.
+    pub(super) fn turn(&mut self, line: &Arc<HttpLine>, http: &mut Server, cx: &mut TaskContext<'_>) -> VecDeque<HttpCommand> {
+        let mut answers = VecDeque::new();
+        self.take_in(http, &mut answers);
+        self.let_go(http, &mut answers);
+        self.judge(line, http, cx, &mut answers);
+        self.make(line, http, cx, &mut answers);
+        if answers.is_empty() && http.events().is_empty() {
+            std::mem::swap(http.events(), &mut self.passed);
+        }
+        answers
+    }
+
+    fn take_in(&mut self, http: &mut Server, answers: &mut VecDeque<HttpCommand>) {
+        for event in http.events().drain(..) {
+            match event {
+                Event::TimedOut { number } if self.lets_wait(number) => {
+                    tracing::warn!(request = %number, "a guard has not decided in time: the request is refused");
+                    self.refuse(number, answers);
+                }
+                event => self.waiting.push_back(event),
+            }
+        }
+    }
+
+    /// Lets go of those for whom it is too late.
+    fn let_go(&mut self, http: &Server, answers: &mut VecDeque<HttpCommand>) {
+        let hung_up = |number| http.has_received_eof() && http.upgrade_request(number).is_some();
+        let numbers: Vec<_> = self.numbers().filter(|number| self.shut || hung_up(*number)).collect();
+        for number in numbers {
+            self.refuse(number, answers);
+        }
+        // The connection has answered by itself.
+        self.later.retain(|(number, _)| http.is_awaited(*number));
+        if self.judging.as_ref().is_some_and(|(asked, _)| !http.is_awaited(asked.number)) {
+            self.judging = None;
+        }
+        self.waiting.retain(|event| begins(event).is_none_or(|number| http.is_awaited(number)));
+    }
+
+    /// Those that wait for a guard.
+    fn numbers(&self) -> impl Iterator<Item = RequestNumber> {
+        let judging = self.judging.iter().map(|(asked, _)| asked.number);
+        let waiting = self.waiting.iter().filter(|_| !self.guards.is_empty()).filter_map(begins);
+        let later = self.later.iter().filter(|(_, later)| later.guarded).map(|(number, _)| *number);
+        judging.chain(waiting).chain(later)
+    }
+
+    fn lets_wait(&self, number: RequestNumber) -> bool {
+        self.numbers().any(|waits| waits == number)
+    }
+
+    fn refuse(&mut self, number: RequestNumber, answers: &mut VecDeque<HttpCommand>) {
+        self.forget(number);
+        self.judging.take_if(|(asked, _)| asked.number == number);
+        self.later.retain(|(made, _)| *made != number);
+        answers.push_back(HttpCommand::Respond(number, unavailable(), None));
+    }
+
+    /// Of a request that was refused nothing is told, nor what becomes of its content.
+    fn forget(&mut self, refused: RequestNumber) {
+        self.waiting.retain(|event| match event {
+            Event::Request { number, .. }
+            | Event::RequestStart { number, .. }
+            | Event::Chunk { number, .. }
+            | Event::ContentEnd { number, .. }
+            | Event::ContentAborted { number, .. }
+            | Event::TimedOut { number } => *number != refused,
+            Event::Failed(_) => true,
+        });
+    }
+
+    /// Judges one request after the other, as long as that can be done now.
+    fn judge(&mut self, line: &Arc<HttpLine>, http: &mut Server, cx: &mut TaskContext<'_>, answers: &mut VecDeque<HttpCommand>) {
+        loop {
+            if let Some((asked, judging)) = &mut self.judging {
+                let Poll::Ready(judged) = Pin::new(judging).poll(cx) else { return };
+                let Asked { number, content } = *asked;
+                self.judging = None;
+                match judged {
+                    Ok(request) => {
+                        if let Some(upgrade) = http.upgrade_request_mut(number) {
+                            upgrade.extensions.clone_from(&request.extensions);
+                        }
+                        self.passed.push_back(match content {
+                            Some((length, worth)) => Event::RequestStart { number, request, length, worth },
+                            None => Event::Request { number, request },
+                        });
+                    }
+                    Err(response) => {
+                        self.forget(number);
+                        tracing::debug!(connection = %line.id, request = %number, status = %response.status, "refused by a guard");
+                        answers.push_back(HttpCommand::Respond(number, *response, None));
+                    }
+                }
+            }
+            match self.waiting.pop_front() {
+                None => return,
+                Some(Event::Request { number, request }) if !self.guards.is_empty() => {
+                    self.ask(line, request, Asked { number, content: None });
+                }
+                Some(Event::RequestStart { number, request, length, worth }) if !self.guards.is_empty() => {
+                    self.ask(line, request, Asked { number, content: Some((length, worth)) });
+                }
+                Some(event) => self.passed.push_back(event),
+            }
+        }
+    }
+
+    fn ask(&mut self, line: &HttpLine, request: HttpRequest, asked: Asked) {
+        self.judging = Some((asked, Judging::new(self.guards.clone(), line.asking(request))));
+    }
+
+    /// Sees which answers have been made.
+    fn make(&mut self, line: &HttpLine, http: &mut Server, cx: &mut TaskContext<'_>, answers: &mut VecDeque<HttpCommand>) {
+        self.later.retain_mut(|(number, later)| {
+            let Poll::Ready(made) = catch_unwind(AssertUnwindSafe(|| later.answer.as_mut().poll(cx))).map_or_else(
+                |_| {
+                    tracing::error!(connection = %line.id, request = %number, "an answer panicked while it was made: it is a 500");
+                    Poll::Ready(None)
+                },
+                |made| made.map(Some),
+            ) else {
+                return true;
+            };
+            answers.push_back(match made {
+                None => HttpCommand::Unanswered(*number),
+                Some(Made { answer, found }) => {
+                    if let (Some(found), Some(upgrade)) = (found, http.upgrade_request_mut(*number)) {
+                        upgrade.extensions.extend(found);
+                    }
+                    answer.of(*number)
+                }
+            });
+            false
+        });
+    }
+}
+
+/// Which request begins with this.
+fn begins(event: &Event) -> Option<RequestNumber> {
+    match event {
+        Event::Request { number, .. } | Event::RequestStart { number, .. } => Some(*number),
+        _ => None,
+    }
+}

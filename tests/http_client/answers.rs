@@ -1,0 +1,138 @@
+//! Responses: where they end, what breaks them, how long they may take.
+
+use std::time::Duration;
+
+use actix_sockets::http::{Closing, HttpError, HttpRequest, Settings};
+use http::header::{self, HeaderValue};
+use http::{Method, Uri};
+
+use crate::peer::{Peer, get, told};
+
+#[test]
+fn requests_are_written_as_http_needs_them() {
+    let asks = |request| Peer::nameless().asks(request);
+    assert_eq!(asks(get("http://user@example.com:81/a?b")), "GET /a?b HTTP/1.1\r\nhost: example.com:81\r\n\r\n");
+    let own = get("/x").with_header(header::HOST, HeaderValue::from_static("h"));
+    assert_eq!(asks(own.clone()), "GET /x HTTP/1.1\r\nhost: h\r\n\r\n");
+    let lying = own.clone().with_header(header::CONTENT_LENGTH, HeaderValue::from_static("99")).with_content("abc");
+    assert_eq!(asks(lying), "GET /x HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nabc");
+    assert_eq!(asks(HttpRequest { method: Method::POST, ..own }), "POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n");
+    let connect = HttpRequest::new(Method::CONNECT, Uri::from_static("a:80"));
+    assert_eq!(asks(connect), "CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n");
+    assert_eq!(asks(HttpRequest::new(Method::OPTIONS, Uri::from_static("*"))), "OPTIONS * HTTP/1.1\r\nhost: \r\n\r\n");
+}
+
+/// RFC 9112 §6.3.
+#[test]
+fn content_ends_where_the_framing_says() {
+    let ok = "HTTP/1.1 200 OK\r\n";
+    for (response, eof, said) in [
+        ("Content-Length: 5\r\n\r\nhello", false, &["0 200 hello", "Open"][..]),
+        ("Content-Length: 0\r\n\r\n", false, &["0 200 ", "Open"]),
+        ("Transfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n2\r\nde\r\n0\r\nt: u\r\n\r\n", false, &["0 200 abcde", "Open"]),
+        ("\r\nuntil the end", true, &["0 200 until the end", "Done"]),
+        ("Connection: close\r\nContent-Length: 1\r\n\r\nx", false, &["0 200 x", "AfterFlush"]),
+        ("Content-Length: 5\r\n\r\nhell", true, &["0 Truncated", "Truncated", "Done"]),
+        ("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", true, &["0 Truncated", "Truncated", "Done"]),
+        ("Content-Le", true, &["0 Truncated", "Truncated", "Done"]),
+        ("Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", false, &["0 ContentLength", "ContentLength", "AfterFlush"]),
+        ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", false, &["0 AmbiguousLength", "AmbiguousLength", "AfterFlush"]),
+        ("Transfer-Encoding: gzip, chunked\r\n\r\n", false, &["0 UnknownTransferCoding", "UnknownTransferCoding", "AfterFlush"]),
+        ("Content-Length: 1001\r\n\r\n", false, &["0 ContentTooLarge", "ContentTooLarge", "AfterFlush"]),
+        ("Content-Length:\r\n\t1\r\n\r\nx", false, &["0 200 x", "Open"]),
+        ("Content-Length: 1\r\n 0\r\n\r\nx", false, &["0 ContentLength", "ContentLength", "AfterFlush"]),
+        (" a: b\r\n\r\n", false, &["0 FieldLine", "FieldLine", "AfterFlush"]),
+        ("Content-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", false, &["0 200 ", "UnexpectedResponse", "AfterFlush"]),
+    ] {
+        assert_eq!(told(&[get("/")], format!("{ok}{response}"), eof), said, "{response:?}");
+    }
+    assert_eq!(told(&[get("/")], format!("{ok}\r\n{}", "x".repeat(1001)), true), ["0 ContentTooLarge", "ContentTooLarge", "Done"]);
+    assert_eq!(told(&[get("/")], "", true), ["0 Closed", "Closed", "Done"]);
+    assert_eq!(told(&[get("/")], "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", false), ["0 200 x", "AfterFlush"]);
+}
+
+/// "Any response to a HEAD request and any response with a 1xx …, 204 …, or 304 … status code is always terminated by the first empty
+/// line" (RFC 9112 §6.3).
+#[test]
+fn responses_without_content() {
+    let head = HttpRequest::new(Method::HEAD, Uri::from_static("/"));
+    let input = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 204 \r\nContent-Length: 5\r\n\r\nHTTP/1.1 304 x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(told(&[head, get("/"), get("/")], input, false), ["0 200 ", "1 204 ", "2 304 ", "Open"]);
+}
+
+#[test]
+fn malformed_heads() {
+    for head in [
+        "HTTP/1.1 20\r\n\r\n",
+        "HTTP/1.1 0000 x\r\n\r\n",
+        "HTTP/1.1  200 OK\r\n\r\n",
+        "ICY 200 OK\r\n\r\n",
+        "\r\n",
+        "HTTP/1.1 200 a\x01\r\n\r\n",
+        "HTTP/1.1 200x\r\n\r\n",
+    ] {
+        assert_eq!(told(&[get("/")], head, false), ["0 StatusLine", "StatusLine", "AfterFlush"], "{head:?}");
+    }
+    assert_eq!(told(&[get("/")], "HTTP/2.0 200 OK\r\n\r\n", false), ["0 Version", "Version", "AfterFlush"]);
+    assert_eq!(told(&[get("/")], "HTTP/1.1 200 OK\n\r\n", false), ["0 BareLineFeed", "BareLineFeed", "AfterFlush"]);
+    assert_eq!(told(&[get("/")], "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", false), ["0 200 ", "Open"]);
+    assert_eq!(
+        told(&[get("/")], format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(17 << 10)), false),
+        ["0 HeadTooLarge", "HeadTooLarge", "AfterFlush"]
+    );
+}
+
+/// RFC 9110 §15.2.
+#[test]
+fn interim_responses_are_passed_over_up_to_a_limit() {
+    let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let input = format!("HTTP/1.1 100 Continue\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", hint.repeat(15));
+    assert_eq!(told(&[get("/")], input, false), ["0 200 x", "Open"]);
+    assert_eq!(told(&[get("/")], hint.repeat(17), false), ["0 TooManyInterim", "TooManyInterim", "AfterFlush"]);
+}
+
+/// RFC 9110 §7.8: what follows the head of the 101 is of the new protocol.
+#[test]
+fn a_101_ends_http() {
+    let input = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x01\x05HTTP/";
+    let upgrade = get("/").with_header(header::UPGRADE, HeaderValue::from_static("websocket"));
+    for cut in 1..=input.len() {
+        let mut peer = Peer::nameless();
+        peer.asks(upgrade.clone());
+        for piece in input.as_bytes().chunks(cut) {
+            peer.hears(piece);
+        }
+        assert_eq!(peer.events(), ["0 101 "]);
+        assert!(peer.client.is_switched() && peer.client.deadline().is_none());
+        assert_eq!(&peer.client.into_unread()[..], b"\x01\x05HTTP/");
+    }
+    assert_eq!(told(&[get("/")], input, false), ["0 UnexpectedSwitch", "UnexpectedSwitch", "AfterFlush"]);
+}
+
+#[test]
+fn each_silence_ends_within_its_deadline() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for (input, seconds, said) in [
+        ("", 10, "ResponseTimeout"),
+        ("HTTP/1.1 200 O", 10, "ResponseTimeout"),
+        ("HTTP/1.1 100 Continue\r\n\r\n", 10, "ResponseTimeout"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 5, "ContentTimeout"),
+    ] {
+        let mut peer = Peer::nameless();
+        peer.asks(get("/"));
+        peer.hears(input);
+        assert_eq!(peer.client.deadline(), Some(peer.now + SECOND * seconds), "{input:?}");
+        peer.client.handle_timeout(peer.now + SECOND * seconds);
+        assert_eq!((peer.events(), peer.client.closing()), (vec![format!("0 {said}"), said.to_owned()], Closing::AfterFlush));
+    }
+    let mut peer = Peer::nameless();
+    assert_eq!(peer.client.deadline(), Some(peer.now + SECOND * 60));
+    peer.client.handle_timeout(peer.now + SECOND * 60);
+    assert_eq!((peer.events().len(), peer.client.closing()), (0, Closing::AfterFlush));
+    // A server that takes no bytes.
+    let mut peer = Peer::new(Settings::new().response_timeout(SECOND * 100));
+    peer.client.request(get("/"), peer.now);
+    peer.client.handle_timeout(peer.now + SECOND * 30);
+    assert_eq!((peer.events(), peer.client.closing()), (vec!["0 NotSent".to_owned(), "WriteTimeout".to_owned()], Closing::Abort));
+    assert_eq!(HttpError::ResponseTimeout.status(), http::StatusCode::GATEWAY_TIMEOUT);
+}
