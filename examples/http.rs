@@ -9,8 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use actix::prelude::*;
 use actix_sockets::{Chunk, ContentAborted, ContentEnd, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder, Server};
+use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+const MEDIA_TYPES: [(&str, &str); 4] = [("html", "text/html"), ("css", "text/css"), ("js", "text/javascript"), ("txt", "text/plain")];
 
 /// The handler of one connection: its folder, and an upload that is on its way.
 struct Site(Arc<Path>, Option<(Responder, String, u64)>);
@@ -22,12 +25,11 @@ impl Actor for Site {
 impl Handler<Received<HttpRequest>> for Site {
     type Result = ();
     fn handle(&mut self, Received { message: request, sender }: Received<HttpRequest>, _: &mut Context<Self>) {
+        let not_allowed = |methods| with(StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, methods)]);
         match request.path() {
             "/upload" if request.method == Method::POST => sender.do_send(json("bytes", 0)), // without content
-            "/upload" => sender.do_send(with(StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")])),
-            _ if !matches!(request.method, Method::GET | Method::HEAD) => {
-                sender.do_send(with(StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]));
-            }
+            "/upload" => sender.do_send(not_allowed("POST")),
+            _ if !matches!(request.method, Method::GET | Method::HEAD) => sender.do_send(not_allowed("GET, HEAD")),
             "/now.json" => sender.do_send(json("now", format_args!("\"{}\"", httpdate::fmt_http_date(SystemTime::now())))),
             "/events" => drop(actix::spawn(events(sender))),
             _ => drop(actix::spawn(file(self.0.clone(), request, sender))),
@@ -75,11 +77,10 @@ impl Handler<Received<ContentAborted>> for Site {
 /// One a second (`text/event-stream`), until nobody listens.
 async fn events(sender: Responder) {
     let stream = sender.start(with(StatusCode::OK, [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")]));
-    for number in 0_u64.. {
+    let mut number = 0;
+    while stream.ready().await.is_ok() {
         stream.do_send(format!("id: {number}\ndata: {}\n\n", httpdate::fmt_http_date(SystemTime::now())));
-        if stream.ready().await.is_err() {
-            return;
-        }
+        number += 1;
         actix::clock::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -102,39 +103,27 @@ async fn file(folder: Arc<Path>, request: HttpRequest, sender: Responder) {
         Some(range) => (StatusCode::PARTIAL_CONTENT, range),
         None => (StatusCode::OK, 0..length),
     };
-    let types =
-        [("html", "text/html; charset=utf-8"), ("css", "text/css"), ("js", "text/javascript"), ("txt", "text/plain; charset=utf-8")];
-    let media_type = types
-        .iter()
-        .find(|(end, _)| path.extension().is_some_and(|extension| extension == *end))
-        .map_or("application/octet-stream", |it| it.1);
+    let known = MEDIA_TYPES.iter().find(|(end, _)| path.extension().is_some_and(|extension| extension == *end));
+    let media_type = known.map_or("application/octet-stream", |(_, media_type)| media_type);
     let fields =
         [(header::ETAG, &*tag), (header::LAST_MODIFIED, &date), (header::ACCEPT_RANGES, "bytes"), (header::CONTENT_TYPE, media_type)];
     let mut response = with(status, fields).with_header(header::CONTENT_LENGTH, (range.end - range.start).into());
-    let part = match status {
-        StatusCode::PARTIAL_CONTENT => format!("bytes {}-{}/{length}", range.start, range.end - 1),
-        _ => format!("bytes */{length}"),
-    };
-    if matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE) {
-        response.headers.extend(with(status, [(header::CONTENT_RANGE, &*part)]).headers);
+    if status == StatusCode::PARTIAL_CONTENT || status == StatusCode::RANGE_NOT_SATISFIABLE {
+        let part = if range.is_empty() { "*".into() } else { format!("{}-{}", range.start, range.end - 1) };
+        response.headers.extend(with(status, [(header::CONTENT_RANGE, &*format!("bytes {part}/{length}"))]).headers);
     }
     if request.method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
         return sender.do_send(response);
     }
-    let (stream, mut left) = (sender.start(response), range.end - range.start);
     let _ = file.seek(SeekFrom::Start(range.start)).await; // where it cannot, there is nothing to read
-    while left > 0 {
-        let mut piece = Vec::with_capacity(64 << 10);
-        match (&mut file).take(left).read_buf(&mut piece).await {
-            Ok(1..) => left -= piece.len() as u64,
-            _ => return, // it has been cut short meanwhile: so is the connection
+    let (stream, mut file, mut piece) = (sender.start(response), file.take(range.end - range.start), BytesMut::new());
+    while stream.ready().await.is_ok() {
+        piece.reserve(64 << 10);
+        if !file.read_buf(&mut piece).await.is_ok_and(|bytes| bytes > 0) {
+            return stream.finish(); // if the file has been cut short meanwhile, so is the connection: its length was told
         }
-        stream.do_send(piece);
-        if stream.ready().await.is_err() {
-            return;
-        }
+        stream.do_send(piece.split());
     }
-    stream.finish();
 }
 
 /// The file that a path names. What is outside the folder, by `..` or by a symbolic link, is not found.

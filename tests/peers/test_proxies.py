@@ -91,7 +91,7 @@ class Passes:
     def test_connections_to_us_are_kept(self) -> None:
         for _ in range(20):
             self.assertEqual(curl(self.http + "/chunked").stdout, b"one two three")
-        self.assertLessEqual(self.connections(), 2)
+        self.assertIn(self.connections(), (1, 2), "one is there, and there are not twenty")
 
     def test_uploads(self) -> None:
         for content in (b"", b"x", os.urandom(MIB), os.urandom(8 * MIB)):
