@@ -121,7 +121,7 @@ impl Handler<Received<Closed>> for Visitor {
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
     let room = Room::default().start();
-    let bound = match Sockets::from_registry().send(Bind::factory(move || Visitor { room: room.clone() }, &*address)).await? {
+    let bound = match Sockets::from_registry().send(Bind::factory(move || Visitor { room: room.clone() }, address.clone())).await? {
         Ok(bound) => bound,
         Err(error) => {
             eprintln!("chat: {error}\nusage: chat [ADDRESS], such as 127.0.0.1:8081");

@@ -254,8 +254,8 @@ async fn listen(options: &Options) -> Result<Vec<(&'static str, Bound)>, Box<dyn
     let settings = Settings::new().websocket(websocket).backlog(4096);
     let shared = (mode == Mode::Shared).then(|| Echo::new(mode, compression).start());
     let at = |address: &str| match &shared {
-        Some(echo) => Bind::new(echo.clone(), address).settings(settings.clone()),
-        None => Bind::factory(move || Echo::new(mode, compression), address).workers(workers).settings(settings.clone()),
+        Some(echo) => Bind::new(echo.clone(), address.to_owned()).settings(settings.clone()),
+        None => Bind::factory(move || Echo::new(mode, compression), address.to_owned()).workers(workers).settings(settings.clone()),
     };
     let clear = ("ws", at(&options.bind));
     #[cfg(not(feature = "tls"))]

@@ -25,10 +25,12 @@
 //! and the next deadline come out.
 
 mod actor;
+mod admission;
 mod budget;
 pub mod drain;
 pub mod http;
 pub mod output;
+pub mod proxy;
 pub mod rate;
 pub mod stage;
 pub mod tls;
@@ -42,11 +44,12 @@ pub use actor::test;
 #[cfg(feature = "actix-web")]
 pub use actor::web;
 pub use actor::{
-    Answer, Asked, Asking, Bind, BindError, Bound, Budget, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected,
-    Connection, Content, ContentAborted, Drained, Ended, Guard, HttpNotice, IntoHandler, Listener, Nobody, Notice, Outgoing, RateLimit,
-    Received, Register, Registrar, RequestId, RequestStart, Requester, Responder, RoundTripTime, Running, SendError, SendStatus, Sending,
-    Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade,
-    UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
+    Address, Answer, Asked, Asking, At, Bind, BindError, Bound, Budget, ClearStats, ClientConnection, CloseAll, Closed, ClosedAll, Closes,
+    Connect, ConnectError, Connected, Connection, ConnectionCap, Content, ContentAborted, Drained, Ended, GetStats, Guard, HttpNotice,
+    IntoHandler, Listener, Nobody, Notice, Outgoing, Proxied, RateLimit, Received, Register, Registrar, RequestId, RequestStart, Requester,
+    Responder, RoundTripTime, Running, SendError, SendStatus, Sending, Server, ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets,
+    StageActor, StageHost, Stats, Streaming, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer,
+    Upgraded, WebSocket, WebSocketSettings, WebSockets,
 };
 pub use actor::{ProxyError, RequestFailed, ResponseBody, ResponseStart, StreamingRequest};
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};

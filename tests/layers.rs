@@ -39,8 +39,10 @@ fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
         "src/websocket",
         "src/stage",
         "src/tls",
+        "src/proxy",
         "src/output.rs",
         "src/budget.rs",
+        "src/admission.rs",
         "src/drain.rs",
         "src/rate.rs",
     ] {
@@ -55,6 +57,8 @@ fn nothing_points_back() {
     never("src/drain.rs", &["crate::"]);
     never("src/rate.rs", &["crate::"]);
     never("src/tls", &["crate::"]);
+    never("src/proxy", &["crate::"]);
+    never("src/admission.rs", &["crate::"]);
     never("src/http", &["crate::actor", "crate::stage", "crate::upgrade", "crate::websocket"]);
     never("src/websocket", &["crate::actor", "crate::stage", "crate::upgrade", "crate::http"]);
     never("src/upgrade", &["crate::actor", "crate::stage", "crate::websocket"]);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FORBIDDEN: [&str; 8] = ["actix", "actix_rt", "tokio::", "std::net", "Instant::now", "SystemTime::now", "rand::", "crate::actor"];
 
 /// Each must be there, with something in it.
-const FOLDERS: [&str; 5] = ["http", "stage", "tls", "upgrade", "websocket"];
+const FOLDERS: [&str; 6] = ["http", "proxy", "stage", "tls", "upgrade", "websocket"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

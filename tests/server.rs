@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use actix_sockets::{Frame, HttpRequest, HttpResponse, Received, Responder, Server, ServerHandle, Shutdown, Sockets, WebSockets};
+use actix_sockets::{Address, Frame, HttpRequest, HttpResponse, Received, Responder, Server, ServerHandle, Shutdown, Sockets, WebSockets};
 
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "others use more of it")]
@@ -33,7 +33,8 @@ impl Up {
         let thread = thread::spawn(move || {
             System::new().block_on(async {
                 let running = server.run();
-                tell.send((running.addresses().to_vec(), running.handle(), System::current())).unwrap();
+                tell.send((running.addresses().iter().filter_map(Address::socket_addr).collect(), running.handle(), System::current()))
+                    .unwrap();
                 running.await;
             });
         });

@@ -1,6 +1,6 @@
 //! One TCP connection that we made, for as long as it speaks HTTP.
 //!
-//! The mirror of [`Connection`](super::Connection): a task that takes turns, around a protocol that is pure ([`http::Client`]). What it is told comes by its
+//! The mirror of [`Connection`](super::Connection): a task that takes turns, around a protocol that is pure ([`http::Client`](crate::http::Client)). What it is told comes by its
 //! line's queue; what it tells goes to who asked, or by mail to the actors that were named when the connection was made.
 
 use std::collections::VecDeque;
@@ -330,7 +330,7 @@ impl ClientConnection {
         let requester = Requester::new(self.line.clone());
         let message = Upgraded {
             request,
-            remote: self.connected.remote,
+            remote: self.connected.remote.clone(),
             tls: self.connected.tls.clone(),
             protocol: agreed.protocol,
             extensions: agreed.extensions,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message};
+use bytes::BytesMut;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -23,6 +24,7 @@ use super::requester::{Asked, Requester};
 use super::roster::{Roster, Seat};
 use super::secure::{self, Session};
 use super::settings::Settings;
+use super::stream::Stream;
 use super::transport::Transport;
 use super::upgrade::UpgradeClient;
 use super::upstream::Route;
@@ -272,15 +274,16 @@ impl Dialled {
         let Self { name, stream, session, within, seat } = self;
         let refused = |error| ConnectError::Refused(name.clone(), error);
         let stream = TcpStream::from_std(stream).map_err(refused)?;
+        let remote = stream.peer_addr().map_err(refused)?;
+        let stream = Stream::Tcp(stream);
         let (stream, secure, seat) = match session {
             None => (stream, None, seat),
             Some(session) => {
-                let made = secure::handshake(stream, session, seat, within).await;
+                let made = secure::handshake(stream, session, BytesMut::new(), seat, within).await;
                 made.map(|(stream, secure, seat)| (stream, Some(secure), seat)).map_err(|error| ConnectError::Tls(name.clone(), error))?
             }
         };
-        let remote = stream.peer_addr().map_err(refused)?;
-        let transport = Transport::new(stream, remote, secure, seat);
+        let transport = Transport::new(stream, remote.into(), secure, seat);
         let connected = transport.connected().map_err(refused)?;
         Ok((transport, connected))
     }

@@ -18,17 +18,18 @@ use std::time::Instant;
 use ::http::StatusCode;
 use bytes::BytesMut;
 
+use super::bind::Acceptor;
 use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
 use super::http_line::{HttpCommand, HttpLine};
 use super::line::{Ack, Signal, Signals};
-use super::listener::Acceptor;
 use super::lobby::Lobby;
 use super::messages::{Received, Upgraded};
 use super::register::{Registrar, Registration};
 use super::settings::Settings;
 use super::socket::SendStatus;
+use super::stats::count;
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handling;
@@ -52,12 +53,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Starts the actor on this arbiter.
-    pub(crate) fn start(transport: Transport, acceptor: &Acceptor, settings: &Arc<Settings>) {
+    /// Starts the actor on this arbiter, with what was read of the stream already.
+    pub(crate) fn start(transport: Transport, unread: BytesMut, acceptor: &Acceptor, settings: &Arc<Settings>) {
         let now = clock::now();
         let line = HttpLine::new(&transport, &settings.http);
         transport.seat().take(&line);
-        let mut above = Above::default();
+        let mut above = Above { unread, ..Above::default() };
         if !settings.guards.is_empty() {
             above.lobby = Some(Box::new(Lobby::new(settings.guards.clone())));
         }
@@ -116,6 +117,8 @@ struct Parts {
 #[derive(Default)]
 struct Above {
     upstream: Option<Box<dyn Upstream<Event>>>,
+    /// What was read before there was a handler.
+    unread: BytesMut,
     /// Until when a handler must have been registered.
     register_by: Option<Instant>,
     /// When to look after a handler that was given by its address.
@@ -163,7 +166,9 @@ impl Conversation {
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
         }
-        above.let_in(line, parts, now, cx);
+        if above.lobby.is_some() {
+            above.let_in(line, parts, now, cx);
+        }
         if above.deliver(line, parts) && turn == Turn::Feeder {
             // More answers are to come at once: they leave together.
             return Poll::Pending;
@@ -181,7 +186,9 @@ impl Conversation {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
-        above.let_in(line, parts, now, cx);
+        if above.lobby.is_some() {
+            above.let_in(line, parts, now, cx);
+        }
         above.deliver(line, parts);
         above.acknowledge(parts);
         line.report(parts.http.unsent());
@@ -252,6 +259,7 @@ impl Above {
     fn heed(&mut self, signals: Signals, line: &HttpLine, parts: &mut Parts, now: Instant) -> bool {
         if signals.has(Signal::HandlerGone) {
             tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
+            count(&parts.transport.seat().counters().handler_deaths);
             self.upstream = None;
             parts.http.close_gracefully(now);
         }
@@ -338,6 +346,9 @@ impl Above {
         if streams {
             http.stream_content();
         }
+        if !self.unread.is_empty() {
+            http.receive(std::mem::take(&mut self.unread), clock::now());
+        }
     }
 
     /// Answers who waits for something to have been written, or for room.
@@ -363,6 +374,7 @@ impl Above {
             if self.upstream.as_ref().is_some_and(|upstream| !upstream.connected()) {
                 self.look = None;
                 tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
+                count(&parts.transport.seat().counters().handler_deaths);
                 parts.http.close_gracefully(now);
             }
         }
@@ -387,22 +399,25 @@ impl Above {
     fn deliver(&mut self, line: &HttpLine, parts: &mut Parts) -> bool {
         let Some(upstream) = &mut self.upstream else { return false };
         let events = parts.http.events();
-        let (mut requests, mut others) = (false, false);
+        let (mut requests, mut others) = (0, false);
         for event in &*events {
             match event {
-                Event::Request { .. } => requests = true,
-                Event::RequestStart { .. } | Event::Chunk { .. } | Event::ContentEnd { .. } | Event::ContentAborted { .. } => others = true,
+                Event::Request { .. } => requests += 1,
+                Event::RequestStart { .. } => (requests, others) = (requests + 1, true),
+                Event::Chunk { .. } | Event::ContentEnd { .. } | Event::ContentAborted { .. } => others = true,
                 Event::TimedOut { number } => {
+                    count(&parts.transport.seat().counters().request_timeouts);
                     tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
                 }
                 Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
             }
         }
-        if requests || others {
+        if requests > 0 || others {
             upstream.deliver(events);
         }
         events.clear();
-        requests || others
+        parts.transport.seat().requests(requests, parts.http.in_hand());
+        requests > 0 || others
     }
 }
 
@@ -411,7 +426,7 @@ fn take_over(switched: Switched, handling: Handling, transport: Transport, setti
     let handled = handling.open(Role::Server, &settings.websocket, deflate.as_ref());
     let message = Upgraded {
         request,
-        remote: transport.remote,
+        remote: transport.remote.clone(),
         tls: transport.tls.clone(),
         protocol: agreed.protocol,
         extensions: agreed.extensions,

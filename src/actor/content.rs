@@ -23,7 +23,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// The sender of content that is told as it comes: of a [`Chunk`](super::Chunk), a [`ContentEnd`](super::ContentEnd), a
+/// The sender of content that is told as it comes: of a [`Chunk`](crate::Chunk), a [`ContentEnd`](crate::ContentEnd), a
 /// [`ContentAborted`]. It says which request the content is of.
 ///
 /// It also stands for the bytes that came with it: "they are in hand as long as you hold their sender". While more than the
@@ -88,7 +88,7 @@ impl fmt::Debug for Content {
     }
 }
 
-/// A request has begun whose content is told as it comes: its [`Chunk`](super::Chunk)s follow, then [`ContentEnd`](super::ContentEnd) or
+/// A request has begun whose content is told as it comes: its [`Chunk`](crate::Chunk)s follow, then [`ContentEnd`](crate::ContentEnd) or
 /// [`ContentAborted`]. Its sender is the [`Responder`](super::Responder), which may answer at any time: who has answered hears no more
 /// of the content, but for what was on its way already.
 ///
@@ -105,7 +105,7 @@ pub struct RequestStart {
     pub content: Content,
 }
 
-/// Content that was told as it came will not be complete. No [`ContentEnd`](super::ContentEnd) follows.
+/// Content that was told as it came will not be complete. No [`ContentEnd`](crate::ContentEnd) follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentAborted {
     /// Why: the peer has broken a rule, a limit or a deadline, or the connection has ended.

@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use ::http::header::{HeaderValue, RETRY_AFTER};
 use ::http::{Extensions, StatusCode};
 use tokio::time::timeout;
 
+use super::address::Address;
 use super::clock;
 use super::socket::SocketId;
 use crate::http::{HttpRequest, HttpResponse};
@@ -74,7 +75,7 @@ pub struct Asking {
     /// The connection's name.
     pub id: SocketId,
     /// The peer's address.
-    pub remote: SocketAddr,
+    pub remote: Address,
     /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.
     pub tls: Option<Arc<Info>>,
 }
@@ -230,7 +231,9 @@ impl RateLimit {
 impl From<RateLimit> for Guard {
     fn from(RateLimit(buckets): RateLimit) -> Self {
         Self::check(move |asking| {
-            let taken = buckets.lock().unwrap_or_else(PoisonError::into_inner).take(network(asking.remote.ip()), clock::now());
+            // Who has no address, but a Unix socket, is not limited by it.
+            let Some(address) = asking.remote.ip() else { return Ok(()) };
+            let taken = buckets.lock().unwrap_or_else(PoisonError::into_inner).take(network(address), clock::now());
             taken.map_err(|wait| {
                 let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
                 let refusal = HttpResponse::new(StatusCode::TOO_MANY_REQUESTS).with_text("429 Too Many Requests\n");

@@ -4,16 +4,17 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::thread::{self, ThreadId};
 
+use super::address::Address;
 use super::connection::{Conversation, Turn};
 use super::guard::Asking;
 use super::line::{Ack, Peer, Signal, Signals};
 use super::lobby::Later;
+use super::proxied::Proxied;
 use super::queue::{Queue, vec_pool};
 use super::register::Registration;
 use super::socket::{SendError, SocketId};
@@ -60,7 +61,8 @@ pub(crate) struct Side {
 pub(crate) struct HttpLine {
     pub(crate) id: SocketId,
     /// The peer's address.
-    pub(super) remote: SocketAddr,
+    pub(super) remote: Address,
+    pub(super) proxied: Option<Arc<Proxied>>,
     pub(super) tls: Option<Arc<Info>>,
     queue: Queue<HttpCommand, Side>,
     /// Bytes that have left the queue and are not written.
@@ -80,11 +82,12 @@ pub(crate) struct HttpLine {
 impl HttpLine {
     /// The line of the connection that speaks HTTP over this, on the current thread.
     pub(crate) fn new(transport: &Transport, settings: &Settings) -> Arc<Self> {
-        let (id, remote, tls) = (transport.seat().id(), transport.remote, transport.tls.clone());
+        let (id, remote, tls) = (transport.seat().id(), transport.remote.clone(), transport.tls.clone());
+        let proxied = transport.proxied.clone();
         let (unsent, back, wake_at) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
         let (queue, conversation, home) = (Queue::new(Side::default()), Mutex::default(), thread::current().id());
         let hard = settings.hard_limit();
-        Arc::new(Self { id, remote, tls, queue, unsent, hard, back, wake_at, conversation, home })
+        Arc::new(Self { id, remote, proxied, tls, queue, unsent, hard, back, wake_at, conversation, home })
     }
 
     fn conversation(&self) -> MutexGuard<'_, Option<Conversation>> {
@@ -148,7 +151,7 @@ impl HttpLine {
 
     /// What a guard is asked about this request.
     pub(super) fn asking(&self, request: HttpRequest) -> Asking {
-        Asking { request: Arc::new(request), id: self.id, remote: self.remote, tls: self.tls.clone() }
+        Asking { request: Arc::new(request), id: self.id, remote: self.remote.clone(), tls: self.tls.clone() }
     }
 
     pub(super) fn push(&self, command: HttpCommand) {

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BufMut;
-use tokio::net::TcpStream;
+use bytes::{BufMut, BytesMut};
 
 use super::roster::Seat;
-use super::stream::{Sink, Source};
+use super::stream::{Sink, Source, Stream};
 use crate::output::Output;
 use crate::tls::{Info, TlsError};
 
@@ -26,9 +25,9 @@ impl Acceptor {
     }
 }
 
-pub(crate) type Secured = (TcpStream, Secure, Seat);
+pub(crate) type Secured = (Stream, Secure, Seat);
 
-pub(crate) async fn handshake(_: TcpStream, session: Session, _: Seat, _: Duration) -> Result<Secured, TlsError> {
+pub(crate) async fn handshake(_: Stream, session: Session, _: BytesMut, _: Seat, _: Duration) -> Result<Secured, TlsError> {
     match session {}
 }
 

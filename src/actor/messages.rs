@@ -7,6 +7,7 @@
 //! | | [`CloseAll`] | [`ClosedAll`] |
 //! | | [`Shutdown`] | [`Unbound`] once all listeners have ended |
 //! | [`Bound::listener`] | [`Unbind`] | [`Unbound`] |
+//! | it, or [`Sockets`](super::Sockets) | [`GetStats`](super::GetStats), [`ClearStats`](super::ClearStats) | [`Stats`](super::Stats) |
 //! | the sender of a [`Connected`] | [`Register`](super::Register) | |
 //! | the sender of an [`HttpRequest`] | [`HttpResponse`] or [`UpgradeServer`](super::UpgradeServer), or is started on a [`Streaming`](super::Streaming) response, once | |
 //! | the sender of a client's [`Connected`] | [`HttpRequest`], [`UpgradeClient`](super::UpgradeClient), or starts a [`StreamingRequest`](super::StreamingRequest) | |
@@ -40,7 +41,7 @@ use std::time::Duration;
 use actix::{Addr, Message};
 use http::{Method, Uri};
 
-use super::{Content, Listener, ProxyError, Registrar, Requester, Socket, SocketId};
+use super::{Address, Content, Listener, Proxied, ProxyError, Registrar, Requester, Socket, SocketId};
 use crate::http::{Chunk, ContentEnd, HttpError, HttpRequest, HttpResponse};
 use crate::stage::By;
 use crate::tls::{Info, TlsError};
@@ -173,9 +174,11 @@ impl Message for CloseAll {
 /// A listener accepts connections.
 #[derive(Clone, Debug)]
 pub struct Bound {
-    /// Where it listens, with the real port also if port 0 was asked for.
+    /// Where it listens, with the real port also if port 0 was asked for: at the first of its addresses that is of TCP. If none is, `0.0.0.0:0`.
     pub address: SocketAddr,
-    /// The listener: it takes [`Unbind`].
+    /// All its addresses, in the order asked for, Unix sockets with them.
+    pub addresses: Vec<Address>,
+    /// The listener: it takes [`Unbind`], [`GetStats`](super::GetStats) and [`ClearStats`](super::ClearStats).
     pub listener: Addr<Listener>,
 }
 
@@ -259,10 +262,12 @@ pub struct ClosedAll {
 pub struct Connected {
     /// The connection's name.
     pub id: SocketId,
-    /// The peer's address.
-    pub remote: SocketAddr,
+    /// The peer's address: by way of a proxy, what that says of the client.
+    pub remote: Address,
     /// Our own address.
-    pub local: SocketAddr,
+    pub local: Address,
+    /// The proxy that the connection came by: see [`Bind::proxy_protocol`](super::Bind::proxy_protocol).
+    pub proxied: Option<Arc<Proxied>>,
     /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.
     pub tls: Option<Arc<Info>>,
 }
@@ -273,7 +278,7 @@ pub struct Upgraded {
     /// The request that asked for it: path, headers.
     pub request: HttpRequest,
     /// The peer's address.
-    pub remote: SocketAddr,
+    pub remote: Address,
     /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.
     pub tls: Option<Arc<Info>>,
     /// The subprotocol agreed on (RFC 6455 §1.9), if any.
@@ -365,8 +370,10 @@ pub struct Closed {
 pub enum BindError {
     /// The address cannot be understood or resolved.
     Address(io::Error),
-    /// The operating system does not let us listen there.
-    Listen(SocketAddr, io::Error),
+    /// The operating system does not let us listen there: somebody else does, we may not, or the address is not ours.
+    Listen(Address, io::Error),
+    /// Not within [`Settings::bind_timeout`](super::Settings::bind_timeout): the name's addresses have not been found, as a rule.
+    Timeout(Duration),
 }
 
 impl fmt::Display for BindError {
@@ -374,6 +381,7 @@ impl fmt::Display for BindError {
         match self {
             Self::Address(error) => write!(f, "no address to listen on: {error}"),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Timeout(within) => write!(f, "not listening within {within:?}"),
         }
     }
 }
@@ -385,6 +393,7 @@ impl From<BindError> for io::Error {
     fn from(error: BindError) -> Self {
         match &error {
             BindError::Address(cause) | BindError::Listen(_, cause) => Self::new(cause.kind(), error),
+            BindError::Timeout(_) => Self::new(io::ErrorKind::TimedOut, error),
         }
     }
 }

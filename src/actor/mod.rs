@@ -20,8 +20,12 @@
 //! them, and one write. What connections tell goes the same way up, by a feeder in the handler's own context; or through the mailbox, for
 //! handlers that are known by their address only.
 
+mod accepting;
+mod address;
+mod bind;
 mod budget;
 mod buffers;
+mod called;
 mod client_connection;
 mod client_ears;
 mod client_line;
@@ -33,15 +37,19 @@ mod content;
 mod deflate;
 mod delivery;
 mod exchange;
+mod gate;
 mod guard;
 mod handlers;
+mod house;
 mod http_delivery;
 mod http_line;
 mod large;
 mod line;
 mod listener;
+mod listening;
 mod lobby;
 mod messages;
+mod proxied;
 mod proxy;
 mod queue;
 mod register;
@@ -60,6 +68,7 @@ mod settings;
 mod socket;
 mod sockets;
 mod stage_actor;
+mod stats;
 mod stream;
 mod streaming;
 mod streaming_request;
@@ -72,7 +81,10 @@ mod upstream;
 #[cfg(feature = "actix-web")]
 pub mod web;
 mod websocket;
+mod workers;
 
+pub use address::Address;
+pub use bind::Bind;
 pub use budget::Budget;
 pub use client_connection::ClientConnection;
 pub use connect::Connect;
@@ -81,15 +93,18 @@ pub use content::{Content, ContentAborted, RequestId, RequestStart};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use delivery::Notice;
+pub use gate::ConnectionCap;
 pub use guard::{Asking, Guard, RateLimit};
 pub use handlers::WebSockets;
 pub use http_delivery::HttpNotice;
-pub use listener::{Bind, Listener};
+pub use listener::Listener;
+pub use listening::At;
 pub use messages::{
     BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, Received, RoundTripTime, Shutdown, Told,
     Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
 pub use messages::{RequestFailed, ResponseStart};
+pub use proxied::Proxied;
 pub use proxy::ProxyError;
 pub use register::{Register, Registrar};
 pub use requester::{Asked, Requester};
@@ -100,6 +115,7 @@ pub use settings::{Settings, WebSocketSettings};
 pub use socket::{Outgoing, SendError, SendStatus, Sending, Socket, SocketId};
 pub use sockets::Sockets;
 pub use stage_actor::{StageActor, StageHost};
+pub use stats::{ClearStats, Closes, GetStats, Stats};
 pub use streaming::Streaming;
 pub use streaming_request::StreamingRequest;
 pub use upgrade::{Nobody, Upgrade, UpgradeClient, UpgradeServer};

@@ -75,7 +75,7 @@ impl Requester {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send); what happens behind the head is told by [`ResponseBody::next`].
+    /// As [`send`](Self::send); what happens behind the head is told by [`ResponseBody::next`](super::ResponseBody::next).
     pub fn send_streaming(&self, request: HttpRequest) -> impl Future<Output = Answered> + use<> {
         let (tell, told) = oneshot::channel();
         let _ = self.line.ask(request, Asker::Streamed(Streamed::Head(tell)), false, None);

@@ -1,16 +1,17 @@
 //! The sender of a request: what it can be told is what the connection can take.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix::Actor;
 use tokio::sync::oneshot;
 
+use super::address::Address;
 use super::content::RequestId;
 use super::guard::Asking;
 use super::http_line::{HttpCommand, HttpLine};
 use super::lobby::{Later, Made};
+use super::proxied::Proxied;
 use super::socket::{Sending, SocketId};
 use super::streaming::Streaming;
 use super::upgrade::{Handling, UpgradeServer};
@@ -67,8 +68,14 @@ impl Responder {
 
     /// The peer's address.
     #[must_use]
-    pub fn remote(&self) -> SocketAddr {
-        self.line.remote
+    pub fn remote(&self) -> &Address {
+        &self.line.remote
+    }
+
+    /// The proxy that the connection came by, and what it has said: then [`remote`](Self::remote) is what it says of the client.
+    #[must_use]
+    pub fn proxied(&self) -> Option<&Proxied> {
+        self.line.proxied.as_deref()
     }
 
     /// What the TLS handshake has agreed on, the peer's certificate with it; `None` in the clear.

@@ -17,7 +17,7 @@ pub(crate) enum Piece {
     Failed(HttpError),
 }
 
-/// The content of a response, to be taken as it comes: the answer to [`Requester::send_streaming`].
+/// The content of a response, to be taken as it comes: the answer to [`Requester::send_streaming`](super::Requester::send_streaming).
 ///
 /// What is not taken is not read, beyond a window (256 KiB). Dropped before the content's end, it ends the connection: HTTP/1.1 has no
 /// other way not to be sent the rest.

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::clock;
+use super::gate::Guest;
 use super::line::{Peer, Protocol, Signal};
 use super::messages::Unbound;
 use super::socket::SocketId;
+use super::stats::Counters;
 use crate::drain;
 
 /// How long connections that are cut off may take to notice.
@@ -27,6 +29,7 @@ const NAMED: usize = 16;
 pub(crate) struct Roster {
     inner: Mutex<Inner>,
     count: AtomicUsize,
+    counters: Arc<Counters>,
 }
 
 #[derive(Default)]
@@ -83,9 +86,9 @@ impl Roster {
         later.into_iter().map(|(_, peer)| peer).collect()
     }
 
-    /// Wakes this when somebody leaves.
-    pub(crate) fn on_leave(&self, waker: &Waker) {
-        self.lock().on_leave(waker);
+    /// What is counted of them.
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// Tells all to end, websockets in batches over the spread, half the grace at most; and waits until they have: within the grace, or cut off behind it.
@@ -167,8 +170,30 @@ impl Roster {
 
     /// A seat for one connection more.
     pub(crate) fn seat(self: &Arc<Self>) -> Seat {
+        self.seated(None)
+    }
+
+    /// A seat for one that has come through a gate.
+    pub(crate) fn seat_of(self: &Arc<Self>, guest: Guest) -> Seat {
+        self.seated(Some(guest))
+    }
+
+    fn seated(self: &Arc<Self>, guest: Option<Guest>) -> Seat {
         self.count.fetch_add(1, Ordering::SeqCst);
-        Seat { roster: self.clone(), id: SocketId::next(), well: Cell::new(false) }
+        self.counters.connections.up(1);
+        Seat {
+            roster: self.clone(),
+            id: SocketId::next(),
+            well: Cell::new(false),
+            guest,
+            requests: Cell::new(0),
+            upgraded: Cell::new(false),
+        }
+    }
+
+    /// The connections that come from now on are on another, which counts on with the same counters.
+    pub(crate) fn successor(&self) -> Self {
+        Self { counters: self.counters.clone(), ..Self::default() }
     }
 }
 
@@ -186,11 +211,16 @@ impl fmt::Debug for Roster {
     }
 }
 
-/// One connection's place in the roster, and its name. Moves with the transport, whatever protocol it speaks; is left when dropped.
+/// One connection's place in the roster, its name, and what is counted of it. Moves with the transport, whatever protocol it speaks; is left when
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct Seat {
     roster: Arc<Roster>,
     id: SocketId,
+    guest: Option<Guest>,
+    /// Its requests that are counted as open.
+    requests: Cell<usize>,
+    upgraded: Cell<bool>,
     /// Its connection ends in good order.
     well: Cell<bool>,
 }
@@ -198,6 +228,35 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) fn id(&self) -> SocketId {
         self.id
+    }
+
+    pub(crate) fn guest(&mut self) -> Option<&mut Guest> {
+        self.guest.as_mut()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.roster.counters
+    }
+
+    /// So many requests have come since the last time, and so many are in hand now.
+    #[inline]
+    pub(crate) fn requests(&self, came: usize, in_hand: usize) {
+        let counted = self.requests.get();
+        if came > 0 || counted != in_hand {
+            let level = &self.counters().requests;
+            level.up(came as u64);
+            // Those that have come and gone meanwhile were open together, as far as anybody can tell.
+            level.down((counted + came).saturating_sub(in_hand) as u64);
+            self.requests.set(in_hand.min(counted + came));
+        }
+    }
+
+    /// It is a websocket from now on.
+    pub(crate) fn upgrades(&self) {
+        self.requests(0, 0);
+        if !self.upgraded.replace(true) {
+            self.counters().websockets.up(1);
+        }
     }
 
     /// From now on it is this one who is signalled.
@@ -221,6 +280,11 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.requests(0, 0);
+        if self.upgraded.get() {
+            self.counters().websockets.down(1);
+        }
+        self.counters().connections.down(1);
         let mut inner = self.roster.lock();
         let protocol = inner.peers.remove(&self.id).map_or(Protocol::Http, |(protocol, _)| protocol);
         let cut_off = inner.said == Some(Signal::Abort);

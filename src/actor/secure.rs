@@ -4,24 +4,21 @@
 //! the clear. Little is sealed ahead, so that a peer which does not read has us keep no more than that.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::io::poll_read_buf;
 
 use super::buffers::{self, READ};
-use super::line::{Peer, Signal};
+use super::called::Called;
 use super::roster::Seat;
-use super::stream::{Sink, Source};
+use super::stream::{Sink, Source, Stream};
 use crate::output::Output;
 pub(crate) use crate::tls::Session;
 use crate::tls::{Info, Plain, TlsError};
@@ -238,33 +235,23 @@ impl Secure {
     }
 }
 
-/// The end of a listener, or of its patience, ends a handshake that is under way.
-#[derive(Default)]
-struct Called(Notify);
-
-impl Peer for Called {
-    fn signal(&self, _: Signal) {
-        self.0.notify_one();
-    }
-}
-
 /// A stream under TLS, and its seat.
-pub(crate) type Secured = (TcpStream, Secure, Seat);
+pub(crate) type Secured = (Stream, Secure, Seat);
 
-/// Makes the handshake on a new stream, in time.
-pub(crate) async fn handshake(mut stream: TcpStream, session: Session, seat: Seat, within: Duration) -> Result<Secured, TlsError> {
+/// Makes the handshake on a new stream, in time. What was read of it already comes first.
+pub(crate) async fn handshake(
+    mut stream: Stream,
+    mut session: Session,
+    unread: BytesMut,
+    seat: Seat,
+    within: Duration,
+) -> Result<Secured, TlsError> {
+    *session.incoming() = unread;
     let called = Arc::new(Called::default());
     seat.take(&called);
-    let shaken = {
-        let mut shaken = pin!(timeout(within, shake(&mut stream, session)));
-        let mut end = pin!(called.0.notified());
-        poll_fn(|cx| {
-            if let Poll::Ready(shaken) = shaken.as_mut().poll(cx) {
-                return Poll::Ready(shaken.unwrap_or(Err(TlsError::Timeout)));
-            }
-            end.as_mut().poll(cx).map(|()| Err(TlsError::Handshake("we are shutting down".to_owned())))
-        })
-        .await
+    let shaken = match called.unless(timeout(within, shake(&mut stream, session))).await {
+        Some(shaken) => shaken.unwrap_or(Err(TlsError::Timeout)),
+        None => Err(TlsError::Handshake("we are shutting down".to_owned())),
     };
     match shaken {
         Ok(secure) => Ok((stream, secure, seat)),
@@ -277,9 +264,9 @@ pub(crate) async fn handshake(mut stream: TcpStream, session: Session, seat: Sea
     }
 }
 
-async fn shake(stream: &mut TcpStream, mut session: Session) -> Result<Secure, TlsError> {
+async fn shake(stream: &mut Stream, mut session: Session) -> Result<Secure, TlsError> {
     let broken = |error: io::Error| TlsError::Handshake(error.to_string());
-    let mut first = None;
+    let mut first = session.incoming().first().copied();
     loop {
         let shaken = session.handshake();
         if shaken == Err(TlsError::NotTls) {
@@ -306,7 +293,7 @@ async fn shake(stream: &mut TcpStream, mut session: Session) -> Result<Secure, T
 }
 
 /// Reads on for a while behind a handshake that has failed: a reset would overtake what the peer was told of it.
-async fn linger(mut stream: TcpStream, seat: Seat, called: Arc<Called>) {
+async fn linger(mut stream: Stream, seat: Seat, called: Arc<Called>) {
     let _ = stream.shutdown().await;
     let ignored = async {
         let (mut ignored, mut left) = ([0; 4096], READ);
@@ -316,9 +303,7 @@ async fn linger(mut stream: TcpStream, seat: Seat, called: Arc<Called>) {
             left = left.saturating_sub(n);
         }
     };
-    let mut ignored = pin!(timeout(LINGER, ignored));
-    let mut end = pin!(called.0.notified());
-    poll_fn(|cx| if ignored.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { end.as_mut().poll(cx) }).await;
+    let _ = called.unless(timeout(LINGER, ignored)).await;
     drop(seat);
 }
 

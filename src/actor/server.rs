@@ -4,24 +4,30 @@ use std::fmt;
 #[cfg(unix)]
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler, SystemService};
+use actix::{Actor, Addr, Arbiter, Context, Handler, SystemService};
 use tokio::sync::watch;
 
+use super::address::Address;
+use super::bind::{Acceptor, How, begin, processors};
 use super::handlers::WebSockets;
-use super::listener::{Acceptor, Bind, Listener, Workers, listen, processors};
+use super::listener::Listener;
+use super::listening::{At, Open};
 use super::messages::{BindError, Received, Unbind};
 use super::register::Register;
 use super::responder::Responder;
 use super::secure;
 use super::settings::Settings;
 use super::sockets::{Adopt, Sockets};
+use super::stats::{GetStats, Stats};
+use super::workers::Workers;
 use crate::http::HttpRequest;
+use crate::proxy::ProxyProtocol;
 use crate::websocket::Frame;
 
 /// A server: who handles its requests, where it listens, on how many threads. It is [`Bind`] for those who come from `HttpServer::new(…)`.
@@ -67,8 +73,10 @@ use crate::websocket::Frame;
 #[must_use = "a server serves once it runs"]
 pub struct Server {
     acceptor: Acceptor,
-    sockets: Vec<(TcpListener, SocketAddr, Option<secure::Acceptor>)>,
+    sockets: Vec<(Open, Option<secure::Acceptor>)>,
     settings: Settings,
+    proxy: Option<ProxyProtocol>,
+    shards: bool,
     workers: usize,
     grace: Duration,
     signals: bool,
@@ -94,6 +102,8 @@ impl Server {
             acceptor,
             sockets: Vec::new(),
             settings: Settings::default(),
+            proxy: None,
+            shards: false,
             workers: processors(),
             grace: Unbind::default().grace,
             signals: true,
@@ -146,7 +156,7 @@ impl Server {
     ///
     /// The address is none, or cannot be had.
     pub fn bind(self, address: impl ToSocketAddrs) -> Result<Self, BindError> {
-        self.listen(address, None)
+        self.open(At::found(address.to_socket_addrs()), None)
     }
 
     /// Listens here too, under TLS: `https://` and `wss://`.
@@ -156,17 +166,43 @@ impl Server {
     /// The address is none, or cannot be had.
     #[cfg(feature = "tls")]
     pub fn bind_tls(self, address: impl ToSocketAddrs, tls: crate::tls::Server) -> Result<Self, BindError> {
-        self.listen(address, Some(tls))
+        self.open(At::found(address.to_socket_addrs()), Some(tls))
     }
 
-    fn listen(mut self, address: impl ToSocketAddrs, tls: Option<secure::Acceptor>) -> Result<Self, BindError> {
-        let socket = listen(address.to_socket_addrs().map(Iterator::collect), self.settings.backlog)?;
-        let address = socket.local_addr().map_err(BindError::Address)?;
-        self.sockets.push((socket, address, tls));
+    /// Listens wherever [`At`] can say: at a Unix socket whose file has these permissions, on a socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had.
+    pub fn bind_at(self, at: impl Into<At>) -> Result<Self, BindError> {
+        self.open(at.into(), None)
+    }
+
+    /// Listens at this path too, by a Unix socket: see [`At::unix`].
+    ///
+    /// # Errors
+    ///
+    /// Somebody listens there, or the file cannot be made.
+    #[cfg(unix)]
+    pub fn bind_unix(self, path: impl Into<std::path::PathBuf>) -> Result<Self, BindError> {
+        self.open(At::unix(path), None)
+    }
+
+    /// Accepts from a socket that listens already, too.
+    ///
+    /// # Errors
+    ///
+    /// It does not listen, or is gone.
+    pub fn listen(self, listener: std::net::TcpListener) -> Result<Self, BindError> {
+        self.open(At::socket(listener), None)
+    }
+
+    fn open(mut self, at: At, tls: Option<secure::Acceptor>) -> Result<Self, BindError> {
+        self.sockets.push((at.open(&self.settings, self.shards)?, tls));
         Ok(self)
     }
 
-    /// All limits and deadlines. Said before [`bind`](Self::bind), for the sake of [`backlog`](Settings::backlog).
+    /// All limits and deadlines. Said before [`bind`](Self::bind), for the sake of [`backlog`](Settings::backlog) and the options of sockets.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
@@ -176,6 +212,18 @@ impl Server {
     /// arbiter.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Connections, to whichever address, come by way of a proxy, as [`Bind::proxy_protocol`](super::Bind::proxy_protocol) has it.
+    pub fn proxy_protocol(mut self, proxy: ProxyProtocol) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// Each worker accepts for itself, as [`Bind::shards`](super::Bind::shards) has it. Said before [`bind`](Self::bind).
+    pub fn shards(mut self) -> Self {
+        self.shards = true;
         self
     }
 
@@ -194,8 +242,8 @@ impl Server {
 
     /// The addresses listened at, with the real port where port 0 was asked for.
     #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().map(|(_, address, _)| *address).collect()
+    pub fn addresses(&self) -> Vec<Address> {
+        self.sockets.iter().map(|(open, _)| open.address.clone()).collect()
     }
 
     /// Starts to accept connections. The server runs until it is stopped, whether this is awaited or not; [`Shutdown`](super::Shutdown)
@@ -206,14 +254,15 @@ impl Server {
     /// Outside an actix `System`: `#[actix::main]` makes one.
     pub fn run(self) -> Running {
         let addresses = self.addresses();
-        let Self { acceptor, sockets, settings, workers, grace, signals } = self;
+        let Self { acceptor, sockets, settings, proxy, shards, workers, grace, signals } = self;
         let workers = Arc::new(Workers::new(workers));
         let there = workers.watch();
         let mut listeners = Vec::new();
-        for (socket, address, tls) in sockets {
-            match Bind::on(socket, workers.clone(), acceptor.clone(), tls, settings.clone()).listen() {
+        for (open, tls) in sockets {
+            let how = How { acceptor: acceptor.clone(), tls, proxy: proxy.clone(), settings: settings.clone(), shards };
+            match begin(vec![open], how, workers.clone(), &Arbiter::current()) {
                 Ok(bound) => listeners.push(bound.listener),
-                Err(error) => tracing::error!(%address, %error, "a listening socket was lost"),
+                Err(error) => tracing::error!(%error, "a listening socket was lost"),
             }
         }
         let service = Sockets::from_registry();
@@ -235,7 +284,7 @@ impl fmt::Debug for Server {
 /// A server that runs: a future that is ready once its listeners and all their connections have ended. Dropped, it runs on.
 #[must_use = "the server runs on when this is dropped, but nobody knows when it has ended"]
 pub struct Running {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
     handle: ServerHandle,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -243,7 +292,7 @@ pub struct Running {
 impl Running {
     /// The addresses listened at, with the real port where port 0 was asked for.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
 
@@ -301,6 +350,18 @@ impl ServerHandle {
     pub fn stop_within(&self, grace: Duration) -> impl Future<Output = ()> + Send + use<> {
         self.listeners.iter().for_each(|listener| listener.do_send(Unbind::within(grace)));
         self.ended()
+    }
+
+    /// The statistics of all its listeners together.
+    pub fn stats(&self) -> impl Future<Output = Stats> + Send + use<> {
+        let asked: Vec<_> = self.listeners.iter().map(|listener| listener.send(GetStats::all())).collect();
+        async move {
+            let mut sum = Stats::default();
+            for stats in asked {
+                sum += stats.await.unwrap_or_default();
+            }
+            sum
+        }
     }
 
     fn ended(&self) -> impl Future<Output = ()> + Send + use<> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gate::ConnectionCap;
 use super::guard::Guard;
 use super::line::Limits;
 use crate::http;
@@ -16,10 +17,20 @@ pub struct Settings {
     pub(crate) websocket: WebSocketSettings,
     pub(crate) backlog: u32,
     pub(crate) max_connections: usize,
+    pub(crate) per_address: usize,
+    pub(crate) ipv6_prefix: u8,
+    pub(crate) rate: Option<u32>,
+    pub(crate) max_tls_handshakes: usize,
+    pub(crate) cap: Option<ConnectionCap>,
+    pub(crate) bind_within: Duration,
     pub(crate) registration: Duration,
     pub(crate) tls_handshake: Duration,
     pub(crate) drain_spread: Duration,
     pub(crate) nodelay: bool,
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) send_buffer: Option<usize>,
+    pub(crate) receive_buffer: Option<usize>,
+    pub(crate) only_v6: Option<bool>,
     pub(crate) guards: Arc<[Guard]>,
 }
 
@@ -30,10 +41,20 @@ impl Default for Settings {
             websocket: WebSocketSettings::default(),
             backlog: 1024,
             max_connections: 25_600,
+            per_address: usize::MAX,
+            ipv6_prefix: 64,
+            rate: None,
+            max_tls_handshakes: 256,
+            cap: None,
+            bind_within: Duration::from_secs(1),
             registration: Duration::from_secs(1),
             tls_handshake: Duration::from_secs(3),
             drain_spread: Duration::from_secs(5),
             nodelay: true,
+            keepalive: None,
+            send_buffer: None,
+            receive_buffer: None,
+            only_v6: None,
             guards: Arc::default(),
         }
     }
@@ -74,6 +95,53 @@ impl Settings {
         self
     }
 
+    /// How many connections there may be at a time from one address, all workers together: any number. One more is accepted and closed at once, counted in
+    /// [`Stats::refused_connections`](super::Stats::refused_connections), and told of in the log once a second at most. Behind a
+    /// [proxy](super::Bind::proxy_protocol) it is the client's address that counts. Connections of Unix sockets have none, and are not limited.
+    #[must_use]
+    pub fn connections_per_address(mut self, connections: usize) -> Self {
+        self.per_address = connections;
+        self
+    }
+
+    /// How many leading bits of an IPv6 address make an address for [`connections_per_address`](Self::connections_per_address): 64, as whoever has one address has its
+    /// network, as a rule.
+    #[must_use]
+    pub fn ipv6_prefix(mut self, bits: u8) -> Self {
+        self.ipv6_prefix = bits;
+        self
+    }
+
+    /// How many new connections are accepted in a second, all workers together: any number. At first, and after a pause, as many at once. While there are more they wait
+    /// in the [`backlog`](Self::backlog).
+    #[must_use]
+    pub fn connection_rate(mut self, per_second: u32) -> Self {
+        self.rate = Some(per_second.max(1));
+        self
+    }
+
+    /// How many TLS handshakes a worker may have in progress: 256. They cost far more than all that comes later. While there are as many, nobody is accepted.
+    #[must_use]
+    pub fn max_tls_handshakes(mut self, handshakes: usize) -> Self {
+        self.max_tls_handshakes = handshakes;
+        self
+    }
+
+    /// A cap that this listener shares with others: none. Each of them accepts while all their connections together are fewer.
+    #[must_use]
+    pub fn cap(mut self, cap: &ConnectionCap) -> Self {
+        self.cap = Some(cap.clone());
+        self
+    }
+
+    /// How long a [`Bind`](super::Bind) may take, its name's lookup most of all: 1 s. Then it is answered with
+    /// [`BindError::Timeout`](super::BindError::Timeout).
+    #[must_use]
+    pub fn bind_timeout(mut self, within: Duration) -> Self {
+        self.bind_within = within;
+        self
+    }
+
     /// How long a [`Connected`](super::Connected) may wait for its [`Register`](super::Register): 1 s. Then the connection is closed.
     #[must_use]
     pub fn registration_timeout(mut self, within: Duration) -> Self {
@@ -101,6 +169,35 @@ impl Settings {
     #[must_use]
     pub fn tcp_nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
+        self
+    }
+
+    /// After how long without traffic TCP asks whether the peer is there (`SO_KEEPALIVE`, `TCP_KEEPIDLE`): never. An idle HTTP connection is closed sooner, and websockets
+    /// have pings.
+    #[must_use]
+    pub fn tcp_keepalive(mut self, after: Duration) -> Self {
+        self.keepalive = Some(after);
+        self
+    }
+
+    /// The operating system's buffer for what is sent on a connection, in bytes (`SO_SNDBUF`): what it chooses, and adapts.
+    #[must_use]
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.send_buffer = Some(bytes);
+        self
+    }
+
+    /// The operating system's buffer for what is received on a connection, in bytes (`SO_RCVBUF`): what it chooses, and adapts.
+    #[must_use]
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Whether a socket that listens at an IPv6 address takes IPv6 only (`IPV6_V6ONLY`), or IPv4 too: as the operating system is set, on Linux both.
+    #[must_use]
+    pub fn only_v6(mut self, only: bool) -> Self {
+        self.only_v6 = Some(only);
         self
     }
 

@@ -3,27 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, Addr, Context, Handler, Message, ResponseActFuture, Supervised, SystemService, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, Context, Handler, Message, ResponseActFuture, Supervised, SystemService, WeakAddr, WrapFuture};
 
+use super::bind::Bind;
 use super::connect::{Connect, connect};
-use super::listener::{Bind, Listener};
+use super::listener::Listener;
 use super::messages::{BindError, Bound, CloseAll, ClosedAll, ConnectError, Connected, Shutdown, Unbind, Unbound};
 use super::roster::Roster;
+use super::stats::{ClearStats, GetStats, Stats};
 
-/// The service that listens and connects. It takes [`Bind`], [`Connect`], [`CloseAll`] and [`Shutdown`].
+/// The service that listens and connects. It takes [`Bind`], [`Connect`], [`CloseAll`], [`Shutdown`], [`GetStats`] and [`ClearStats`].
 ///
 /// One for the whole system with `Sockets::from_registry()`; more of them with `Sockets::default().start()`.
 #[derive(Debug, Default)]
 pub struct Sockets {
-    listeners: Vec<Addr<Listener>>,
+    listeners: Vec<WeakAddr<Listener>>,
     /// The connections that were made.
     clients: Arc<Roster>,
 }
 
 impl Sockets {
-    fn adopt(&mut self, listener: Addr<Listener>) {
-        self.listeners.retain(Addr::connected);
-        self.listeners.push(listener);
+    fn adopt(&mut self, listener: &Addr<Listener>) {
+        self.listeners.retain(|listener| listener.upgrade().is_some_and(|listener| listener.connected()));
+        self.listeners.push(listener.downgrade());
+    }
+
+    /// Those that are there.
+    fn listeners(&self) -> impl Iterator<Item = Addr<Listener>> {
+        self.listeners.iter().filter_map(WeakAddr::upgrade)
     }
 }
 
@@ -36,12 +43,10 @@ impl Supervised for Sockets {}
 impl SystemService for Sockets {}
 
 impl Handler<Bind> for Sockets {
-    type Result = Result<Bound, BindError>;
+    type Result = ResponseActFuture<Self, Result<Bound, BindError>>;
 
     fn handle(&mut self, bind: Bind, _: &mut Context<Self>) -> Self::Result {
-        let bound = bind.listen()?;
-        self.adopt(bound.listener.clone());
-        Ok(bound)
+        Box::pin(bind.listen().into_actor(self).map(|bound, sockets, _| bound.inspect(|bound| sockets.adopt(&bound.listener))))
     }
 }
 
@@ -56,7 +61,7 @@ impl Handler<Adopt> for Sockets {
     type Result = ();
 
     fn handle(&mut self, Adopt(listener): Adopt, _: &mut Context<Self>) {
-        self.adopt(listener);
+        self.adopt(&listener);
     }
 }
 
@@ -72,8 +77,9 @@ impl Handler<CloseAll> for Sockets {
     type Result = ResponseActFuture<Self, ClosedAll>;
 
     fn handle(&mut self, CloseAll { grace }: CloseAll, _: &mut Context<Self>) -> Self::Result {
+        let later = Arc::new(self.clients.successor());
         // Their servers are many: there is no storm to be feared.
-        let ended = std::mem::take(&mut self.clients).wind_down(grace, Duration::ZERO);
+        let ended = std::mem::replace(&mut self.clients, later).wind_down(grace, Duration::ZERO);
         Box::pin(ended.into_actor(self).map(|report, _, _| ClosedAll { cut_off: report.cut_off() }))
     }
 }
@@ -83,8 +89,7 @@ impl Handler<Shutdown> for Sockets {
 
     fn handle(&mut self, Shutdown { grace }: Shutdown, _: &mut Context<Self>) -> Self::Result {
         // They stay known until they have ended, so that it can be said again.
-        self.listeners.retain(Addr::connected);
-        let ends: Vec<_> = self.listeners.iter().map(|listener| listener.send(Unbind::within(grace))).collect();
+        let ends: Vec<_> = self.listeners().map(|listener| listener.send(Unbind::within(grace))).collect();
         let ended = async move {
             let mut report = Unbound::default();
             for end in ends {
@@ -96,5 +101,32 @@ impl Handler<Shutdown> for Sockets {
             report
         };
         Box::pin(ended.into_actor(self))
+    }
+}
+
+impl Handler<GetStats> for Sockets {
+    type Result = ResponseActFuture<Self, Stats>;
+
+    fn handle(&mut self, get @ GetStats { made_only }: GetStats, _: &mut Context<Self>) -> Self::Result {
+        let made = self.clients.counters().read();
+        let asked: Vec<_> = self.listeners().filter(|_| !made_only).map(|listener| listener.send(get)).collect();
+        let sum = async move {
+            let mut sum = made;
+            for stats in asked {
+                // One that has gone meanwhile has none.
+                sum += stats.await.unwrap_or_default();
+            }
+            sum
+        };
+        Box::pin(sum.into_actor(self))
+    }
+}
+
+impl Handler<ClearStats> for Sockets {
+    type Result = ();
+
+    fn handle(&mut self, clear: ClearStats, _: &mut Context<Self>) {
+        self.clients.counters().clear();
+        self.listeners().for_each(|listener| listener.do_send(clear));
     }
 }

@@ -1,4 +1,4 @@
-//! What a transport reads and writes: the halves of a TCP stream; or, where there is no socket, two pipes.
+//! What a transport reads and writes: the halves of a TCP stream, or of a Unix socket's; or, where there is no socket, two pipes.
 //!
 //! The latter is how a websocket lives inside another server, which reads and writes for it, and how one lives in a test.
 
@@ -6,38 +6,141 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+#[cfg(unix)]
+use tokio::net::unix;
+
+use super::address::Address;
 
 /// What a pipe holds at most.
 const CAPACITY: usize = 64 << 10;
+
+/// A stream of the operating system's, before it is read and written by a transport.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// The same on its way from one arbiter to another.
+pub(crate) enum Moving {
+    Tcp(std::net::TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Stream {
+    pub(crate) fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.set_nodelay(nodelay),
+            #[cfg(unix)]
+            Self::Unix(_) => Ok(()),
+        }
+    }
+
+    /// Leaves this arbiter.
+    pub(crate) fn leave(self) -> io::Result<Moving> {
+        match self {
+            Self::Tcp(tcp) => tcp.into_std().map(Moving::Tcp),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.into_std().map(Moving::Unix),
+        }
+    }
+
+    pub(crate) fn into_split(self) -> (Source, Sink) {
+        match self {
+            Self::Tcp(tcp) => {
+                let (read, write) = tcp.into_split();
+                (Source::Tcp(read), Sink::Tcp(write))
+            }
+            #[cfg(unix)]
+            Self::Unix(unix) => {
+                let (read, write) = unix.into_split();
+                (Source::Unix(read), Sink::Unix(write))
+            }
+        }
+    }
+}
+
+impl Moving {
+    /// Comes to this arbiter.
+    pub(crate) fn arrive(self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(tcp) => TcpStream::from_std(tcp).map(Stream::Tcp),
+            #[cfg(unix)]
+            Self::Unix(unix) => UnixStream::from_std(unix).map(Stream::Unix),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
+        }
+    }
+}
 
 /// Where bytes come from.
 #[derive(Debug)]
 pub(crate) enum Source {
     Tcp(OwnedReadHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedReadHalf),
     /// With the address that the connection is known by at this end.
-    Pipe(PipeReader, SocketAddr),
+    Pipe(PipeReader, Address),
 }
 
 /// Where bytes go.
 #[derive(Debug)]
 pub(crate) enum Sink {
     Tcp(OwnedWriteHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedWriteHalf),
     Pipe(PipeWriter),
 }
 
 impl Source {
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn local_addr(&self) -> io::Result<Address> {
         match self {
-            Self::Tcp(tcp) => tcp.local_addr(),
-            Self::Pipe(_, address) => Ok(*address),
+            Self::Tcp(tcp) => tcp.local_addr().map(Address::Tcp),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.local_addr().map(|address| Address::of_unix(&address)),
+            Self::Pipe(_, address) => Ok(address.clone()),
         }
     }
 
@@ -46,6 +149,8 @@ impl Source {
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => tcp.as_ref().poll_read_ready(cx),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.as_ref().poll_read_ready(cx),
             Self::Pipe(pipe, _) => pipe.poll_readable(cx).map(Ok),
         }
     }
@@ -56,6 +161,8 @@ impl AsyncRead for Source {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buffer),
             Self::Pipe(pipe, _) => pipe.poll_read(cx, buffer).map(Ok),
         }
     }
@@ -67,6 +174,8 @@ impl Sink {
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(tcp) => tcp.try_write(bytes),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.try_write(bytes),
             Self::Pipe(pipe) => pipe.try_write(bytes),
         }
     }
@@ -76,6 +185,8 @@ impl Sink {
     pub(crate) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(tcp) => tcp.try_write_vectored(slices),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.try_write_vectored(slices),
             Self::Pipe(pipe) => pipe.try_write(first(slices)),
         }
     }
@@ -91,6 +202,8 @@ impl AsyncWrite for Sink {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
             Self::Pipe(pipe) => pipe.poll_write(cx, bytes),
         }
     }
@@ -99,6 +212,8 @@ impl AsyncWrite for Sink {
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, slices),
             Self::Pipe(pipe) => pipe.poll_write(cx, first(slices)),
         }
     }
@@ -115,6 +230,8 @@ impl AsyncWrite for Sink {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
             Self::Pipe(pipe) => {
                 pipe.lock().end();
                 Poll::Ready(Ok(()))

@@ -69,12 +69,12 @@ use http::header::{HOST, HeaderValue};
 use http::{Method, Uri};
 use tokio::time::{pause, sleep, timeout};
 
+use super::bind::Acceptor;
 use super::client_connection::ClientConnection;
 use super::client_ears::Ears;
 use super::clock;
 use super::connect::Connect;
 use super::connection::Connection;
-use super::listener::Acceptor;
 use super::messages::Received;
 use super::register::Register;
 use super::requester::Requester;
@@ -148,7 +148,7 @@ where
 /// [bytes](Peer::says_bytes).
 pub fn registering<A: Actor>(settings: Settings, register: impl Fn() -> Register<A> + Send + Sync + 'static) -> Peer {
     let (ours, peer) = Peer::and(Role::Client);
-    Connection::start(ours, &Acceptor::registering(register), &Arc::new(settings));
+    Connection::start(ours, BytesMut::new(), &Acceptor::registering(register), &Arc::new(settings));
     peer
 }
 
@@ -238,7 +238,7 @@ where
     A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
 {
     let (ours, peer) = Peer::and(Role::Client);
-    Connection::start(ours, &Acceptor::made(make), &Arc::new(settings));
+    Connection::start(ours, BytesMut::new(), &Acceptor::made(make), &Arc::new(settings));
     peer
 }
 
@@ -251,7 +251,7 @@ fn client(transport: Transport) -> Requester {
 
 fn transport(incoming: PipeReader, outgoing: PipeWriter) -> Transport {
     let seat: Seat = Arc::<Roster>::default().seat();
-    Transport::of(incoming, outgoing, seat, NOWHERE, NOWHERE)
+    Transport::of(incoming, outgoing, seat, NOWHERE.into(), NOWHERE.into())
 }
 
 /// The other end of a handler's connection: says and hears single frames.

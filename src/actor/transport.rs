@@ -1,22 +1,22 @@
 //! The stream of one connection, in the clear or under TLS: reading, writing, FIN.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
+use super::address::Address;
 use super::messages::Connected;
+use super::proxied::Proxied;
 use super::roster::Seat;
 use super::secure::Secure;
 #[cfg(any(feature = "actix-web", feature = "test"))]
 use super::stream::{PipeReader, PipeWriter};
-use super::stream::{Sink, Source};
+use super::stream::{Sink, Source, Stream};
 use crate::output::Output;
 use crate::tls::Info;
 
@@ -32,10 +32,13 @@ pub(crate) struct Transport {
     read: Source,
     write: Arc<WriteHalf>,
     seat: Seat,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Address,
+    pub(crate) proxied: Option<Arc<Proxied>>,
     /// What is known of the TLS session, if there is one.
     pub(crate) tls: Option<Arc<Info>>,
     finished: bool,
+    /// Bytes read, without what TLS adds.
+    received: u64,
 }
 
 /// The writing half of a stream, and its TLS session. Written by whoever owns the [`Transport`], unless nothing waits to be written: then
@@ -47,6 +50,8 @@ pub(crate) struct WriteHalf(Mutex<Option<Writer>>);
 struct Writer {
     stream: Sink,
     secure: Option<Box<Secure>>,
+    /// Bytes written, without what TLS adds.
+    sent: u64,
 }
 
 impl WriteHalf {
@@ -57,12 +62,16 @@ impl WriteHalf {
     /// Writes what the socket takes at once, and tells how much that was. An error is for the owner to find. Under TLS it is all or
     /// nothing, and only of what is contiguous; then `output` must be what is written next.
     pub(crate) fn try_write(&self, output: &Output) -> usize {
-        match self.lock().as_mut() {
-            Some(Writer { stream, secure: None }) if output.is_contiguous() => stream.try_write(output.front()).unwrap_or(0),
-            Some(Writer { stream, secure: None }) => vectored(output, |slices| stream.try_write_vectored(slices)).unwrap_or(0),
-            Some(Writer { stream, secure: Some(secure) }) if output.is_contiguous() => secure.try_write(stream, output.front()),
-            _ => 0,
-        }
+        let mut writer = self.lock();
+        let Some(Writer { stream, secure, sent }) = writer.as_mut() else { return 0 };
+        let written = match secure {
+            None if output.is_contiguous() => stream.try_write(output.front()).unwrap_or(0),
+            None => vectored(output, |slices| stream.try_write_vectored(slices)).unwrap_or(0),
+            Some(secure) if output.is_contiguous() => secure.try_write(stream, output.front()),
+            Some(_) => 0,
+        };
+        *sent += written as u64;
+        written
     }
 }
 
@@ -75,25 +84,37 @@ fn vectored<T>(output: &Output, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
 
 impl Transport {
     /// Of a stream in the clear, or of one whose TLS handshake is complete.
-    pub(crate) fn new(stream: TcpStream, remote: SocketAddr, secure: Option<Secure>, seat: Seat) -> Self {
+    pub(crate) fn new(stream: Stream, remote: Address, secure: Option<Secure>, seat: Seat) -> Self {
         let tls = secure.as_ref().map(|secure| secure.info.clone());
         let (read, stream) = stream.into_split();
-        let writer = Writer { stream: Sink::Tcp(stream), secure: secure.map(Box::new) };
+        let writer = Writer { stream, secure: secure.map(Box::new), sent: 0 };
         let write = Arc::new(WriteHalf(Mutex::new(Some(writer))));
-        Self { read: Source::Tcp(read), write, seat, remote, tls, finished: false }
+        Self { read, write, seat, remote, proxied: None, tls, finished: false, received: 0 }
+    }
+
+    /// The same, by way of a proxy.
+    pub(crate) fn behind(mut self, proxied: Option<Arc<Proxied>>) -> Self {
+        self.proxied = proxied;
+        self
     }
 
     /// Of a connection that is no socket of ours.
     #[cfg(any(feature = "actix-web", feature = "test"))]
-    pub(crate) fn of(incoming: PipeReader, outgoing: PipeWriter, seat: Seat, remote: SocketAddr, local: SocketAddr) -> Self {
-        let writer = Writer { stream: Sink::Pipe(outgoing), secure: None };
+    pub(crate) fn of(incoming: PipeReader, outgoing: PipeWriter, seat: Seat, remote: Address, local: Address) -> Self {
+        let writer = Writer { stream: Sink::Pipe(outgoing), secure: None, sent: 0 };
         let write = Arc::new(WriteHalf(Mutex::new(Some(writer))));
-        Self { read: Source::Pipe(incoming, local), write, seat, remote, tls: None, finished: false }
+        Self { read: Source::Pipe(incoming, local), write, seat, remote, proxied: None, tls: None, finished: false, received: 0 }
     }
 
     /// What is told of it.
     pub(crate) fn connected(&self) -> io::Result<Connected> {
-        Ok(Connected { id: self.seat.id(), remote: self.remote, local: self.read.local_addr()?, tls: self.tls.clone() })
+        Ok(Connected {
+            id: self.seat.id(),
+            remote: self.remote.clone(),
+            local: self.read.local_addr()?,
+            tls: self.tls.clone(),
+            proxied: self.proxied.clone(),
+        })
     }
 
     pub(crate) fn seat(&self) -> &Seat {
@@ -116,12 +137,17 @@ impl Transport {
     /// Reads into the room that `buffer` has. 0 is the peer's FIN, or its close_notify.
     #[inline]
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut impl BufMut) -> Poll<io::Result<usize>> {
-        if self.tls.is_some()
-            && let Some(Writer { stream, secure: Some(secure) }) = self.write.lock().as_mut()
+        let read = if self.tls.is_some()
+            && let Some(Writer { stream, secure: Some(secure), .. }) = self.write.lock().as_mut()
         {
-            return secure.poll_read(&mut self.read, stream, cx, buffer);
+            secure.poll_read(&mut self.read, stream, cx, buffer)
+        } else {
+            poll_read_buf(Pin::new(&mut self.read), cx, buffer)
+        };
+        if let Poll::Ready(Ok(n)) = read {
+            self.received += n as u64;
         }
-        poll_read_buf(Pin::new(&mut self.read), cx, buffer)
+        read
     }
 
     /// Whether the stream has ended without a close_notify (RFC 8446 §6.1): what seems to be its end may not be.
@@ -144,9 +170,12 @@ impl Transport {
     #[inline]
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, output: &mut Output, progress: &mut bool) -> Poll<io::Result<()>> {
         let mut write = self.write.lock();
-        let Some(Writer { stream, secure }) = write.as_mut() else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let Some(Writer { stream, secure, sent }) = write.as_mut() else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         if let Some(secure) = secure {
-            return secure.poll_write(stream, cx, output, progress);
+            let before = output.written();
+            let written = secure.poll_write(stream, cx, output, progress);
+            *sent += output.written() - before;
+            return written;
         }
         // The most frequent case, without asking the runtime's leave.
         if output.is_contiguous()
@@ -154,6 +183,7 @@ impl Transport {
             && let Ok(written @ 1..) = stream.try_write(output.front())
         {
             *progress = true;
+            *sent += written as u64;
             output.advance(written);
         }
         while !output.is_empty() {
@@ -166,6 +196,7 @@ impl Transport {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             *progress = true;
+            *sent += written as u64;
             output.advance(written);
         }
         Poll::Ready(Ok(()))
@@ -176,7 +207,7 @@ impl Transport {
         if self.finished {
             return;
         }
-        if let Some(Writer { stream, secure }) = self.write.lock().as_mut() {
+        if let Some(Writer { stream, secure, .. }) = self.write.lock().as_mut() {
             if let Some(secure) = secure
                 && secure.poll_close(stream, cx).is_pending()
             {
@@ -199,6 +230,9 @@ impl Transport {
 impl Drop for Transport {
     /// The stream is closed now, whoever still knows of its writing half.
     fn drop(&mut self) {
-        drop(self.write.lock().take());
+        let writer = self.write.lock().take();
+        let sent = writer.as_ref().map_or(0, |writer| writer.sent);
+        self.seat.counters().bytes(self.received, sent);
+        drop(writer);
     }
 }

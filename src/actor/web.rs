@@ -67,7 +67,7 @@
 //!
 //! # An actix-web `App` on a server of ours
 //!
-//! [`app`] makes a handler of an `App`, for a [`Server`](crate::Server) or a [`Bind`](crate::Bind): all that stands below the handler is ours
+//! [`app()`] makes a handler of an `App`, for a [`Server`](crate::Server) or a [`Bind`](crate::Bind): all that stands below the handler is ours
 //! then, and routes, extractors, middleware and bodies are actix-web's. What upgrades above upgrades here too, with nothing between the
 //! websocket and its socket.
 //!
@@ -112,7 +112,6 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
-use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -124,6 +123,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
+use super::address::Address;
 use super::delivery::Delivery;
 use super::line::Signal;
 use super::messages::{Received, Upgraded};
@@ -167,8 +167,9 @@ where
 /// handshake.
 pub fn upgrade<A: Actor>(upgrade: UpgradeServer<A>, request: &HttpRequest, payload: Payload) -> Result<HttpResponse, Error> {
     let (mut response, handling) = upgrade.into_parts();
-    let local = request.app_config().local_addr();
-    let remote = request.peer_addr().unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
+    let local = Address::Tcp(request.app_config().local_addr());
+    // Only the peer of a Unix socket has none.
+    let remote = request.peer_addr().map_or(Address::Unix(None), Address::Tcp);
     let ours = self::request(request);
     let was = carrier(request).map(|_| response.clone());
     let (agreed, deflate) = handling
@@ -187,7 +188,7 @@ pub fn upgrade<A: Actor>(upgrade: UpgradeServer<A>, request: &HttpRequest, paylo
     }
     let ((to_us, incoming), (outgoing, from_us)) = (pipe(), pipe());
     let roster = Arc::<Roster>::default();
-    let transport = Transport::of(incoming, outgoing, roster.seat(), remote, local);
+    let transport = Transport::of(incoming, outgoing, roster.seat(), remote.clone(), local);
     actix_rt::spawn(carry(payload, to_us));
     let handled = handling.open(Role::Server, &WebSocketSettings::default(), deflate.as_ref());
     let message = Upgraded { request: ours, remote, tls: None, protocol: agreed.protocol, extensions: agreed.extensions };

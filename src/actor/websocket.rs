@@ -18,6 +18,7 @@ use super::delivery::{Delivery, Observers, deliveries};
 use super::large::{self, Partial};
 use super::line::{ALL, Ack, Line, Signal, Signals};
 use super::socket::SendStatus;
+use super::stats::count;
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handled;
@@ -64,6 +65,8 @@ pub struct WebSocket {
     timer: Timer,
     /// When to look after the handler.
     look: Option<Instant>,
+    /// Frames told to the handler.
+    messages: u64,
 }
 
 /// What an upgrade hands over.
@@ -97,6 +100,7 @@ impl WebSocket {
         pipeline.take_over(unsent);
         transport.seat().take(&line);
         let share = Share::new(Arc::downgrade(&line));
+        transport.seat().upgrades();
         let mut look = None;
         if let Some(upstream) = &mut upstream {
             upstream.attach(&line);
@@ -122,6 +126,7 @@ impl WebSocket {
             share,
             timer: Timer::default(),
             look,
+            messages: 0,
         };
         // Before anybody can speak: what waits already is to be written first.
         websocket.line.report(websocket.pipeline.output().len(), true, websocket.pipeline.life());
@@ -331,8 +336,15 @@ impl WebSocket {
         if !self.observers.is_empty() {
             deliveries.iter().for_each(|delivery| self.observers.notice(delivery, &self.line));
         }
+        if let Some(Delivery::Closed(outcome)) = deliveries.back() {
+            self.transport.seat().counters().closed(outcome.code);
+        }
         if let Some(upstream) = &mut self.upstream {
-            let worth = deliveries.iter().map(Delivery::worth).sum();
+            let mut worth = 0;
+            for delivery in &deliveries {
+                worth += delivery.worth();
+                self.messages += u64::from(matches!(delivery, Delivery::Frame(_)));
+            }
             self.line.hand_out(worth);
             large::told(worth);
             upstream.deliver(&mut deliveries);
@@ -416,6 +428,7 @@ impl WebSocket {
 
     fn handler_is_gone(&mut self, now: Instant) {
         tracing::warn!(socket = %self.line.id(), "the frame handler is gone: the websocket is closed with 1011");
+        count(&self.transport.seat().counters().handler_deaths);
         self.guarded(now, |pipeline| pipeline.fail(CloseCode::INTERNAL_ERROR, "the frame handler is gone", now));
     }
 }
@@ -427,6 +440,7 @@ impl Drop for WebSocket {
         drop(self.line.take(std::task::Waker::noop(), self.pipeline.output(), ALL));
         self.line.close();
         self.tell();
+        self.transport.seat().counters().messages(self.messages);
         if self.pipeline.has_ended() {
             return;
         }

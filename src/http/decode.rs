@@ -8,7 +8,7 @@ use core::net::Ipv6Addr;
 use bytes::{Bytes, BytesMut};
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::Authority;
-use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::{HttpError, HttpRequest, HttpResponse, Settings};
 
@@ -182,7 +182,7 @@ fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<HttpReques
     check_form(&method, form, &uri)?;
     let headers = fields(head, first, settings)?;
     check_host(&headers, &uri, version)?;
-    Ok(HttpRequest { version, headers, ..HttpRequest::new(method, uri) })
+    Ok(HttpRequest { method, uri, version, headers, content: Bytes::new(), secure: false, extensions: Extensions::new() })
 }
 
 /// Whether the target's form goes with the method (RFC 9112 §3.2.1–3.2.4).

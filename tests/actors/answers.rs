@@ -265,7 +265,7 @@ fn a23_close_all_ends_what_was_connected() {
                     .send(transport.connect(Connect::websocket(&target, upgrade)).local_address(from))
                     .await
                     .expect("the service runs");
-                let local = connected.expect("connected").local;
+                let local = connected.expect("connected").local.socket_addr().expect("of TCP");
                 actix::clock::sleep(Duration::from_millis(200)).await;
                 let closed = sockets.send(CloseAll::within(Duration::from_secs(3))).await.expect("the service runs");
                 let _ = tell.send((local.ip(), closed.cut_off));

@@ -6,7 +6,11 @@ use std::future::pending;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use actix_sockets::{Asking, Guard, HttpResponse, RateLimit, Received, Unbind, UpgradeServer, WebSockets, handshake};
+use actix::prelude::*;
+use actix_sockets::{
+    Asking, Bind, Chunk, ContentAborted, ContentEnd, Guard, HttpRequest, HttpResponse, RateLimit, Received, Register, RequestStart, Unbind,
+    UpgradeServer, WebSockets, handshake,
+};
 use http::StatusCode;
 
 use crate::peer::{HANDSHAKE, PATIENCE, text};
@@ -369,5 +373,66 @@ fn an_answer_that_is_made_later() {
         assert!(dropped.try_recv().is_err());
         peer.resets();
         dropped.recv_timeout(PATIENCE).unwrap();
+    });
+}
+
+/// Answers with how much content came, piece by piece.
+#[derive(Default)]
+struct Counts(usize, Option<actix_sockets::Responder>);
+
+impl Actor for Counts {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<HttpRequest>> for Counts {
+    type Result = ();
+    fn handle(&mut self, _: Received<HttpRequest>, _: &mut Context<Self>) {}
+}
+
+impl Handler<Received<RequestStart>> for Counts {
+    type Result = ();
+    fn handle(&mut self, start: Received<RequestStart>, _: &mut Context<Self>) {
+        assert_eq!(start.message.request.extensions.get(), Some(&User("anna".to_owned())));
+        *self = Self(0, Some(start.sender));
+    }
+}
+
+impl Handler<Received<Chunk>> for Counts {
+    type Result = ();
+    fn handle(&mut self, chunk: Received<Chunk>, _: &mut Context<Self>) {
+        self.0 += chunk.message.data.len();
+    }
+}
+
+impl Handler<Received<ContentEnd>> for Counts {
+    type Result = ();
+    fn handle(&mut self, _: Received<ContentEnd>, _: &mut Context<Self>) {
+        self.1.take().unwrap().do_send(HttpResponse::ok(self.0.to_string()));
+    }
+}
+
+impl Handler<Received<ContentAborted>> for Counts {
+    type Result = ();
+    fn handle(&mut self, _: Received<ContentAborted>, _: &mut Context<Self>) {}
+}
+
+/// Content that is told as it comes is not asked for before the verdict, nor if it is a refusal.
+#[test]
+fn a_guard_stands_before_the_content_too() {
+    with(Kind::Fed, |plan| {
+        let brooding = brooding();
+        let guards = guarded(guarded(plan, brooding.guard.clone()), by_name());
+        let site =
+            guards.binds(|| Bind::registering(|| Register::factory(Counts::default).hears::<RequestStart>(), "127.0.0.1:0").workers(1));
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nX-User: anna\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+        let mut peer = site.connection();
+        peer.says_bytes(head);
+        brooding.begins();
+        peer.hears_nothing_for(Duration::from_millis(50));
+        brooding.release.send(true).unwrap();
+        assert!(peer.hears_head().starts_with("HTTP/1.1 100 Continue\r\n"));
+        peer.says_bytes("hello").hears_response(200, "5");
+        let mut peer = site.connection();
+        peer.says_bytes(head.replace("X-User", "X-Nobody")).hears_response(401, "401 Unauthorized");
     });
 }

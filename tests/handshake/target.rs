@@ -112,6 +112,11 @@ fn what_is_no_websocket_url_is_refused() {
         ("ws://a%2Fb.example/", malformed.clone()),
         ("ws://a<b.example/", malformed.clone()),
         ("ws://256.1.1.1/", malformed.clone()),
+        // Hosts that no Host field can say; the comma would make it a list.
+        ("ws://1.2.3,/", malformed.clone()),
+        ("ws://a,b.example/", malformed.clone()),
+        ("ws://a\"b.example/", malformed.clone()),
+        ("ws://a{b}`.example/", malformed.clone()),
         // Userinfo that cannot be sent (RFC 7617 §2).
         ("ws://us%3Aer:pass@a.example/", UrlError::Userinfo),
         ("ws://user:pa%0ass@a.example/", UrlError::Userinfo),

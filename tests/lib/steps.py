@@ -1,6 +1,6 @@
 """The steps of `tests/run`, and how they are counted.
 
-    tests/run [--quick] [--soak] [--bench] [--full] [--only STEP[,STEP]] [--list]
+    tests/run [--quick] [--soak] [--bench] [--fuzz MINUTES] [--full] [--only STEP[,STEP]] [--list]
 
 Each step is one or more commands, run one after the other, their output shown as it comes. A command says how many of
 its tests passed and failed: `cargo test` in its `test result:` lines, our own scripts in a last line `N passed,
@@ -160,7 +160,7 @@ class Step:
     about: str
     commands: list[Command]
     needs: tuple[str, ...] = ()
-    #: Left out unless this is asked for, `soak`, `bench` or `full`; the latter asks for everything.
+    #: Left out unless this is asked for, `soak`, `bench`, `fuzz` or `full`; the latter asks for everything.
     extra: str | None = None
 
 
@@ -195,6 +195,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
     [package] = metadata["packages"]
     feature_sets = sets_of_features(package["features"])
 
+    fuzzing = options.fuzz or 10.0
     deny = {"RUSTDOCFLAGS": "-D warnings"}
     examples = str(target / "release" / "examples")
     handlers = [
@@ -225,6 +226,11 @@ def steps(options: argparse.Namespace) -> list[Step]:
                 Command(["cargo", "clippy", "--all-targets", *features, "--", "-D", "warnings"])
                 for features in (*feature_sets, *each_alone(package["features"]))
             ],
+        ),
+        Step(
+            "supply",
+            "what it is made of: licences, doubles, sources, advisories, and the compiler that its dependencies ask for",
+            [Command(["tests/lib/supply"], count_line, minutes=30)],
         ),
         Step(
             "doc",
@@ -308,6 +314,22 @@ def steps(options: argparse.Namespace) -> list[Step]:
             extra="soak",
         ),
         Step(
+            "fuzz",
+            "the fuzzers, from their corpus on: an eighth of the time with AddressSanitizer",
+            [
+                Command(["cargo", "fmt", "--all", "--check", "--manifest-path", "fuzz/Cargo.toml"]),
+                Command(["tests/fuzz/run", "--minutes", f"{fuzzing * 7 / 8:g}"], count_line, minutes=fuzzing + 60),
+                Command(["tests/fuzz/run", "--minutes", f"{fuzzing / 8:g}", "--sanitizer", "address"], count_line, minutes=fuzzing + 60),
+            ],
+            extra="fuzz",
+        ),
+        Step(
+            "lowest",
+            "the oldest versions of the dependencies that Cargo.toml allows",
+            [Command(["tests/lib/lowest"], minutes=30)],
+            extra="full",
+        ),
+        Step(
             "bench",
             "the benches: the load generator's tests, and each peer's echoes compared",
             [
@@ -335,7 +357,7 @@ def chosen(all_steps: list[Step], options: argparse.Namespace) -> list[Step]:
             wanted.add(name)
             want(by_name[name].needs)
 
-    want(options.only.split(",") + [extra for extra in ("soak", "bench") if getattr(options, extra)])
+    want(options.only.split(",") + [extra for extra in ("soak", "bench", "fuzz") if getattr(options, extra)])
     return [step for step in all_steps if step.name in wanted]
 
 
@@ -360,6 +382,7 @@ def main() -> int:
     arguments.add_argument("--quick", action="store_true", help="leave out Autobahn's section 9, the large messages")
     arguments.add_argument("--soak", action="store_true", help="the soak too")
     arguments.add_argument("--bench", action="store_true", help="the benches too: builds all peers, and compares their echoes; no figures")
+    arguments.add_argument("--fuzz", metavar="MINUTES", type=float, help="the fuzzers too, for so long in all; with --full 10 minutes")
     arguments.add_argument("--full", action="store_true", help="everything: the soak, and all of Autobahn, which writes reports/")
     arguments.add_argument("--only", metavar="STEP[,STEP]", help="these steps, and what they need")
     arguments.add_argument("--list", action="store_true", help="tell the steps and their commands, and run none")

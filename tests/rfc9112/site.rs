@@ -81,7 +81,7 @@ impl Handler<Received<Connected>> for Greeter {
     type Result = ();
 
     fn handle(&mut self, Received { message, sender }: Received<Connected>, _: &mut Context<Self>) {
-        let ends = (message.remote, message.local);
+        let ends = (message.remote.socket_addr().unwrap(), message.local.socket_addr().unwrap());
         // Ports come again, and not every test asks what was seen.
         note(ends, |before| *before = Default::default());
         sender.do_send(Register::factory(move || Recorder(ends)));

@@ -44,7 +44,7 @@ impl House {
         let thread = thread::spawn(move || {
             System::new().block_on(async {
                 let running = server.run();
-                up.send((running.addresses()[0], running.handle())).unwrap();
+                up.send((running.addresses()[0].socket_addr().unwrap(), running.handle())).unwrap();
                 running.await;
             });
         });
@@ -456,7 +456,7 @@ fn an_app_goes_with_its_server_where_the_arbiter_stays() {
             App::new().app_data(ends).route("/", get().to(async || "a page"))
         });
         let running = server.workers(1).without_signals().bind("127.0.0.1:0").unwrap().run();
-        let (address, handle) = (running.addresses()[0], running.handle());
+        let (address, handle) = (running.addresses()[0].socket_addr().unwrap(), running.handle());
         let answer = actix_web::rt::task::spawn_blocking(move || {
             let mut peer = Peer::connect(address, Transport::Clear);
             peer.says_bytes(last("GET / HTTP/1.1", ""));

@@ -34,7 +34,7 @@ pub(super) fn request(request: HttpRequest, payload: Payload, responder: &Respon
     head.method = theirs::Method::from_bytes(request.method.as_str().as_bytes()).unwrap_or_default();
     head.version = if request.version == Version::HTTP_10 { theirs::Version::HTTP_10 } else { theirs::Version::HTTP_11 };
     head.uri = uri(&request);
-    head.peer_addr = Some(responder.remote());
+    head.peer_addr = responder.remote().socket_addr();
     let mut connection = if request.version == Version::HTTP_10 { ConnectionType::Close } else { ConnectionType::KeepAlive };
     for (name, value) in &request.headers {
         if *name == CONNECTION {

@@ -68,6 +68,10 @@ impl Target {
             return Err(UrlError::Fragment);
         }
         let (host, bracketed) = match url.host().ok_or(UrlError::EmptyHost)? {
+            // What a URL may have and no `Host` can say, or only as a list: found by a fuzzer.
+            Host::Domain(domain) if !domain.bytes().all(is_host_byte) => {
+                return Err(UrlError::Malformed("a host with characters that no host has".to_owned()));
+            }
             Host::Domain(domain) => (domain.to_owned(), domain.to_owned()),
             Host::Ipv4(address) => (address.to_string(), address.to_string()),
             Host::Ipv6(address) => (address.to_string(), format!("[{address}]")),
@@ -84,6 +88,11 @@ impl Target {
             authorization: authorization(&url)?,
         })
     }
+}
+
+/// A `reg-name` (RFC 3986 §3.2.2), but for `%`, which is decoded here, and the comma, which would make a list of `Host`.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
 }
 
 fn malformed(error: impl fmt::Display) -> UrlError {

@@ -1,0 +1,127 @@
+//! How a listener receives its connections: what is settled before one speaks HTTP.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::address::Address;
+use super::bind::Acceptor;
+use super::connection::Connection;
+use super::gate::{Gate, Room};
+use super::proxied::{Proxied, greeting};
+use super::roster::{Roster, Seat};
+use super::secure;
+use super::settings::Settings;
+use super::stats::count;
+use super::stream::Stream;
+use super::transport::Transport;
+use crate::admission::Refused;
+use crate::proxy::ProxyProtocol;
+
+/// Why one is refused that comes from an address with too many.
+const CROWDED: &str = "there are as many connections from one address as may be";
+
+/// What all who accept for one listener share.
+pub(crate) struct House {
+    pub(crate) acceptor: Acceptor,
+    pub(crate) tls: Option<secure::Acceptor>,
+    pub(crate) proxy: Option<ProxyProtocol>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) roster: Arc<Roster>,
+}
+
+impl House {
+    /// A seat for one that has come from here, unless it is refused.
+    pub(crate) fn admit(&self, room: Room, remote: &Address) -> Option<Seat> {
+        let mut guest = room.taken();
+        if let Some(proxy) = &self.proxy {
+            if !proxy.is_trusted(remote.ip()) {
+                self.refuse(guest.refuse(), remote, "it is none of the trusted proxies");
+                return None;
+            }
+        } else if let Err(refused) = guest.comes_from(remote.ip()) {
+            self.refuse(refused, remote, CROWDED);
+            return None;
+        }
+        if self.is_prepared() {
+            guest.shakes();
+        }
+        Some(self.roster.seat_of(guest))
+    }
+
+    /// Tells of it, unless that was done just now.
+    fn refuse(&self, Refused { tell }: Refused, remote: &Address, why: &str) {
+        count(&self.roster.counters().refused_connections);
+        if let Some(refused) = tell {
+            tracing::warn!(%remote, refused, "closed at once: {why}");
+        }
+    }
+
+    /// Whether something precedes HTTP.
+    fn is_prepared(&self) -> bool {
+        self.tls.is_some() || self.proxy.is_some()
+    }
+
+    /// Starts a connection on this arbiter; behind the proxy's header, and when the TLS handshake is complete.
+    pub(crate) fn receive(self: &Arc<Self>, stream: Stream, remote: Address, seat: Seat) {
+        // A connection that is gone already is nobody's business.
+        let Ok(()) = stream.set_nodelay(self.settings.nodelay) else { return };
+        if self.is_prepared() {
+            drop(actix_rt::spawn(self.clone().prepare(stream, remote, seat)));
+        } else {
+            self.start(Transport::new(stream, remote, None, seat), BytesMut::new());
+        }
+    }
+
+    async fn prepare(self: Arc<Self>, mut stream: Stream, by: Address, mut seat: Seat) {
+        let (mut remote, mut unread, mut proxied) = (by.clone(), BytesMut::new(), None);
+        if let Some(proxy) = &self.proxy {
+            let header = match greeting(&mut stream, &seat, proxy.timeout(), &mut unread).await {
+                Ok(header) => header,
+                Err(error) => {
+                    count(&self.roster.counters().refused_connections);
+                    return tracing::warn!(connection = %seat.id(), proxy = %by, %error, "no connection: it does not begin as the proxy's should");
+                }
+            };
+            if let Some(addresses) = header.addresses {
+                remote = addresses.source.into();
+                if let Some(Err(refused)) = seat.guest().map(|guest| guest.comes_from(remote.ip())) {
+                    return self.refuse(refused, &remote, CROWDED);
+                }
+            }
+            proxied = Some(Arc::new(Proxied { by, header }));
+        }
+        let mut secured = None;
+        if let Some(tls) = &self.tls {
+            let id = seat.id();
+            let made = match tls.session() {
+                Ok(session) => secure::handshake(stream, session, std::mem::take(&mut unread), seat, self.settings.tls_handshake).await,
+                Err(error) => Err(error),
+            };
+            match made {
+                Ok((shaken, secure, sits)) => (stream, secured, seat) = (shaken, Some(secure), sits),
+                Err(error) => {
+                    count(&self.roster.counters().failed_tls_handshakes);
+                    return tracing::warn!(connection = %id, %remote, %error, "no connection: its TLS handshake failed");
+                }
+            }
+        }
+        if let Some(guest) = seat.guest() {
+            guest.shaken();
+        }
+        self.start(Transport::new(stream, remote, secured, seat).behind(proxied), unread);
+    }
+
+    /// With what was read already.
+    fn start(&self, transport: Transport, unread: BytesMut) {
+        Connection::start(transport, unread, &self.acceptor, &self.settings);
+    }
+}
+
+/// Whether an accept failed for the sake of one connection, which has gone before it was accepted.
+pub(crate) fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
