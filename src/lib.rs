@@ -29,6 +29,7 @@ mod planted;
 
 mod actor;
 mod admission;
+mod budget;
 pub mod drain;
 pub mod http;
 pub mod output;
@@ -46,13 +47,13 @@ pub use actor::test;
 #[cfg(feature = "actix-web")]
 pub use actor::web;
 pub use actor::{
-    Address, Answer, Asked, Asking, At, Bind, BindError, Bound, ClearStats, ClientConnection, CloseAll, Closed, ClosedAll, Closes, Connect,
-    ConnectError, Connected, Connection, ConnectionCap, Content, ContentAborted, Control, Drained, Ended, GetStats, Guard, HttpClose,
-    HttpClosed, HttpConnection, HttpNotice, IntoHandler, Listener, Nobody, Notice, Outgoing, Proxied, RateLimit, Received, Register,
-    Registrar, RequestId, RequestStart, Requester, Responder, RoundTripTime, Running, SendError, Sending, Server, ServerHandle,
-    SetIdleTimeout, SetRequestTimeout, SetTimeoutTimeout, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Stats,
-    Streaming, TimedOut, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket,
-    WebSocketSettings, WebSockets,
+    Address, Answer, Asked, Asking, At, Bind, BindError, Bound, Budget, ClearStats, ClientConnection, CloseAll, Closed, ClosedAll, Closes,
+    Connect, ConnectError, Connected, Connection, ConnectionCap, Content, ContentAborted, Control, Drained, Ended, GetStats, Guard,
+    HttpClose, HttpClosed, HttpConnection, HttpNotice, IntoHandler, Listener, Nobody, Notice, Outgoing, Proxied, RateLimit, Received,
+    Register, Registrar, RequestId, RequestStart, Requester, Responder, RoundTripTime, Running, SendError, SendStatus, Sending, Server,
+    ServerHandle, SetIdleTimeout, SetRequestTimeout, SetTimeoutTimeout, Settings, Shutdown, Socket, SocketId, Sockets, StageActor,
+    StageHost, Stats, Streaming, TimedOut, Told, Unbind, Unbound, Upgrade, UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer,
+    Upgraded, WebSocket, WebSocketSettings, WebSockets,
 };
 #[cfg(planted)]
 #[doc(hidden)]
@@ -60,7 +61,7 @@ pub use planted::{Bug, plant};
 
 pub use actor::{ProxyError, RequestFailed, ResponseBody, ResponseStart, StreamingRequest};
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
-pub use stage::Close;
+pub use stage::{Close, Dropped, Drops, Keyed, Overflow};
 pub use upgrade::handshake;
 pub use websocket::Frame;
 

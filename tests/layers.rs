@@ -41,6 +41,7 @@ fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
         "src/tls",
         "src/proxy",
         "src/output.rs",
+        "src/budget.rs",
         "src/admission.rs",
         "src/drain.rs",
         "src/rate.rs",
@@ -52,6 +53,7 @@ fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
 #[test]
 fn nothing_points_back() {
     never("src/output.rs", &["crate::"]);
+    never("src/budget.rs", &["crate::"]);
     never("src/drain.rs", &["crate::"]);
     never("src/rate.rs", &["crate::"]);
     never("src/tls", &["crate::"]);

@@ -21,6 +21,7 @@ use super::lobby::Lobby;
 use super::messages::{Received, TimedOut};
 use super::register::{FastPath, Registration};
 use super::responder::Responder;
+use super::socket::SendStatus;
 use super::stats::count;
 use super::transport::Transport;
 use super::upgrade::Handling;
@@ -220,11 +221,11 @@ impl Above {
     /// Answers who waits for something to have been written, or for room.
     pub(super) fn acknowledge(&mut self, parts: &mut Parts) {
         while let Some(ack) = parts.http.poll_written().and_then(|mark| self.acks.remove(&mark)) {
-            let _ = ack.send(());
+            let _ = ack.send(Ok(SendStatus::Sent));
         }
         if !self.room.is_empty() && parts.http.has_room() {
             self.room.drain(..).for_each(|ack| {
-                let _ = ack.send(());
+                let _ = ack.send(Ok(SendStatus::Sent));
             });
         }
     }

@@ -22,7 +22,7 @@ use super::line::{Ack, Line, Signal};
 use super::messages::{Connected, Received, ResponseStart, UpgradeError, UpgradeFailed, Upgraded};
 use super::requester::Requester;
 use super::settings::Settings;
-use super::socket::SocketId;
+use super::socket::{SendStatus, SocketId};
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::{Handled, Handling};
@@ -215,7 +215,7 @@ impl ClientConnection {
             if let Some(at) = self.acks.iter().position(|(_, waits, _)| *waits == mark)
                 && let Some((_, _, ack)) = self.acks.remove(at)
             {
-                let _ = ack.send(());
+                let _ = ack.send(Ok(SendStatus::Sent));
             }
         }
     }

@@ -10,11 +10,15 @@ use std::thread::{self, ThreadId};
 use tokio::sync::oneshot;
 
 use super::queue::{Inner, Queue, vec_pool};
-use super::socket::{SendError, Socket, SocketId};
+use super::socket::{SendError, SendStatus, Socket, SocketId};
 use super::transport::WriteHalf;
 use crate::output::Output;
-use crate::stage::{Command, Life};
-use crate::websocket::OpCode;
+use crate::stage::{Command, Life, Overflow, Policy, Waiting};
+use crate::websocket::{Frame, OpCode};
+
+mod credit;
+mod taking;
+pub(crate) use taking::ALL;
 
 /// What must happen at a connection, from outside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub(crate) enum Signal {
     Overflow = 8,
     /// Something was dropped while a handler panicked: see whether it is still there.
     Check = 16,
+    /// All websockets together have too much, and this one has most of it.
+    OverBudget = 64,
 }
 
 /// A set of [`Signal`]s.
@@ -70,8 +76,8 @@ pub(crate) enum Protocol {
     WebSocket,
 }
 
-/// Who waits for something to have been written.
-pub(crate) type Ack = oneshot::Sender<()>;
+/// Who waits for something to have been written, or to have been dropped.
+pub(crate) type Ack = oneshot::Sender<Result<SendStatus, SendError>>;
 
 /// One thing on its way from a handler to its websocket.
 #[derive(Debug)]
@@ -80,7 +86,35 @@ pub(crate) struct Entry {
     pub(crate) ack: Option<Ack>,
 }
 
+impl Waiting for Entry {
+    fn frame(&self) -> Option<&Frame> {
+        match &self.command {
+            Command::Frame(frame) => Some(frame),
+            _ => None,
+        }
+    }
+
+    fn length(&self) -> usize {
+        length(&self.command)
+    }
+}
+
 vec_pool!(entries, Entry);
+
+/// How much may be unsent, and what then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) soft: usize,
+    pub(crate) hard: usize,
+    pub(crate) overflow: Overflow,
+}
+
+impl Limits {
+    /// How much may be encoded and not written while the rest waits as frames: what a policy may drop is kept as long as it can be.
+    fn ahead(self) -> usize {
+        self.soft.min(self.hard).max(1)
+    }
+}
 
 /// What senders share with their websocket.
 pub(crate) struct Line {
@@ -90,8 +124,9 @@ pub(crate) struct Line {
     in_hand: AtomicUsize,
     /// Wake the websocket once less than this is in hand.
     wake_below: AtomicUsize,
-    soft: usize,
-    hard: usize,
+    limits: Limits,
+    /// What comes next is taken only as the end below has room for it: see [`take`](Self::take).
+    keeps: bool,
     /// For a stage actor's line: the socket it writes to in its turn.
     pub(super) below: Option<Socket>,
     /// The thread of the websocket's arbiter.
@@ -127,6 +162,13 @@ pub(crate) struct Side {
     seen: usize,
     /// The peer's signs of life, at the end of the websocket's last turn.
     life: Option<Life>,
+    /// The policy of the hard limit, if that is not to close.
+    policy: Option<Box<Policy>>,
+    /// No room is waited for any more: what is in the queue is the last, or something must come behind it.
+    last: bool,
+    /// Bytes that wait in the lines above for room in this one, and who wants to know of it.
+    above: usize,
+    room: Option<Waker>,
 }
 
 /// What a command counts for while it waits: its payload and the longest header.
@@ -135,6 +177,15 @@ pub(crate) fn length(command: &Command) -> usize {
     match command {
         Command::Frame(frame) => frame.data.len() + 14,
         _ => 0,
+    }
+}
+
+/// Whether nothing comes behind it.
+#[inline]
+fn closes(command: &Command) -> bool {
+    match command {
+        Command::Frame(frame) => frame.opcode == OpCode::Close,
+        _ => true,
     }
 }
 
@@ -147,45 +198,31 @@ impl Side {
 /// How far control frames may pass the hard limit.
 const CONTROL: usize = 64 << 10;
 
-/// What an item is worth besides its payload, in hand or in the queue.
-const OVERHEAD: usize = 64;
-
 impl Line {
     /// The line of a websocket with these limits of unsent bytes.
-    pub(crate) fn new(id: SocketId, soft: usize, hard: usize, write: Arc<WriteHalf>) -> Arc<Self> {
-        Self::with(id, soft, hard, None, Some(write))
+    pub(crate) fn new(id: SocketId, limits: Limits, write: Arc<WriteHalf>) -> Arc<Self> {
+        Self::with(id, limits, limits.overflow != Overflow::Close, None, Some(write))
     }
 
-    /// The line of a stage actor above this one: the same connection, the same limit.
+    /// The line of a stage actor above this one: the same connection, the same limits.
     pub(crate) fn above(below: &Socket) -> Arc<Self> {
         below.line().hosts.store(true, Ordering::Release);
-        Self::with(below.id(), usize::MAX, below.line().hard, Some(below.clone()), None)
+        Self::with(below.id(), below.line().limits, true, Some(below.clone()), None)
     }
 
     /// A line with nobody at its other end.
     pub(crate) fn dead(id: SocketId) -> Arc<Self> {
-        let line = Self::with(id, usize::MAX, 0, None, None);
+        let line = Self::with(id, Limits { soft: usize::MAX, hard: 0, overflow: Overflow::Close }, false, None, None);
         line.close();
         line
     }
 
-    fn with(id: SocketId, soft: usize, hard: usize, below: Option<Socket>, write: Option<Arc<WriteHalf>>) -> Arc<Self> {
+    fn with(id: SocketId, limits: Limits, keeps: bool, below: Option<Socket>, write: Option<Arc<WriteHalf>>) -> Arc<Self> {
         let (in_hand, wake_below, disturbed, hosts) = Default::default();
         let (home, stirred) = (thread::current().id(), AtomicBool::new(true));
-        Arc::new(Self {
-            id,
-            queue: Queue::new(Side::default()),
-            in_hand,
-            wake_below,
-            soft,
-            hard,
-            below,
-            home,
-            write,
-            disturbed,
-            stirred,
-            hosts,
-        })
+        let policy = (limits.overflow != Overflow::Close).then(|| Box::new(Policy::new(limits.overflow)));
+        let queue = Queue::new(Side { policy, ..Side::default() });
+        Arc::new(Self { id, queue, in_hand, wake_below, limits, keeps, below, home, write, disturbed, stirred, hosts })
     }
 
     pub(crate) fn id(&self) -> SocketId {
@@ -193,36 +230,69 @@ impl Line {
     }
 
     #[inline]
-    pub(crate) fn push(&self, command: Command, ack: Option<Ack>, policy: bool) -> Result<(), SendError> {
+    pub(crate) fn push(&self, command: Command, ack: Option<Ack>, policy: bool) -> Result<SendStatus, SendError> {
+        if self.has_policy() {
+            return self.push_by_policy(command, None, ack, policy);
+        }
+        self.push_or_close(command, ack, policy)
+    }
+
+    #[inline]
+    pub(super) fn push_or_close(&self, command: Command, ack: Option<Ack>, policy: bool) -> Result<SendStatus, SendError> {
         let mut line = self.queue.lock();
         if line.closed {
             return Err(SendError::Closed);
         }
-        // And what waits between this line and the wire, if stage actors lie there: asked for under the lock, and a stage actor hands down
-        // before it lets go, so that what is on its way may count twice for a moment, and is never overlooked.
-        let unsent = line.side.unsent() + self.below.as_ref().map_or(0, Socket::buffered_amount);
+        let unsent = self.waiting(&line);
         let full = match &command {
             Command::Frame(frame) if frame.opcode.is_data() => {
-                line.side.overflown || unsent >= self.hard + usize::from(planted!(HardLimitOffByOne))
+                line.side.overflown || unsent >= self.limits.hard + usize::from(planted!(HardLimitOffByOne))
             }
             // Control frames, which are small, pass the limit by some. Closing is always possible.
-            Command::Frame(frame) if frame.opcode != OpCode::Close => unsent >= line.side.ceiling.max(self.hard).saturating_add(CONTROL),
+            Command::Frame(frame) if frame.opcode != OpCode::Close => {
+                unsent >= line.side.ceiling.max(self.limits.hard).saturating_add(CONTROL)
+            }
             _ => false,
         };
         if full {
-            if policy && !line.side.overflown {
-                // From now on nothing is taken: no frame comes behind one that was refused.
-                line.side.overflown = true;
-                line.side.signals.add(Signal::Overflow);
-                self.wake(&mut line);
+            if policy {
+                self.overflow(&mut line);
             }
             return Err(SendError::Full);
         }
+        let after = unsent + length(&command);
         if matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
-            line.side.ceiling = unsent + length(&command);
+            line.side.ceiling = after;
         }
         self.append(&mut line, command, ack);
-        Ok(())
+        Ok(self.status(after))
+    }
+
+    /// What waits between this line and the wire. What is in stage actors below is asked for under the lock, and a stage actor hands down before it
+    /// lets go, so that what is on its way may count twice for a moment, and is never overlooked.
+    #[inline]
+    fn waiting(&self, line: &Inner<Entry, Side>) -> usize {
+        line.side.unsent() + self.below.as_ref().map_or(0, Socket::buffered_amount)
+    }
+
+    /// The limit closes the websocket. From now on nothing is taken: no frame comes behind one that was refused.
+    fn overflow(&self, line: &mut Inner<Entry, Side>) {
+        if !line.side.overflown {
+            line.side.overflown = true;
+            line.side.signals.add(Signal::Overflow);
+            self.wake(line);
+        }
+    }
+
+    /// Whether something may be dropped at the hard limit.
+    pub(super) fn has_policy(&self) -> bool {
+        self.limits.overflow != Overflow::Close
+    }
+
+    /// What is said of a frame that was taken, when so much is unsent with it.
+    #[inline]
+    pub(super) fn status(&self, unsent: usize) -> SendStatus {
+        if unsent > self.limits.soft { SendStatus::Flooded } else { SendStatus::Queued }
     }
 
     /// As [`push`](Self::push), for what has met the limit on the line above already.
@@ -236,6 +306,7 @@ impl Line {
     #[inline]
     fn append(&self, line: &mut Inner<Entry, Side>, command: Command, ack: Option<Ack>) {
         line.side.queued += length(&command);
+        line.side.last |= closes(&command);
         if line.items.capacity() == 0 {
             line.items = entries::get();
         }
@@ -271,8 +342,13 @@ impl Line {
             return None;
         }
         let mut line = self.queue.lock();
-        let room = self.hard.saturating_sub(line.side.unsent());
+        let limit = if self.keeps { self.limits.ahead() } else { self.limits.hard };
+        let room = limit.saturating_sub(line.side.unsent());
         if !line.side.direct || line.closed || !line.items.is_empty() || line.side.scoped || room == 0 {
+            return None;
+        }
+        // What comes may be the rest of a message whose beginning was dropped.
+        if line.side.policy.as_ref().is_some_and(|policy| policy.is_cutting()) {
             return None;
         }
         line.side.scoped = true;
@@ -288,7 +364,7 @@ impl Line {
             return encoded.clear();
         }
         let seen = line.side.unsent() + encoded.len();
-        if seen > self.soft {
+        if seen > self.limits.soft {
             // Whoever saw it, and waits for room, must hear that there is some, also if all of it leaves now.
             line.side.seen = line.side.seen.max(seen);
             self.wake(&mut line);
@@ -324,63 +400,16 @@ impl Line {
         self.queue.lock().side.direct = direct;
     }
 
-    /// What was pushed and signalled since the last time. What was encoded already goes to the output, before the rest.
-    #[inline]
-    pub(crate) fn take(&self, waker: &Waker, output: &mut Output) -> (VecDeque<Entry>, Signals) {
-        self.stirred.store(false, Ordering::Release);
-        let mut line = self.queue.lock();
-        line.side.output += std::mem::take(&mut line.side.queued);
-        if !line.side.encoded.is_empty() {
-            line.side.output += line.side.encoded.len();
-            output.append(&mut line.side.encoded);
-        }
-        (line.take(waker), std::mem::take(&mut line.side.signals))
-    }
-
     /// A vector that was [taken](Self::take), empty again.
     #[inline]
     pub(crate) fn done_with(entries: VecDeque<Entry>) {
         entries::put(entries);
     }
 
+    /// Whether nothing waits to be taken, here and above.
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.lock().items.is_empty()
-    }
-
-    /// Tells the websocket how much senders on this line may have seen waiting: it may owe them a `Drained`.
-    pub(crate) fn tell_seen(&self) {
-        if let Some(below) = &self.below {
-            let seen = self.queue.lock().side.output + below.buffered_amount();
-            below.line().saw(seen);
-        }
-    }
-
-    /// A command of this [`length`], which a stage actor has taken, is on the line below now, and counts there.
-    pub(crate) fn handed_down(&self, length: usize) {
-        let mut line = self.queue.lock();
-        line.side.output = line.side.output.saturating_sub(length);
-    }
-
-    fn saw(&self, bytes: usize) {
-        match &self.below {
-            Some(below) => below.line().saw(bytes),
-            None => {
-                let mut line = self.queue.lock();
-                line.side.seen = line.side.seen.max(bytes);
-            }
-        }
-    }
-
-    /// At the end of a websocket's turn: how much of what was taken is still to be written, whether frames are sent at all any more, and how
-    /// the peer is. Gives the most that has waited since the last time, as a sender may have seen it, and what waits now.
-    #[inline]
-    pub(crate) fn report(&self, bytes: usize, open: bool, life: Life) -> (usize, usize) {
-        let mut line = self.queue.lock();
-        line.side.life = Some(life);
-        line.side.direct &= open;
-        let most = line.side.unsent().max(std::mem::take(&mut line.side.seen));
-        line.side.output = bytes;
-        (most.max(bytes), line.side.unsent())
+        let line = self.queue.lock();
+        line.items.is_empty() && line.side.above == 0
     }
 
     /// The peer's signs of life, as the websocket below all stage actors knows them.
@@ -395,47 +424,17 @@ impl Line {
     pub(crate) fn close(&self) {
         let mut line = self.queue.lock();
         line.closed = true;
-        line.side = Side::default();
+        let mut policy = line.side.policy.take();
+        if let Some(policy) = &mut policy {
+            policy.close();
+        }
+        let side = std::mem::replace(&mut line.side, Side { policy, ..Side::default() });
+        if let Some(waiting) = side.room {
+            waiting.wake();
+        }
         let items = std::mem::take(&mut line.items);
         drop(line);
         drop(items);
-    }
-
-    /// What an item of this payload is worth while it is in hand.
-    #[inline]
-    pub(crate) fn worth(payload: usize) -> usize {
-        payload + OVERHEAD
-    }
-
-    #[inline]
-    pub(crate) fn hand_out(&self, worth: usize) {
-        self.in_hand.fetch_add(worth, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn in_hand(&self) -> usize {
-        self.in_hand.load(Ordering::SeqCst)
-    }
-
-    /// Asks for a wake once less than `limit` is in hand. Tells whether that is so already.
-    pub(crate) fn wake_below(&self, limit: usize) -> bool {
-        self.wake_below.store(limit, Ordering::SeqCst);
-        self.in_hand() < limit
-    }
-
-    #[inline]
-    pub(super) fn give_back(&self, worth: usize) {
-        if planted!(CreditTwice) {
-            self.in_hand.fetch_sub(worth, Ordering::SeqCst);
-        }
-        let left = self.in_hand.fetch_sub(worth, Ordering::SeqCst) - worth;
-        if left < self.wake_below.load(Ordering::SeqCst) {
-            self.wake_below.store(0, Ordering::SeqCst);
-            self.wake(&mut self.queue.lock());
-        }
-        if std::thread::panicking() {
-            self.signal(Signal::Check);
-        }
     }
 }
 

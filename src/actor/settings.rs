@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::gate::ConnectionCap;
 use super::guard::Guard;
+use super::line::Limits;
 use crate::http;
-use crate::stage::{AutoPing, AutoPong, Chain, Stage};
+use crate::stage::{AutoPing, AutoPong, Chain, Overflow, Stage};
 use crate::websocket::{Codec, Role};
 
 /// How a listener and its connections behave. Chained setters; sizes are bytes.
@@ -217,6 +218,7 @@ pub struct WebSocketSettings {
     pub(crate) message_within: Duration,
     pub(crate) soft: usize,
     pub(crate) hard: usize,
+    pub(crate) overflow: Overflow,
     pub(crate) window: usize,
     pub(crate) closing: Duration,
     pub(crate) write_stall: Duration,
@@ -232,6 +234,7 @@ impl Default for WebSocketSettings {
             message_within: Duration::from_secs(60),
             soft: 64 << 10,
             hard: 1 << 20,
+            overflow: Overflow::Close,
             window: 256 << 10,
             closing: Duration::from_secs(5),
             write_stall: Duration::from_secs(30),
@@ -282,11 +285,19 @@ impl WebSocketSettings {
     }
 
     /// Unsent bytes: above `soft` (64 KiB) nothing is read, and [`Drained`](super::Drained) follows later; a frame offered at or above
-    /// `hard` (1 MiB) closes the websocket with 1008.
+    /// `hard` (1 MiB) meets the policy: see [`overflow`](Self::overflow).
     #[must_use]
     pub fn unsent_limits(mut self, soft: usize, hard: usize) -> Self {
         self.soft = soft;
         self.hard = hard.max(1);
+        self
+    }
+
+    /// What becomes of a message that is offered at the hard limit of unsent bytes: [`Overflow::Close`], the websocket is closed with 1008. With another
+    /// policy all that waits beyond the soft limit waits as frames, neither encoded nor compressed.
+    #[must_use]
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
         self
     }
 
@@ -323,6 +334,10 @@ impl WebSocketSettings {
     pub fn seed_compatible() -> Self {
         let limit = i32::MAX as u64;
         Self::default().frame_size_limit(limit).message_size_limit(limit).fragments_limit(u32::MAX).ping_every(None)
+    }
+
+    pub(crate) fn unsent(&self) -> Limits {
+        Limits { soft: self.soft, hard: self.hard, overflow: self.overflow }
     }
 
     pub(crate) fn codec(&self, role: Role) -> Codec {

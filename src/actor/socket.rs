@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::line::Line;
+use super::line::{Ack, Line};
 use super::scope::Scope;
-use crate::stage::{Close, Command};
+use crate::stage::{Close, Command, Dropped, Drops, Key, Keyed};
 use crate::websocket::Frame;
 
 /// The name of a connection: unique in this process, the same before and after an upgrade.
@@ -75,11 +75,16 @@ impl Socket {
 
     /// Sends a [`Frame`] or a [`Close`], and forgets it. In one actor's turn as many as wanted: they leave in one write.
     ///
-    /// A frame offered while less than the hard limit (1 MiB) is unsent is taken whole; one offered at or above it meets the policy, which
-    /// is to close the websocket with 1008.
+    /// A frame offered while less than the hard limit (1 MiB) is unsent is taken whole; one offered at or above it meets the
+    /// [policy](super::WebSocketSettings::overflow), which is to close the websocket with 1008 unless it was said to drop something.
     #[inline]
     pub fn do_send(&self, message: impl Into<Outgoing>) {
-        if let Some(command) = Scope::send(self.line(), message.into().0) {
+        let Outgoing { command, key } = message.into();
+        if key.is_some() {
+            let _ = self.queue(command, key, None, true);
+            return;
+        }
+        if let Some(command) = Scope::send(self.line(), command) {
             let _ = self.line().push(command, None, true);
         }
     }
@@ -90,26 +95,44 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] when the connection ended first, [`SendError::Full`] when it met the hard limit.
+    /// [`SendError::Closed`] when the connection ended first, [`SendError::Full`] when it met the hard limit, [`SendError::Dropped`] when the policy of
+    /// that limit has dropped it, now or while it waited.
     pub fn send(&self, message: impl Into<Outgoing>) -> Sending {
         let (ack, written) = oneshot::channel();
-        Scope::leave(self.line());
-        match self.line().push(message.into().0, Some(ack), true) {
-            Ok(()) => Sending(Ok(written)),
+        let Outgoing { command, key } = message.into();
+        match self.queue(command, key, Some(ack), true) {
+            Ok(_) => Sending(Ok(written)),
             Err(error) => Sending(Err(error)),
         }
     }
 
-    /// Sends a [`Frame`] or a [`Close`] if there is room for it: the policy of the hard limit is not applied.
+    /// Sends a [`Frame`] or a [`Close`] if there is room for it: the policy of the hard limit is not applied. Tells whether there is room for more.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] or [`SendError::Full`]; nothing was sent then.
-    pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<(), SendError> {
-        match Scope::send(self.line(), message.into().0) {
-            None => Ok(()),
+    /// [`SendError::Closed`] or [`SendError::Full`], or [`SendError::Dropped`] for the rest of a message whose beginning was; nothing was sent then.
+    pub fn try_send(&self, message: impl Into<Outgoing>) -> Result<SendStatus, SendError> {
+        let Outgoing { command, key } = message.into();
+        if key.is_some() {
+            return self.queue(command, key, None, false);
+        }
+        match Scope::send(self.line(), command) {
+            None => Ok(self.line().status(self.buffered_amount())),
             Some(command) => self.line().push(command, None, false),
         }
+    }
+
+    /// By the queue, whatever it is.
+    #[inline(never)]
+    fn queue(&self, command: Command, key: Option<Box<Key>>, ack: Option<Ack>, policy: bool) -> Result<SendStatus, SendError> {
+        Scope::leave(self.line());
+        self.line().push_by_policy(command, key.map(|key| *key), ack, policy)
+    }
+
+    /// How many of the frames sent were dropped by the policy of the hard limit, by whomever they were sent. It can be asked behind the end, too.
+    #[must_use]
+    pub fn drops(&self) -> Drops {
+        self.line().drops()
     }
 
     /// Bytes that were sent and are not yet written to the socket.
@@ -169,21 +192,43 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// What a websocket takes: a [`Frame`] or a [`Close`].
+/// What a websocket takes: a [`Frame`], a [`Close`], or a frame with a [key](Frame::keyed).
 #[derive(Debug)]
-pub struct Outgoing(Command);
+pub struct Outgoing {
+    command: Command,
+    /// Small, as most have none.
+    key: Option<Box<Key>>,
+}
 
 impl From<Frame> for Outgoing {
     #[inline]
     fn from(frame: Frame) -> Self {
-        Self(Command::Frame(frame))
+        Self { command: Command::Frame(frame), key: None }
+    }
+}
+
+impl From<Keyed> for Outgoing {
+    fn from(Keyed { key, frame }: Keyed) -> Self {
+        Self { command: Command::Frame(frame), key: Some(Box::new(key)) }
     }
 }
 
 impl From<Close> for Outgoing {
     fn from(close: Close) -> Self {
-        Self(Command::Close(close))
+        Self { command: Command::Close(close), key: None }
     }
+}
+
+/// What became of something that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendStatus {
+    /// It has been written to the socket.
+    Sent,
+    /// It was taken, and there is room for more.
+    Queued,
+    /// It was taken, and more than the soft limit waits to be written: [`Drained`](super::Drained) tells when there is room again.
+    Flooded,
 }
 
 /// Why something could not be sent.
@@ -194,6 +239,8 @@ pub enum SendError {
     Closed,
     /// As much as the hard limit allows waits to be written already.
     Full,
+    /// The policy of the hard limit has dropped it.
+    Dropped(Dropped),
 }
 
 impl fmt::Display for SendError {
@@ -201,6 +248,9 @@ impl fmt::Display for SendError {
         f.write_str(match self {
             Self::Closed => "the connection is closed",
             Self::Full => "the peer does not read fast enough: the limit of unsent bytes is reached",
+            Self::Dropped(Dropped::Newest) => "the peer does not read fast enough: this was dropped at the limit of unsent bytes",
+            Self::Dropped(Dropped::Oldest) => "the peer does not read fast enough: this was dropped for something newer",
+            Self::Dropped(Dropped::Conflated) => "something newer of the same key was sent in its place",
         })
     }
 }
@@ -210,10 +260,10 @@ impl std::error::Error for SendError {}
 /// The answer to [`Socket::send`]: ready when what was sent has been written.
 #[derive(Debug)]
 #[must_use = "it is sent anyway; to forget the answer use do_send"]
-pub struct Sending(Result<oneshot::Receiver<()>, SendError>);
+pub struct Sending(Result<oneshot::Receiver<Result<SendStatus, SendError>>, SendError>);
 
 impl Sending {
-    pub(super) fn awaited(written: oneshot::Receiver<()>) -> Self {
+    pub(super) fn awaited(written: oneshot::Receiver<Result<SendStatus, SendError>>) -> Self {
         Self(Ok(written))
     }
 
@@ -223,11 +273,11 @@ impl Sending {
 }
 
 impl Future for Sending {
-    type Output = Result<(), SendError>;
+    type Output = Result<SendStatus, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Ok(written) => Pin::new(written).poll(cx).map_err(|_| SendError::Closed),
+            Ok(written) => Pin::new(written).poll(cx).map(|answer| answer.unwrap_or(Err(SendError::Closed))),
             Err(error) => Poll::Ready(Err(*error)),
         }
     }

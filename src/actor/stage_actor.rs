@@ -12,7 +12,7 @@ use actix::{Actor, ActorContext, ActorFuture, Addr, ArbiterHandle, AsyncContext,
 
 use super::clock;
 use super::delivery::{Delivery, deliveries};
-use super::line::{Ack, Entry, Line, Peer, Signal, length};
+use super::line::{ALL, Ack, Entry, Line, Peer, Signal, length};
 use super::socket::Socket;
 use super::timer::Timer;
 use super::upstream::Upstream;
@@ -49,6 +49,8 @@ pub struct StageActor<S: Stage> {
     /// When to look after the handler, if it was given by its address.
     look: Option<Instant>,
     told: bool,
+    /// The line below was told that something waits here.
+    waits: bool,
     kind: std::marker::PhantomData<fn(S)>,
 }
 
@@ -105,6 +107,7 @@ impl<S: Stage> StageActor<S> {
             timer: Timer::default(),
             look: None,
             told: false,
+            waits: false,
             kind: std::marker::PhantomData,
         }
     }
@@ -185,7 +188,11 @@ impl<S: Stage> StageActor<S> {
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let (Some(line), Some(below)) = (self.line.clone(), self.below.clone()) else { return Poll::Pending };
         let now = clock::now();
-        let (entries, signals) = line.take(cx.waker(), &mut Output::new());
+        let room = below.line().room_for_above();
+        if room == ALL {
+            line.hurry();
+        }
+        let (entries, signals) = line.take(cx.waker(), &mut Output::new(), room);
         line.tell_seen();
         let mut up = deliveries::get();
         for Entry { command, ack } in entries {
@@ -226,9 +233,19 @@ impl<S: Stage> StageActor<S> {
         if self.told && self.held.is_empty() {
             return Poll::Ready(());
         }
+        self.hold_back(&line, &below, cx);
         let deadline = [self.stage.deadline(), self.look].into_iter().flatten().min();
         self.timer.arm(deadline, now, cx);
         Poll::Pending
+    }
+
+    /// What finds no room below waits here: that is told below, and when there is room a turn comes.
+    fn hold_back(&mut self, line: &Line, below: &Socket, cx: &TaskContext<'_>) {
+        let (bytes, here) = line.held_back();
+        if bytes > 0 || self.waits {
+            self.waits = bytes > 0;
+            below.line().set_above(bytes, here.then(|| cx.waker()));
+        }
     }
 
     /// A stage that panics ends its websocket, and nothing else.

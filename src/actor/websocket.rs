@@ -11,14 +11,13 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use tokio::sync::oneshot;
-
+use super::budget::{STEP, Share};
 use super::buffers;
 use super::clock;
 use super::delivery::{Delivery, Observers, deliveries};
 use super::large::{self, Partial};
-use super::line::{Line, Signal, Signals};
+use super::line::{ALL, Ack, Line, Signal, Signals};
+use super::socket::SendStatus;
 use super::stats::count;
 use super::timer::Timer;
 use super::transport::Transport;
@@ -26,6 +25,7 @@ use super::upgrade::Handled;
 use super::upstream::Upstream;
 use crate::stage::{By, Close, Command, Interest, Outcome, Phase, Pipeline};
 use crate::websocket::{CloseCode, Role};
+use bytes::BytesMut;
 
 mod reading;
 
@@ -53,11 +53,15 @@ pub struct WebSocket {
     /// How often a read has waited for handlers with large messages.
     waited: u8,
     /// Who waits for the output to have been written up to a position.
-    acks: VecDeque<(u64, oneshot::Sender<()>)>,
+    acks: VecDeque<(u64, Ack)>,
     /// More than the soft limit waited at the end of the last turn: [`Drained`](super::Drained) is owed.
     flooded: bool,
     /// Nothing waited then, and nothing was owed.
     calm: bool,
+    /// Bytes that waited behind the output then, as frames.
+    behind: usize,
+    /// What it has of the process's budget.
+    share: Share,
     timer: Timer,
     /// When to look after the handler.
     look: Option<Instant>,
@@ -82,7 +86,7 @@ impl WebSocket {
         let Takeover { transport, role, handled, unsent, unread, first } = takeover;
         let Handled { settings, chain, mut upstream, masks, observers } = handled;
         let now = clock::now();
-        let line = Line::new(transport.seat().id(), settings.soft, settings.hard, transport.write_half().clone());
+        let line = Line::new(transport.seat().id(), settings.unsent(), transport.write_half().clone());
         let keys: crate::stage::Masks = match (role, masks) {
             (Role::Server, _) => Box::new(|| [0; 4]),
             (Role::Client, Some(masks)) => masks,
@@ -90,12 +94,14 @@ impl WebSocket {
         };
         let mut pipeline = Pipeline::new(settings.codec(role), keys, chain, now)
             .message_within(settings.message_within)
+            .pongs_within(settings.soft)
             .stall_within(settings.write_stall)
             .linger(settings.closing);
         pipeline.take_over(unsent);
         if !planted!(SeatNotMoved) {
             transport.seat().take(&line);
         }
+        let share = Share::new(Arc::downgrade(&line));
         transport.seat().upgrades();
         let mut look = None;
         if let Some(upstream) = &mut upstream {
@@ -118,6 +124,8 @@ impl WebSocket {
             acks: VecDeque::new(),
             flooded: false,
             calm: false,
+            behind: 0,
+            share,
             timer: Timer::default(),
             look,
             messages: 0,
@@ -143,14 +151,15 @@ impl WebSocket {
         let answered = self.line.in_hand() == 0;
         let stirred = self.line.is_stirred();
         if stirred {
-            let (entries, signals) = self.line.take(cx.waker(), self.pipeline.output());
+            let room = self.room();
+            let (entries, signals) = self.line.take(cx.waker(), self.pipeline.output(), room);
             // What was said first goes first, also if whoever said it is gone by now.
             self.say(entries, now);
             if !signals.is_empty() {
                 self.heed(signals, now);
             }
         }
-        if self.pipeline.is_unsettled() && answered {
+        if self.pipeline.is_unsettled() && answered && self.line.is_empty() {
             self.guarded(now, |pipeline| pipeline.settle(now));
         }
         if self.timer.rings(now) {
@@ -181,6 +190,12 @@ impl WebSocket {
                 return Poll::Ready(());
             }
         }
+        if self.share.is_on() {
+            self.count(cx);
+        }
+        if self.behind > 0 || (self.is_over() && self.line.hosts()) {
+            self.go_on(cx);
+        }
         let deadline = [self.pipeline.deadline(), self.look].into_iter().flatten().min();
         self.timer.arm(deadline, now, cx);
         // What kept us from reading is over by now, or only our turn is.
@@ -188,6 +203,37 @@ impl WebSocket {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// How much is to be taken of what handlers have said: where something may be dropped, no more than can be written soon. What waits goes before a
+    /// verdict that waits, and before our own last words.
+    #[inline]
+    fn room(&mut self) -> usize {
+        if !self.line.keeps() || self.is_over() { ALL } else { self.line.room(self.pipeline.output().len()) }
+    }
+
+    /// Nothing that comes later will be sent.
+    fn is_over(&self) -> bool {
+        self.pipeline.is_unsettled() || self.pipeline.has_closed()
+    }
+
+    /// Tells the process what is buffered here. What handlers have in hand they give back without a turn of ours: so one is asked for.
+    fn count(&mut self, cx: &TaskContext<'_>) {
+        let in_hand = self.line.in_hand();
+        self.share.settle(self.pipeline.output().len() + self.behind + in_hand + self.partial.len() + self.pipeline.gathered());
+        if (STEP..=self.window).contains(&in_hand) && self.line.wake_below((in_hand - STEP).max(1)) {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// What waits as frames, here or above, is taken as soon as there is room for it, and at once if nothing can come behind it.
+    fn go_on(&mut self, cx: &TaskContext<'_>) {
+        if self.is_over() {
+            self.line.hurry();
+        }
+        if self.room() > 0 && self.line.has_more() {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// Whether data frames may be encoded where they are sent.
@@ -206,6 +252,10 @@ impl WebSocket {
         }
         if signals.has(Signal::Overflow) {
             let reason = "too much is unsent: the peer does not read fast enough";
+            self.guarded(now, |pipeline| pipeline.fail(CloseCode::POLICY_VIOLATION, reason, now));
+        }
+        if signals.has(Signal::OverBudget) {
+            let reason = "all together have buffered too much, and this websocket most of it";
             self.guarded(now, |pipeline| pipeline.fail(CloseCode::POLICY_VIOLATION, reason, now));
         }
         if signals.has(Signal::GoAway) {
@@ -284,6 +334,7 @@ impl WebSocket {
     }
 
     fn deliver(&mut self, mut deliveries: VecDeque<Delivery>) {
+        self.share.told();
         if !self.observers.is_empty() {
             deliveries.iter().for_each(|delivery| self.observers.notice(delivery, &self.line));
         }
@@ -315,13 +366,17 @@ impl WebSocket {
         buffers::take_write_buffer(output);
         let written = if planted!(AckBeforeWrite) { output.end() } else { output.written() };
         while self.acks.front().is_some_and(|(position, _)| *position <= written) {
-            let _ = self.acks.pop_front().map(|(_, ack)| ack.send(()));
+            let _ = self.acks.pop_front().map(|(_, ack)| ack.send(Ok(SendStatus::Sent)));
         }
-        if let Poll::Ready(Err(error)) = result {
+        if let Poll::Ready(Err(error)) = &result {
             tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
             return std::ops::ControlFlow::Break(());
         }
         self.pipeline.wrote(progress, now);
+        // A pong that was kept back.
+        if result.is_ready() && !self.pipeline.output().is_empty() {
+            cx.waker().wake_by_ref();
+        }
         std::ops::ControlFlow::Continue(())
     }
 
@@ -335,13 +390,14 @@ impl WebSocket {
             return;
         }
         let (most, unsent) = self.line.report(waiting, open, self.pipeline.life());
+        self.behind = unsent - waiting;
         // Also if all of it left within this turn: whoever saw it and waits for room must hear that there is some.
         self.flooded |= most > self.soft;
         // Nothing is told behind `Closed`.
         if unsent <= self.soft && std::mem::take(&mut self.flooded) && !self.pipeline.has_ended() && !planted!(DrainedForgotten) {
             self.deliver(VecDeque::from([Delivery::Drained]));
         }
-        self.calm = calm && !self.flooded;
+        self.calm = calm && !self.flooded && self.behind == 0;
     }
 
     /// A stage that panics ends its websocket, and nothing else.
@@ -384,7 +440,7 @@ impl WebSocket {
 impl Drop for WebSocket {
     fn drop(&mut self) {
         // What a scope has written in part is the output's: no last words go within it.
-        drop(self.line.take(std::task::Waker::noop(), self.pipeline.output()));
+        drop(self.line.take(std::task::Waker::noop(), self.pipeline.output(), ALL));
         self.line.close();
         self.tell();
         self.transport.seat().counters().messages(self.messages);

@@ -23,6 +23,11 @@ pub(super) struct Base<T> {
     /// A Close frame was written: no frame may follow it (RFC 6455 §5.5.1).
     pub(super) closed: bool,
     pub(super) phase: Phase,
+    /// What comes down now is said about a ping.
+    pub(super) answers_ping: bool,
+    /// The newest pong that waits until less output does, and how much that is.
+    pub(super) pong: Option<Frame>,
+    pub(super) pongs_within: usize,
 }
 
 impl<T: From<Event>> Ends for Base<T> {
@@ -41,6 +46,7 @@ impl<T: From<Event>> Ends for Base<T> {
     #[inline]
     fn bottom(&mut self, command: Command) {
         match command {
+            Command::Frame(pong) if self.answers_ping && pong.opcode == OpCode::Pong => self.answer(pong),
             Command::Frame(frame) => self.write(frame),
             Command::Finish if self.phase == Phase::Open => self.phase = Phase::Finishing,
             Command::Abort => self.phase = Phase::Done,
@@ -53,6 +59,26 @@ impl<T: From<Event>> Ends for Base<T> {
 }
 
 impl<T> Base<T> {
+    /// A pong answers a ping, and those before it (RFC 6455 §5.5.3): while output is blocked, the newest is kept.
+    fn answer(&mut self, pong: Frame) {
+        self.pong = None;
+        if self.output.len() > self.pongs_within {
+            self.pong = Some(pong);
+        } else {
+            self.write(pong);
+        }
+    }
+
+    /// Writes the pong that waited, if that is over.
+    #[inline]
+    pub(super) fn release_pong(&mut self) {
+        if self.output.len() <= self.pongs_within
+            && let Some(pong) = self.pong.take()
+        {
+            self.write(pong);
+        }
+    }
+
     #[inline]
     pub(super) fn write(&mut self, frame: Frame) {
         if self.closed && !planted!(FrameAfterClose) || self.phase != Phase::Open {

@@ -34,6 +34,7 @@ mod consolidation;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 mod hide_pongs;
+mod overflow;
 mod pipeline;
 
 use std::borrow::Cow;
@@ -48,6 +49,8 @@ pub use consolidation::Consolidation;
 #[cfg(feature = "deflate")]
 pub use deflate::PerMessageDeflate;
 pub use hide_pongs::HidePongs;
+pub use overflow::{Dropped, Drops, Key, Keyed, Overflow};
+pub(crate) use overflow::{Policy, Verdict, Waiting};
 pub use pipeline::{Masks, Phase, Pipeline};
 
 use crate::websocket::{CloseCode, Frame, OpCode, ProtocolError};

@@ -80,7 +80,9 @@ impl<T: From<Event>> Pipeline<T> {
             codec = codec.allow_rsv1(true);
         }
         let (output, events, phase) = (Output::new(), VecDeque::new(), Phase::Open);
-        let base = Base { codec, masks, output, events, waiting: 0, refused: None, told: false, closed: false, phase };
+        let (answers_ping, pong, pongs_within) = (false, None, usize::MAX);
+        let (waiting, refused, told, closed) = (0, None, false, false);
+        let base = Base { codec, masks, output, events, waiting, refused, told, closed, phase, answers_ping, pong, pongs_within };
         let mut pipeline = Self {
             messages_to: chain.first_for_messages(),
             direct_out: !chain.wants(Interest::DATA_OUT),
@@ -112,6 +114,13 @@ impl<T: From<Event>> Pipeline<T> {
     #[must_use]
     pub fn message_within(mut self, within: Duration) -> Self {
         self.message_within = within;
+        self
+    }
+
+    /// While more output than this waits, only the newest of the pings that come is answered (RFC 6455 §5.5.3): without limit unless it is said.
+    #[must_use]
+    pub fn pongs_within(mut self, bytes: usize) -> Self {
+        self.base.pongs_within = bytes;
         self
     }
 
@@ -177,7 +186,11 @@ impl<T: From<Event>> Pipeline<T> {
         }
         let Self { chain, life, base, .. } = self;
         match self.messages_to {
-            _ if frame.rsv != 0 || !frame.is_whole() || frame.opcode.is_control() => chain.event(Event::Frame(frame), now, *life, base),
+            _ if frame.rsv != 0 || !frame.is_whole() || frame.opcode.is_control() => {
+                base.answers_ping = frame.opcode == OpCode::Ping;
+                chain.event(Event::Frame(frame), now, *life, base);
+                base.answers_ping = false;
+            }
             Some(at) => chain.message(at, frame, now, *life, base),
             None if base.told => return,
             None => {
@@ -238,6 +251,7 @@ impl<T: From<Event>> Pipeline<T> {
     /// A stage has panicked: what is left of the chain is thrown away, the peer is told 1011 and the handler that it is over.
     pub fn panicked(&mut self, now: Instant) {
         self.chain = Chain::new();
+        self.base.answers_ping = false;
         self.messages_to = None;
         self.deaf = true;
         self.verdict = None;
@@ -313,6 +327,7 @@ impl<T: From<Event>> Pipeline<T> {
         } else if progress || self.stalled.is_none() {
             self.stalled = Some(now);
         }
+        self.base.release_pong();
     }
 
     /// Reading is suspended, or taken up again: while it is, silence is not the peer's fault.
@@ -340,6 +355,16 @@ impl<T: From<Event>> Pipeline<T> {
     #[must_use]
     pub fn wants_read(&self) -> bool {
         self.verdict.is_none() && !self.eof && self.base.phase != Phase::Done
+    }
+
+    /// How many bytes have come of a message that is not all there, before the frame that is not.
+    pub(crate) fn gathered(&self) -> usize {
+        self.base.codec.gathered()
+    }
+
+    /// Whether a message has begun to come, or a frame.
+    pub(crate) fn is_within_message(&self) -> bool {
+        self.incomplete.is_some()
     }
 
     /// Whether [`receive`](Self::receive) has stopped early: frames may be left in what was read.

@@ -178,6 +178,13 @@ impl Codec {
         }
     }
 
+    /// How many bytes have come of the message in progress before the frame in progress.
+    pub(crate) fn gathered(&self) -> usize {
+        let Message::Open { length, .. } = &self.message else { return 0 };
+        let current = if let State::Payload { header, .. } = &self.state { header.length } else { 0 };
+        usize::try_from(*length).unwrap_or(usize::MAX).saturating_sub(current)
+    }
+
     /// Whether the connection may end here without cutting a frame in two, when nothing is left in the buffer.
     #[must_use]
     pub const fn is_between_frames(&self) -> bool {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use actix_sockets::websocket::CloseCode;
 use actix_sockets::{
-    Close, CloseAll, Connect, Connected, Frame, HttpRequest, HttpResponse, Received, Requester, Responder, SendError, Sockets, Unbind,
-    UpgradeClient, handshake,
+    Close, CloseAll, Connect, Connected, Frame, HttpRequest, HttpResponse, Received, Requester, Responder, SendError, SendStatus, Sockets,
+    Unbind, UpgradeClient, handshake,
 };
 use http::{HeaderValue, Method, header};
 
@@ -108,7 +108,7 @@ fn a_frame_that_may_not_be_sent_is_not_acknowledged() {
         let socket = site.upgraded();
         let sending = socket.send(Frame::ping(vec![0; 126]));
         assert_eq!(Site::wait(sending), Err(SendError::Closed));
-        assert_eq!(Site::wait(socket.send(Frame::ping("short"))), Ok(()));
+        assert_eq!(Site::wait(socket.send(Frame::ping("short"))), Ok(SendStatus::Sent));
     });
 }
 

@@ -19,6 +19,7 @@ mod deflate;
 mod guards;
 mod http;
 mod order;
+mod overflow;
 mod peer;
 mod pressure;
 #[cfg(feature = "tls")]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix_sockets::stage::By;
 use actix_sockets::websocket::CloseCode;
-use actix_sockets::{Frame, SendError, Socket};
+use actix_sockets::{Frame, SendError, SendStatus, Socket};
 
 use crate::peer::{binary, ping, pong, text};
 use crate::site::{Heard, Kind, Plan, Site, with_each_handler, with_each_handler_at_once};
@@ -120,8 +120,9 @@ fn t30_a_peer_that_never_reads_is_closed_with_1008_at_the_hard_limit() {
         assert_eq!((closed.code, closed.by, closed.clean), (CloseCode::POLICY_VIOLATION, By::Us, false), "{closed:?}");
         let most = most.load(Ordering::SeqCst);
         // The one that was taken whole; above hosted stages, perhaps one more that was on its way down; above those on another thread, what
-        // that thread has on its way down at a moment, at most once the limit.
-        let on_its_way = if elsewhere { MIB } else { 64 << 10 };
+        // they have handed down while it is counted: the soft limit and a frame for each.
+        let on_its_way = if elsewhere { 2 * (128 << 10) } else { 64 << 10 };
+        eprintln!("{most} bytes unsent at most, limit {MIB}");
         assert!(most < MIB + (64 << 10) + on_its_way + 1024, "{most} bytes were unsent");
         peer.hears_the_end();
         // Others are not affected.
@@ -148,7 +149,7 @@ fn t30_try_send_is_full_and_drained_tells_when_there_is_room() {
                 }
                 // Control frames pass. What is on its way to another thread counts twice for a moment, so that even they may be refused then.
                 let until = Instant::now() + crate::peer::PATIENCE;
-                while upgraded.sender.try_send(Frame::ping("yes")) != Ok(()) {
+                while upgraded.sender.try_send(Frame::ping("yes")).is_err() {
                     assert!(kind == Kind::Elsewhere && Instant::now() < until, "a ping is refused");
                     std::thread::yield_now();
                 }
@@ -193,8 +194,8 @@ fn t30_send_fails_for_those_that_are_not_written() {
         assert!(results.contains(&Err(SendError::Full)), "those offered at the limit");
         assert!(results.contains(&Err(SendError::Closed)), "those taken and not written");
         // In order: written, not written, not taken.
-        let place = |result: &Result<(), SendError>| match result {
-            Ok(()) => 0,
+        let place = |result: &Result<SendStatus, SendError>| match result {
+            Ok(_) => 0,
             Err(SendError::Closed) => 1,
             Err(_) => 2,
         };
@@ -250,13 +251,13 @@ fn a_frame_larger_than_the_hard_limit_is_taken_whole() {
 fn t30_timers_go_on_while_output_is_blocked() {
     with_each_handler_at_once(|plan| {
         let site = plan
-            .ping(Duration::from_secs(1))
+            .ping(Duration::from_secs(3))
             .websocket(|settings| settings.unsent_limits(64 << 10, 64 * MIB))
             .on_upgraded(|upgraded, _| upgraded.sender.do_send(Frame::binary(vec![1; 16 * MIB])))
             .up();
         let mut peer = site.peer();
         site.upgraded();
-        std::thread::sleep(Duration::from_millis(2200));
+        std::thread::sleep(Duration::from_millis(6500));
         peer.hears(binary(vec![1; 16 * MIB]));
         let next = peer.next();
         assert_eq!(next.first, 0x89, "{next:?}");
@@ -271,20 +272,30 @@ fn t30_timers_go_on_while_output_is_blocked() {
     });
 }
 
-/// A peer that reads nothing while it asks: every ping is answered, and we read no more than its own appetite allows.
+/// A peer that reads nothing while it asks: we read no more than its own appetite allows. While output is blocked only the newest ping is kept; the last
+/// one is answered, and no pong is heard that was not asked for.
 #[test]
 fn t25_a_ping_flood_is_answered_or_felt() {
     with_each_handler(|plan| {
         let site = plan.up();
         let mut peer = site.peer();
-        let flood = ping([b'p'; 125]).bytes(Some([9, 9, 9, 9]));
-        let block = flood.repeat(500);
-        let taken = peer.says_until_blocked(&block, 64 * MIB, BLOCKED);
+        let body = |n: usize| format!("{n:0125}");
+        let flood: Vec<u8> = (0..1000).flat_map(|n| ping(body(n)).bytes(Some([9, 9, 9, 9]))).collect();
+        let taken = peer.says_until_blocked(&flood, 64 * MIB, BLOCKED);
         assert!(taken < 64 * MIB, "the flood is taken without end");
-        // Each has its pong.
-        for _ in 0..taken / flood.len() {
-            peer.hears(pong([b'p'; 125]));
+        let pings = taken / (flood.len() / 1000);
+        let mut asked = (0..pings).map(|n| n % 1000);
+        let mut answered = 0;
+        loop {
+            let heard = peer.next();
+            assert!(asked.any(|n| heard == pong(body(n))), "{heard:?} was not asked for, or not in this order");
+            answered += 1;
+            if asked.len() == 0 {
+                break;
+            }
         }
+        eprintln!("{pings} pings taken, {answered} answered");
+        assert!(answered > 10_000.min(pings - 1), "while output flows each is answered");
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_sockets::{Close, Frame, SendError};
+use actix_sockets::{Close, Frame, SendError, SendStatus};
 
 use crate::peer::{binary, close, text};
 use crate::site::{Kind, Site, with, with_each_handler};
@@ -15,7 +15,7 @@ fn send_is_answered_when_it_is_written() {
         let site = plan.up();
         let mut peer = site.peer();
         let socket = site.upgraded();
-        assert_eq!(Site::wait(socket.send(Frame::text("one"))), Ok(()));
+        assert_eq!(Site::wait(socket.send(Frame::text("one"))), Ok(SendStatus::Sent));
         peer.hears(text("one"));
         // Not before: more than the kernel takes, and the peer does not read.
         let mut sending = Box::pin(socket.send(Frame::binary(vec![1; LARGE])));
@@ -23,7 +23,7 @@ fn send_is_answered_when_it_is_written() {
         assert!(early.is_err(), "{early:?} though nobody reads");
         assert!(socket.buffered_amount() > 0);
         peer.hears(binary(vec![1; LARGE]));
-        assert_eq!(Site::wait(sending), Ok(()));
+        assert_eq!(Site::wait(sending), Ok(SendStatus::Sent));
     });
 }
 
@@ -70,7 +70,7 @@ fn send_behind_a_close_fails() {
         let site = plan.up();
         let mut peer = site.peer();
         let socket = site.upgraded();
-        assert_eq!(Site::wait(socket.send(Close::default())), Ok(()));
+        assert_eq!(Site::wait(socket.send(Close::default())), Ok(SendStatus::Sent));
         assert_eq!(Site::wait(socket.send(Frame::text("behind"))), Err(SendError::Closed));
         peer.hears(close(1000, "")).says(close(1000, ""));
         peer.hears_fin();

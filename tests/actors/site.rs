@@ -118,6 +118,7 @@ pub(crate) struct Plan {
     ping: Option<Duration>,
     workers: usize,
     observed: bool,
+    forgets: bool,
     on_frame: Do<Frame>,
     on_upgraded: Do<Upgraded>,
     on_drained: Do<Drained>,
@@ -138,6 +139,7 @@ impl Plan {
             ping: None,
             workers: 1,
             observed: false,
+            forgets: false,
             on_frame: Arc::new(|Received { message, sender }, _| {
                 if message.opcode.is_data() {
                     sender.do_send(Frame::new(message.opcode, message.data));
@@ -170,6 +172,13 @@ impl Plan {
 
     pub(crate) fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// The frames that it hears are not kept for the test.
+    #[allow(dead_code, reason = "it is the tests of memory that must not fill it")]
+    pub(crate) fn forgets(mut self) -> Self {
+        self.forgets = true;
         self
     }
 
@@ -415,7 +424,9 @@ impl Handler<Received<HttpRequest>> for Probe {
 impl Handler<Received<Frame>> for Probe {
     type Result = ();
     fn handle(&mut self, received: Received<Frame>, ctx: &mut Ctx) {
-        self.told(Heard::Frame(received.message.clone()));
+        if !self.plan.forgets {
+            self.told(Heard::Frame(received.message.clone()));
+        }
         let act = self.plan.on_frame.clone();
         act(received, ctx);
     }

@@ -160,7 +160,7 @@ fn acks_say_that_it_was_written() {
         let (mut peer, responder) = responder().await;
         let sent = responder.send(HttpResponse::ok("all of it"));
         peer.hears("all of it").await;
-        assert_eq!(sent.await, Ok(()));
+        assert_eq!(sent.await, Ok(actix_sockets::SendStatus::Sent));
     });
 }
 

@@ -20,5 +20,6 @@ mod hide_pongs;
 mod pipeline;
 #[cfg(feature = "deflate")]
 mod puff;
+mod t25;
 #[cfg(feature = "deflate")]
 mod t29;

@@ -22,6 +22,12 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// Settings of the pipeline that have their own methods.
+    pub(crate) fn adjust(&mut self, adjust: impl FnOnce(Pipeline) -> Pipeline) {
+        let spare = Pipeline::new(Codec::new(self.role), Box::new(|| KEY), Chain::new(), self.now);
+        self.pipeline = adjust(std::mem::replace(&mut self.pipeline, spare));
+    }
+
     /// Of a server, or a client, with what every websocket has.
     pub(crate) fn new(role: Role) -> Self {
         Self::with(role, Chain::new())

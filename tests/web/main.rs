@@ -391,7 +391,7 @@ fn a_peer_that_does_not_read_stops_us() {
     let (mut sent, mut full) = (0, 0);
     while full < 50 {
         match socket.try_send(Frame::binary(vec![1; 64 << 10])) {
-            Ok(()) => (sent, full) = (sent + 1, 0),
+            Ok(_) => (sent, full) = (sent + 1, 0),
             Err(SendError::Full) => full += 1,
             Err(error) => panic!("{error:?}"),
         }

@@ -143,8 +143,9 @@ impl WebSocket {
         if self.pipeline.phase() == Phase::Finishing {
             return true;
         }
-        let may = self.pipeline.output().len() <= self.soft
+        let may = self.pipeline.output().len().max(self.behind) <= self.soft
             && (self.line.in_hand() <= self.window || !planted!(WindowNotReopened) && self.line.wake_below(self.window / 2 + 1));
+        let may = may && self.share.may_read(self.pipeline.is_within_message());
         self.pipeline.suspend(!may, now);
         may
     }

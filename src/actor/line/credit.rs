@@ -1,0 +1,47 @@
+//! What handlers have in hand, and who is woken when they let go of it.
+
+use std::sync::atomic::Ordering;
+
+use super::{Line, Peer, Signal};
+
+/// What an item is worth besides its payload, in hand or in the queue.
+const OVERHEAD: usize = 64;
+
+impl Line {
+    /// What an item of this payload is worth while it is in hand.
+    #[inline]
+    pub(crate) fn worth(payload: usize) -> usize {
+        payload + OVERHEAD
+    }
+
+    #[inline]
+    pub(crate) fn hand_out(&self, worth: usize) {
+        self.in_hand.fetch_add(worth, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn in_hand(&self) -> usize {
+        self.in_hand.load(Ordering::SeqCst)
+    }
+
+    /// Asks for a wake once less than `limit` is in hand. Tells whether that is so already.
+    pub(crate) fn wake_below(&self, limit: usize) -> bool {
+        self.wake_below.store(limit, Ordering::SeqCst);
+        self.in_hand() < limit
+    }
+
+    #[inline]
+    pub(in crate::actor) fn give_back(&self, worth: usize) {
+        if planted!(CreditTwice) {
+            self.in_hand.fetch_sub(worth, Ordering::SeqCst);
+        }
+        let left = self.in_hand.fetch_sub(worth, Ordering::SeqCst) - worth;
+        if left < self.wake_below.load(Ordering::SeqCst) {
+            self.wake_below.store(0, Ordering::SeqCst);
+            self.wake(&mut self.queue.lock());
+        }
+        if std::thread::panicking() {
+            self.signal(Signal::Check);
+        }
+    }
+}

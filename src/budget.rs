@@ -1,0 +1,182 @@
+//! What a process may have buffered for its peers, all connections together: who has how much, who must wait, and who goes on.
+//!
+//! A value that decides: `W` is what wakes a connection. Above the limit nobody begins to read; below seven eighths of it those who wait go on, in the order in
+//! which they came. A message that has begun to come can be got rid of in one way only: it is read to its end.
+//! So of those who wait within a message one at a time goes on.
+
+use std::collections::{HashMap, VecDeque};
+
+/// Who has how much.
+#[derive(Debug)]
+pub(crate) struct Ledger<W> {
+    limit: usize,
+    total: usize,
+    shares: HashMap<u64, (usize, W)>,
+    /// More than the limit was counted, and not yet few enough bytes since.
+    pressed: bool,
+    /// Who must not read, oldest first; whether it is within a message.
+    waiting: VecDeque<(u64, bool)>,
+    /// The one that goes on although there is no room: until its message is complete, or it is gone.
+    finishing: Option<u64>,
+}
+
+impl<W: Clone> Ledger<W> {
+    pub(crate) fn new() -> Self {
+        Self { limit: usize::MAX, total: 0, shares: HashMap::new(), pressed: false, waiting: VecDeque::new(), finishing: None }
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pressed
+    }
+
+    /// Another limit. Gives whom to wake.
+    pub(crate) fn set_limit(&mut self, bytes: usize) -> Vec<W> {
+        self.limit = bytes;
+        self.weigh()
+    }
+
+    /// This connection has so much now. Gives whom to wake.
+    pub(crate) fn settle(&mut self, id: u64, bytes: usize, wake: impl FnOnce() -> W) -> Vec<W> {
+        let before = match self.shares.get_mut(&id) {
+            Some((share, _)) => std::mem::replace(share, bytes),
+            None => {
+                self.shares.insert(id, (bytes, wake()));
+                0
+            }
+        };
+        self.total = self.total - before + bytes;
+        if bytes == 0 && !self.waiting.iter().any(|(waiting, _)| *waiting == id) {
+            self.shares.remove(&id);
+        }
+        self.weigh()
+    }
+
+    /// This connection is gone. Gives whom to wake.
+    pub(crate) fn leave(&mut self, id: u64) -> Vec<W> {
+        if let Some((share, _)) = self.shares.remove(&id) {
+            self.total -= share;
+        }
+        self.waiting.retain(|(waiting, _)| *waiting != id);
+        let mut woken = self.finished(id);
+        woken.extend(self.weigh());
+        woken
+    }
+
+    /// Whether it may read. If not it is woken when it may.
+    pub(crate) fn may_read(&mut self, id: u64, within_message: bool, wake: impl FnOnce() -> W) -> bool {
+        if !self.pressed || self.finishing == Some(id) {
+            return true;
+        }
+        if within_message && self.finishing.is_none() {
+            self.finishing = Some(id);
+            self.waiting.retain(|(waiting, _)| *waiting != id);
+            return true;
+        }
+        match self.waiting.iter_mut().find(|(waiting, _)| *waiting == id) {
+            Some((_, within)) => *within = within_message,
+            None => {
+                self.waiting.push_back((id, within_message));
+                self.shares.entry(id).or_insert_with(|| (0, wake()));
+            }
+        }
+        false
+    }
+
+    /// A message of this connection is complete: the next one's turn.
+    pub(crate) fn finished(&mut self, id: u64) -> Vec<W> {
+        if self.finishing != Some(id) {
+            return Vec::new();
+        }
+        self.finishing = None;
+        let next = self.waiting.iter().find(|(_, within)| *within).map(|(id, _)| *id);
+        next.and_then(|next| self.shares.get(&next)).map(|(_, wake)| wake.clone()).into_iter().collect()
+    }
+
+    /// Who has most, if that is too much for all together.
+    pub(crate) fn largest(&self) -> Option<W> {
+        let largest = || self.shares.values().max_by_key(|(share, _)| *share).map(|(_, wake)| wake.clone());
+        if self.total > self.limit { largest() } else { None }
+    }
+
+    /// Is there too much? May those go on who wait?
+    fn weigh(&mut self) -> Vec<W> {
+        let mut woken = Vec::new();
+        if self.total > self.limit {
+            self.pressed = true;
+        } else if self.total <= self.limit - self.limit / 8 {
+            self.pressed = false;
+            self.finishing = None;
+            // All of them, as one that is woken may have nothing to read. Who comes too late finds itself stopped again.
+            for (id, _) in std::mem::take(&mut self.waiting) {
+                if let Some((share, wake)) = self.shares.get(&id) {
+                    woken.push(wake.clone());
+                    if *share == 0 {
+                        self.shares.remove(&id);
+                    }
+                }
+            }
+        }
+        woken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    /// Waking is saying one's number.
+    fn ledger() -> Ledger<u64> {
+        let mut ledger = Ledger::new();
+        assert!(ledger.set_limit(MIB).is_empty());
+        ledger
+    }
+
+    #[test]
+    fn above_the_limit_nobody_begins_and_below_seven_eighths_they_go_on_in_order() {
+        let mut ledger = ledger();
+        assert!(ledger.settle(1, MIB, || 1).is_empty() && ledger.may_read(2, false, || 2), "n");
+        assert!(ledger.settle(1, MIB + 1, || 1).is_empty(), "n + 1");
+        for id in [2, 3, 2, 1] {
+            assert!(!ledger.may_read(id, false, || id));
+        }
+        assert!(ledger.settle(1, MIB, || 1).is_empty() && !ledger.may_read(4, false, || 4), "not yet");
+        assert_eq!(ledger.settle(1, MIB - MIB / 8, || 1), [2, 3, 1, 4]);
+        assert!(ledger.may_read(9, false, || 9));
+        assert_eq!(ledger.settle(1, 0, || 1), [0; 0], "nobody waits");
+        assert_eq!((ledger.total(), ledger.shares.len()), (0, 0), "nothing is kept of those at rest");
+    }
+
+    #[test]
+    fn one_at_a_time_reads_its_message_to_the_end() {
+        let mut ledger = ledger();
+        for id in 1..=3 {
+            ledger.settle(id, MIB / 2, || id);
+        }
+        assert!(ledger.may_read(1, true, || 1) && ledger.may_read(1, true, || 1));
+        assert!(!ledger.may_read(4, false, || 4) && !ledger.may_read(2, true, || 2) && !ledger.may_read(3, true, || 3));
+        assert_eq!(ledger.finished(1), [2]);
+        assert!(ledger.may_read(2, true, || 2) && !ledger.may_read(1, true, || 1));
+        assert_eq!(ledger.finished(1), [0; 0], "it was not its turn");
+        assert_eq!(ledger.leave(2), [3], "who is gone holds up nobody");
+        assert_eq!(ledger.total(), MIB);
+        assert_eq!(ledger.leave(3), [4, 1]);
+    }
+
+    #[test]
+    fn the_largest_is_found_where_there_is_too_much() {
+        let mut ledger = ledger();
+        ledger.settle(1, MIB / 2, || 1);
+        ledger.settle(2, MIB / 4, || 2);
+        assert_eq!(ledger.largest(), None);
+        ledger.settle(3, MIB / 4 + 1, || 3);
+        assert_eq!(ledger.largest(), Some(1));
+        assert_eq!(ledger.set_limit(usize::MAX), [0; 0]);
+        assert_eq!(ledger.largest(), None);
+    }
+}

@@ -1,0 +1,230 @@
+//! The budget of the process, over connections in memory and on virtual time. It is one for all, so the tests take turns.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_sockets::stage::AutoPong;
+use actix_sockets::test::{self, Peer};
+use actix_sockets::websocket::{CloseCode, OpCode};
+use actix_sockets::{Budget, Closed, Frame, Received, Socket, WebSockets};
+
+const KIB: usize = 1 << 10;
+const LIMIT: usize = 256 * KIB;
+/// What is counted is rounded down to it.
+const STEP: usize = 8 * KIB;
+/// What may come in one read.
+const READ: usize = 64 * KIB;
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The limit, until it is dropped.
+struct Limited(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+
+fn limited(budget: Budget) -> Limited {
+    let turn = one_at_a_time();
+    assert_eq!(Budget::buffered(), 0, "something is left of an earlier test");
+    budget.set();
+    Limited(turn)
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        Budget::unlimited().set();
+    }
+}
+
+/// Keeps all that it is told.
+#[derive(Clone, Default)]
+struct Keeper {
+    kept: Rc<RefCell<Vec<(Frame, Socket)>>>,
+    closed: Rc<RefCell<Vec<CloseCode>>>,
+}
+
+impl Actor for Keeper {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<Frame>> for Keeper {
+    type Result = ();
+    fn handle(&mut self, Received { message, sender }: Received<Frame>, _: &mut Self::Context) {
+        self.kept.borrow_mut().push((message, sender));
+    }
+}
+
+impl Handler<Received<Closed>> for Keeper {
+    type Result = ();
+    fn handle(&mut self, received: Received<Closed>, _: &mut Self::Context) {
+        self.closed.borrow_mut().push(received.message.code);
+    }
+}
+
+thread_local! {
+    static KEEPER: Keeper = Keeper::default();
+}
+
+async fn peer() -> Peer {
+    let handler = || WebSockets::handled_by(|| KEEPER.with(Clone::clone)).upgrading(|upgrade| upgrade.stages(AutoPong).hears::<Closed>());
+    test::websocket(handler, "/").await
+}
+
+fn heard() -> usize {
+    KEEPER.with(|keeper| keeper.kept.borrow().len())
+}
+
+fn lets_go() {
+    drop(KEEPER.with(|keeper| std::mem::take(&mut *keeper.kept.borrow_mut())));
+}
+
+async fn a_moment() {
+    test::pass(Duration::from_millis(10)).await;
+}
+
+/// A message of this length but for its end.
+fn begun(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0x82, 0x80 | 126];
+    bytes.extend((length as u16).to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(vec![7; length - 1]);
+    bytes
+}
+
+/// What handlers have in hand: one more reads than there is room for, all wait then, and go on once seven eighths are left.
+#[test]
+fn above_the_limit_nobody_is_read_and_below_it_all_are() {
+    let _limited = limited(Budget::bytes(LIMIT));
+    test::run(async {
+        let mut peers = Vec::new();
+        for _ in 0..8 {
+            peers.push(peer().await);
+        }
+        for peer in &mut peers {
+            peer.says(Frame::binary(vec![1; 48 * KIB])).await;
+            a_moment().await;
+        }
+        let (heard_above, counted) = (heard(), Budget::buffered());
+        eprintln!("limit {LIMIT}, counted {counted}, {heard_above} of 8 messages of 48 KiB are in hand");
+        assert_eq!(heard_above, 6, "the one that passes the limit is the last");
+        assert!(counted > LIMIT && counted <= LIMIT + READ + STEP, "{counted}");
+        // A small one does not get in either, nor a ping; what a handler says goes out.
+        peers[0].says(Frame::ping("now?")).await;
+        KEEPER.with(|keeper| keeper.kept.borrow()[0].1.do_send(Frame::text("out")));
+        assert_eq!(peers[0].hears().await, Frame::text("out"));
+        peers[0].hears_nothing_for(Duration::from_secs(1)).await;
+        lets_go();
+        assert_eq!(peers[0].hears().await.opcode, OpCode::Pong);
+        a_moment().await;
+        assert_eq!(heard(), 2, "those that waited");
+        lets_go();
+        a_moment().await;
+        assert_eq!(Budget::buffered(), 0, "all is given back");
+    });
+}
+
+/// At the limit nothing is stopped: n and n + 1.
+#[test]
+fn at_the_limit_reading_goes_on() {
+    let _limited = limited(Budget::bytes(6 * 48 * KIB));
+    test::run(async {
+        let mut peers = Vec::new();
+        for _ in 0..8 {
+            let mut peer = peer().await;
+            peer.says(Frame::binary(vec![1; 48 * KIB])).await;
+            a_moment().await;
+            peers.push(peer);
+        }
+        assert_eq!(heard(), 7, "six fill it, the seventh passes it, the eighth waits");
+        lets_go();
+        a_moment().await;
+        assert_eq!(heard(), 1);
+        lets_go();
+    });
+}
+
+/// Messages that are not all there fill the budget: one after the other is read to its end, so that nobody waits for ever.
+#[test]
+fn messages_that_fill_it_are_finished_one_by_one() {
+    let _limited = limited(Budget::bytes(LIMIT));
+    test::run(async {
+        let length = 60 * KIB;
+        let mut peers = Vec::new();
+        for _ in 0..6 {
+            let mut peer = peer().await;
+            peer.says_bytes(&begun(length)).await;
+            a_moment().await;
+            peers.push(peer);
+        }
+        let counted = Budget::buffered();
+        eprintln!("limit {LIMIT}, counted {counted} of messages that are not all there");
+        assert!(counted > LIMIT && counted <= LIMIT + length + STEP, "{counted}");
+        assert_eq!(heard(), 0);
+        for peer in &mut peers {
+            peer.says_bytes(&[7]).await;
+        }
+        a_moment().await;
+        assert_eq!(heard(), 5, "those that had begun; the sixth is not to begin");
+        lets_go();
+        a_moment().await;
+        assert_eq!(heard(), 1);
+        lets_go();
+        a_moment().await;
+        assert_eq!(Budget::buffered(), 0);
+    });
+}
+
+/// The largest offender goes, and the others with it go on.
+#[test]
+fn the_largest_is_closed_where_that_is_wanted() {
+    let _limited = limited(Budget::bytes(LIMIT).close_largest());
+    test::run(async {
+        let (mut large, mut small) = (peer().await, peer().await);
+        for _ in 0..3 {
+            large.says(Frame::binary(vec![1; 60 * KIB])).await;
+        }
+        small.says(Frame::binary(vec![2; 60 * KIB])).await;
+        a_moment().await;
+        assert_eq!(heard(), 4);
+        small.says(Frame::binary(vec![2; 60 * KIB])).await;
+        let close = large.hears().await;
+        assert_eq!(close.close_reason().unwrap().0, CloseCode::POLICY_VIOLATION, "{close:?}");
+        drop(large);
+        a_moment().await;
+        lets_go();
+        a_moment().await;
+        small.says(Frame::ping("alive")).await;
+        assert_eq!(small.hears().await, Frame::pong("alive"));
+        assert_eq!(KEEPER.with(|keeper| keeper.closed.borrow().clone()), [CloseCode::POLICY_VIOLATION]);
+    });
+}
+
+/// A websocket that ends gives back what it had; and without a limit nothing is counted.
+#[test]
+fn the_end_gives_back_and_without_a_limit_nothing_is_counted() {
+    let limited = limited(Budget::bytes(LIMIT));
+    test::run(async {
+        let mut peer = peer().await;
+        peer.says(Frame::binary(vec![1; 60 * KIB])).await;
+        a_moment().await;
+        assert_eq!(Budget::buffered(), 56 * KIB, "whole steps");
+        drop(peer);
+        // A verdict waits a quarter of a second for what is in hand.
+        test::pass(Duration::from_secs(1)).await;
+        assert_eq!(Budget::buffered(), 0);
+    });
+    drop(limited);
+    let _turn = one_at_a_time();
+    test::run(async {
+        let mut peer = peer().await;
+        peer.says(Frame::binary(vec![1; 60 * KIB])).await;
+        a_moment().await;
+        assert_eq!(Budget::buffered(), 0);
+        lets_go();
+    });
+}
