@@ -304,3 +304,42 @@ fn a_response_that_tls_does_not_end_is_incomplete() {
     drop(peer);
     assert_eq!(answer.recv_timeout(PATIENCE).expect("an answer"), "Truncated");
 }
+
+/// §7.1: content in chunks, both ways and at once, with the pieces that the wire has.
+#[test]
+fn chunks_both_ways() {
+    over_each(|transport| {
+        for cut in [Cut::Whole, Cut::Bytes, Cut::Random(71)] {
+            let (requester, mut peer, _listener) = connected(transport);
+            let (tell, told) = channel();
+            let (request, answer) = requester.start_streaming(with(Method::POST));
+            let asked = requester.clone();
+            spawn(async move {
+                let (head, mut body) = answer.await.unwrap();
+                tell.send(head.status.to_string()).unwrap();
+                let mut said = Vec::new();
+                while let Some(chunk) = body.next().await {
+                    said.extend_from_slice(&chunk.unwrap().data);
+                }
+                tell.send(String::from_utf8(said).unwrap()).unwrap();
+                tell.send(format!("{:?}", body.trailers())).unwrap();
+                drop(asked);
+            });
+            assert!(peer.hears_up_to("\r\n\r\n").contains("transfer-encoding: chunked\r\n"));
+            request.do_send("question");
+            peer.hears_up_to("8\r\nquestion\r\n");
+            peer.says(chunked("6\r\nanswer\r\n"), cut);
+            assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "200 OK");
+            request.do_send("?");
+            request.finish();
+            peer.hears_up_to("1\r\n?\r\n0\r\n\r\n");
+            peer.says("1\r\n!\r\n0\r\nX: 1\r\nContent-Length: 9\r\n\r\n", cut);
+            assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "answer!");
+            assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "{\"x\": \"1\"}");
+            let answer = ask(&requester, get("/next"));
+            peer.hears_up_to("\r\n\r\n");
+            peer.says(ok(FIVE), cut);
+            assert_eq!(answer.recv_timeout(PATIENCE).expect("an answer"), "200 hello");
+        }
+    });
+}
