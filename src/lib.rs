@@ -42,10 +42,11 @@ pub use actor::test;
 pub use actor::web;
 pub use actor::{
     Answer, Asked, Asking, Bind, BindError, Bound, ClientConnection, CloseAll, Closed, ClosedAll, Connect, ConnectError, Connected,
-    Connection, Content, ContentAborted, Drained, Ended, Guard, HttpNotice, IntoHandler, Listener, Nobody, Notice, Outgoing, RateLimit,
-    Received, Register, Registrar, RequestId, RequestStart, Requester, Responder, RoundTripTime, Running, SendError, Sending, Server,
-    ServerHandle, Settings, Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, Told, Unbind, Unbound, Upgrade,
-    UpgradeClient, UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
+    Connection, Content, ContentAborted, Control, Drained, Ended, Guard, HttpClose, HttpClosed, HttpConnection, HttpNotice, IntoHandler,
+    Listener, Nobody, Notice, Outgoing, RateLimit, Received, Register, Registrar, RequestId, RequestStart, Requester, Responder,
+    RoundTripTime, Running, SendError, Sending, Server, ServerHandle, SetIdleTimeout, SetRequestTimeout, SetTimeoutTimeout, Settings,
+    Shutdown, Socket, SocketId, Sockets, StageActor, StageHost, Streaming, TimedOut, Told, Unbind, Unbound, Upgrade, UpgradeClient,
+    UpgradeError, UpgradeFailed, UpgradeServer, Upgraded, WebSocket, WebSocketSettings, WebSockets,
 };
 pub use actor::{ProxyError, RequestFailed, ResponseBody, ResponseStart, StreamingRequest};
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};

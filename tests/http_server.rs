@@ -73,7 +73,7 @@ impl Peer {
                     said.push(format!("{} {} {content}", request.method, request.uri));
                     self.answers(number, HttpResponse::ok(format!("{number}"))).expect("the request is in hand");
                 }
-                Event::TimedOut { number } => said.push(format!("timed out {number}")),
+                Event::TimedOut { number, .. } => said.push(format!("timed out {number}")),
                 Event::Failed(error) => said.push(format!("{}", error.status().as_u16())),
                 _ => unreachable!("no other event"),
             }

@@ -6,7 +6,7 @@
 //! [`upstream`](super::upstream)) and answers in its own turn has the connection's next turn taken right there, at the end of its own: the
 //! answers leave, and what waited for them is parsed, without the connection being woken.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,25 +15,25 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
-use ::http::StatusCode;
 use bytes::BytesMut;
 
+use super::above::{Above, internal_error};
 use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
-use super::http_line::{HttpCommand, HttpLine};
-use super::line::{Ack, Signal, Signals};
+use super::http_line::HttpLine;
 use super::listener::Acceptor;
 use super::lobby::Lobby;
 use super::messages::{Received, Upgraded};
-use super::register::{Registrar, Registration};
+use super::register::Registrar;
 use super::settings::Settings;
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handling;
-use super::upstream::{Parcel, Upstream};
-use super::websocket::{LOOK, Takeover, WebSocket};
-use crate::http::{self, Closing, Event, HttpResponse, RequestNumber, RespondError};
+use super::upstream::Parcel;
+use super::websocket::{Takeover, WebSocket};
+use crate::http::{self, Closing, Event};
+use crate::tls::Info;
 use crate::upgrade::handshake::SwitchRefused;
 use crate::upgrade::{NotSwitched, Switched, switch};
 use crate::websocket::Role;
@@ -61,6 +61,10 @@ impl Connection {
             above.lobby = Some(Box::new(Lobby::new(settings.guards.clone())));
         }
         let mut http = http::Server::new(settings.http.clone(), now).secure(transport.tls.is_some()).with_date(&clock::http_date(now), now);
+        if settings.http.describes_peer() {
+            let session = transport.tls.as_deref().map(session);
+            http = http.describe_peer(&transport.remote.ip().to_string(), session.as_deref());
+        }
         match acceptor {
             Acceptor::Registering(recipient) => {
                 above.register_by = Some(now + settings.registration);
@@ -106,28 +110,9 @@ pub(crate) struct Conversation {
 }
 
 /// What an upgrade takes over.
-struct Parts {
-    http: http::Server,
-    transport: Transport,
-}
-
-/// The handler, and what it has asked for.
-#[derive(Default)]
-struct Above {
-    upstream: Option<Box<dyn Upstream<Event>>>,
-    /// Until when a handler must have been registered.
-    register_by: Option<Instant>,
-    /// When to look after a handler that was given by its address.
-    look: Option<Instant>,
-    /// Where requests wait until they are let in, if there are guards, and answers until they are made.
-    lobby: Option<Box<Lobby>>,
-    /// Who waits for which mark in the output.
-    acks: BTreeMap<u64, Ack>,
-    next_mark: u64,
-    /// Who waits for room in the output.
-    room: Vec<Ack>,
-    /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
-    upgrades: Vec<(RequestNumber, HttpResponse, Box<Handling>)>,
+pub(super) struct Parts {
+    pub(super) http: http::Server,
+    pub(super) transport: Transport,
 }
 
 impl Conversation {
@@ -157,13 +142,17 @@ impl Conversation {
             if parts.http.events().capacity() == 0 {
                 *parts.http.events() = Event::pool_get();
             }
-            match read(parts, above.upstream.is_some(), now, cx) {
+            match read(parts, above, now, cx) {
                 ControlFlow::Continue(awaits) => *awaits_bytes = awaits,
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
         }
         above.let_in(line, parts, now, cx);
-        if above.deliver(line, parts) && turn == Turn::Feeder {
+        if above.is_function {
+            if above.call(line, parts, now, cx).is_break() {
+                return Poll::Ready(());
+            }
+        } else if above.deliver(line, parts, now, cx) && turn == Turn::Feeder {
             // More answers are to come at once: they leave together.
             return Poll::Pending;
         }
@@ -176,12 +165,19 @@ impl Conversation {
             }
         }
         let Self { parts: Some(parts), above, timer, awaits_bytes, .. } = self else { return Poll::Ready(()) };
-        if write(parts, now, cx).is_break() {
+        if write(parts, above, now, cx).is_break() {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
         above.let_in(line, parts, now, cx);
-        above.deliver(line, parts);
+        if above.is_function || above.fast.is_some() {
+            // They answer, and that is to be written, too.
+            if !parts.http.events().is_empty() {
+                cx.waker().wake_by_ref();
+            }
+        } else {
+            above.deliver(line, parts, now, cx);
+        }
         above.acknowledge(parts);
         line.report(parts.http.unsent());
         if parts.http.events().is_empty() {
@@ -246,163 +242,10 @@ impl Conversation {
     }
 }
 
-impl Above {
-    /// Signals from outside. Tells whether all is over.
-    fn heed(&mut self, signals: Signals, line: &HttpLine, parts: &mut Parts, now: Instant) -> bool {
-        if signals.has(Signal::HandlerGone) {
-            tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
-            self.upstream = None;
-            parts.http.close_gracefully(now);
-        }
-        if signals.has(Signal::GoAway) {
-            parts.http.close_gracefully(now);
-        }
-        if let Some(lobby) = &mut self.lobby
-            && (signals.has(Signal::HandlerGone) || signals.has(Signal::GoAway))
-        {
-            lobby.shut();
-        }
-        if signals.has(Signal::Overflow) {
-            tracing::warn!(connection = %line.id, "a streamed response has met the limit of unsent bytes: the connection is cut");
-        }
-        signals.has(Signal::Abort) || signals.has(Signal::Overflow)
-    }
-
-    /// Does what a handler says. Breaks when all is over.
-    fn obey(&mut self, mut commands: VecDeque<HttpCommand>, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant) -> ControlFlow<()> {
-        if commands.is_empty() {
-            return ControlFlow::Continue(());
-        }
-        let (http, date) = (&mut parts.http, clock::http_date(now));
-        buffers::lend_write_buffer(http.output());
-        for command in commands.drain(..) {
-            let (number, done, ack) = match command {
-                HttpCommand::Register(open) => {
-                    self.register(open(), line, http);
-                    self.look = self.upstream.as_ref().is_some_and(|upstream| upstream.must_be_asked()).then(|| now + LOOK);
-                    self.register_by = None;
-                    continue;
-                }
-                HttpCommand::Respond(number, response, ack) | HttpCommand::Start(number, response, ack)
-                    if response.status.is_informational() =>
-                {
-                    tracing::error!(connection = %line.id, status = %response.status, "an interim status is no answer: answered with a 500");
-                    (number, http.respond(number, internal_error(), &date, now), ack)
-                }
-                HttpCommand::Respond(number, response, ack) => (number, http.respond(number, response, &date, now), ack),
-                HttpCommand::Start(number, response, ack) => (number, http.start(number, response, &date, now), ack),
-                HttpCommand::Interim(number, response) => (number, http.interim(number, &response, now), None),
-                HttpCommand::Chunk(number, chunk, ack) => (number, http.chunk(number, chunk, now), ack),
-                HttpCommand::Finish(number, end, ack) => (number, http.finish_with(number, &end, now), ack),
-                HttpCommand::Room(ack) => {
-                    self.room.push(ack);
-                    continue;
-                }
-                HttpCommand::Unanswered(number) => {
-                    tracing::warn!(connection = %line.id, request = %number, "a request's responder was dropped without an answer");
-                    (number, http.respond(number, internal_error(), &date, now), None)
-                }
-                HttpCommand::Unfinished => return ControlFlow::Break(()),
-                HttpCommand::Later(number, later) => {
-                    self.lobby.get_or_insert_default().add(number, later);
-                    continue;
-                }
-                HttpCommand::Upgrade(number, ..) if !http.is_awaited(number) => (number, Err(RespondError::NotInHand), None),
-                HttpCommand::Upgrade(number, response, handling) => {
-                    self.upgrades.push((number, response, handling));
-                    continue;
-                }
-            };
-            match (done, ack) {
-                (Ok(()), Some(ack)) => {
-                    http.mark(number, self.next_mark);
-                    self.acks.insert(self.next_mark, ack);
-                    self.next_mark += 1;
-                }
-                (Ok(()), None) => {}
-                (Err(error @ (RespondError::Length | RespondError::NotInterim)), _) => {
-                    tracing::error!(connection = %line.id, request = %number, %error, "an answer that cannot be sent");
-                }
-                (Err(error), _) => tracing::debug!(connection = %line.id, request = %number, %error, "an answer came too late"),
-            }
-        }
-        HttpLine::done_with(commands);
-        ControlFlow::Continue(())
-    }
-
-    /// From now on this is the handler.
-    fn register(&mut self, Registration { mut upstream, streams }: Registration, line: &Arc<HttpLine>, http: &mut http::Server) {
-        upstream.attach(line);
-        self.upstream = Some(upstream);
-        if streams {
-            http.stream_content();
-        }
-    }
-
-    /// Answers who waits for something to have been written, or for room.
-    fn acknowledge(&mut self, parts: &mut Parts) {
-        while let Some(ack) = parts.http.poll_written().and_then(|mark| self.acks.remove(&mark)) {
-            let _ = ack.send(());
-        }
-        if !self.room.is_empty() && parts.http.has_room() {
-            self.room.drain(..).for_each(|ack| {
-                let _ = ack.send(());
-            });
-        }
-    }
-
-    /// Whether there is a handler, as far as it is time to ask. Breaks when there was none in time.
-    fn look_after(&mut self, line: &HttpLine, parts: &mut Parts, now: Instant) -> ControlFlow<()> {
-        if self.register_by.is_some_and(|by| by <= now) {
-            tracing::warn!(connection = %line.id, "no handler was registered in time");
-            return ControlFlow::Break(());
-        }
-        if self.look.is_some_and(|look| look <= now) {
-            self.look = Some(now + LOOK);
-            if self.upstream.as_ref().is_some_and(|upstream| !upstream.connected()) {
-                self.look = None;
-                tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
-                parts.http.close_gracefully(now);
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Lets those in whom the guards have nothing against, and sends the answers that have been made.
-    fn let_in(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
-        while let Some(lobby) = &mut self.lobby {
-            let answers = lobby.turn(line, &mut parts.http, cx);
-            if answers.is_empty() {
-                return;
-            }
-            // An upgrade may be among them, which is the connection's own business.
-            cx.waker().wake_by_ref();
-            // There are answers only, which end nothing.
-            let _ = self.obey(answers, line, parts, now);
-        }
-    }
-
-    /// Hands over what the handler hears. Tells whether there was something that wants an answer.
-    fn deliver(&mut self, line: &HttpLine, parts: &mut Parts) -> bool {
-        let Some(upstream) = &mut self.upstream else { return false };
-        let events = parts.http.events();
-        let (mut requests, mut others) = (false, false);
-        for event in &*events {
-            match event {
-                Event::Request { .. } => requests = true,
-                Event::RequestStart { .. } | Event::Chunk { .. } | Event::ContentEnd { .. } | Event::ContentAborted { .. } => others = true,
-                Event::TimedOut { number } => {
-                    tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
-                }
-                Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
-            }
-        }
-        if requests || others {
-            upstream.deliver(events);
-        }
-        events.clear();
-        requests || others
-    }
+/// A TLS session, in one line.
+fn session(tls: &Info) -> String {
+    let subject = tls.certificate.as_ref().map(|certificate| format!(", {}", certificate.subject)).unwrap_or_default();
+    format!("{}, {}{subject}", tls.version, tls.cipher)
 }
 
 fn take_over(switched: Switched, handling: Handling, transport: Transport, settings: &Settings) {
@@ -419,10 +262,6 @@ fn take_over(switched: Switched, handling: Handling, transport: Transport, setti
     WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent: head_bytes, unread, first });
 }
 
-fn internal_error() -> HttpResponse {
-    HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR).with_text("500 Internal Server Error\n")
-}
-
 /// Whether there is something to be read for.
 fn wants(parts: &Parts, registered: bool) -> bool {
     let discarding = parts.http.closing() == Closing::AfterFlush;
@@ -431,8 +270,9 @@ fn wants(parts: &Parts, registered: bool) -> bool {
 
 /// Reads while there is something and HTTP wants it. Tells whether the socket will wake the task when there is more; breaks when the
 /// connection is broken.
-fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<(), bool> {
-    use ControlFlow::{Break, Continue};
+fn read(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<(), bool> {
+    use ControlFlow::Continue;
+    let registered = above.upstream.is_some();
     for _ in 0..READS {
         if !wants(parts, registered) {
             return Continue(false);
@@ -440,7 +280,7 @@ fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<
         match parts.transport.poll_readable(cx) {
             Poll::Pending => return Continue(true),
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return Break(()),
+            Poll::Ready(Err(error)) => return above.broken(&error),
         }
         let mut buffer = buffers::take_read_buffer();
         let read = parts.transport.poll_read(cx, &mut buffer);
@@ -453,7 +293,7 @@ fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<
                 return Continue(true);
             }
             Poll::Ready(Ok(_)) => parts.http.receive(arrived, now),
-            Poll::Ready(Err(_)) => return Break(()),
+            Poll::Ready(Err(error)) => return above.broken(&error),
         }
     }
     // There may be more; the others first.
@@ -461,7 +301,7 @@ fn read(parts: &mut Parts, registered: bool, now: Instant, cx: &mut TaskContext<
 }
 
 /// Writes what there is to write. Breaks when the connection is broken.
-fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
+fn write(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
     let Parts { http, transport } = parts;
     if !http.output().is_empty() {
         let mut progress = false;
@@ -469,8 +309,8 @@ fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFl
         if progress {
             http.wrote(now);
         }
-        if matches!(result, Poll::Ready(Err(_))) {
-            return ControlFlow::Break(());
+        if let Poll::Ready(Err(error)) = result {
+            return above.broken(&error);
         }
     }
     if http.output().has_buffer() {
@@ -480,14 +320,13 @@ fn write(parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFl
 }
 
 impl Drop for Conversation {
-    /// A connection that ends as it is: who hears content that was under way is told that no more will come.
+    /// A connection ends: its handler is told so, and before that, where content was under way, that no more will come.
     fn drop(&mut self) {
-        let (Some(parts), Some(upstream)) = (&mut self.parts, &mut self.above.upstream) else { return };
-        parts.http.abort();
-        let events = parts.http.events();
-        if !events.is_empty() {
-            upstream.deliver(events);
-        }
+        let (Some(Parts { http, .. }), Some(upstream)) = (&mut self.parts, &mut self.above.upstream) else { return };
+        let how = self.above.end.take().unwrap_or_else(|| http.ended());
+        http.abort();
+        http.events().push_back(Event::Ended(how));
+        upstream.deliver(http.events());
     }
 }
 

@@ -9,7 +9,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use super::content::{Content, ContentAborted, RequestId, RequestStart};
 use super::delivery::{Call, Mail, Way};
 use super::http_line::{HttpLine, HttpScope};
-use super::messages::Received;
+use super::messages::{HttpClosed, Received, TimedOut};
 use super::queue::vec_pool;
 use super::responder::Responder;
 use super::upstream::{Parcel, Route};
@@ -21,6 +21,8 @@ vec_pool!(events, Event);
 pub(crate) struct HttpRoutes<A: Actor> {
     request: Route<A, HttpRequest>,
     content: Option<ContentRoutes<A>>,
+    timed_out: Option<Route<A, TimedOut>>,
+    closed: Option<Route<A, HttpClosed>>,
 }
 
 /// How an HTTP handler hears content as it comes.
@@ -37,7 +39,12 @@ impl<A: Actor> HttpRoutes<A> {
         A: Handler<Received<HttpRequest>>,
         A::Context: ToEnvelope<A, Received<HttpRequest>>,
     {
-        Self { request: Route::new(), content: None }
+        Self { request: Route::new(), content: None, timed_out: None, closed: None }
+    }
+
+    /// Whether requests that are not answered in time are told.
+    pub(crate) fn hears_timeouts(&self) -> bool {
+        self.timed_out.is_some()
     }
 
     /// Whether content is told as it comes.
@@ -50,6 +57,8 @@ impl<A: Actor> HttpRoutes<A> {
 ///
 /// - [`RequestStart`]: the content of requests, as it comes. The handler must handle `Received` [`Chunk`]s, [`ContentEnd`] and
 ///   [`ContentAborted`], too. A request without content is told as an [`HttpRequest`] still.
+/// - [`TimedOut`]: a request that it has not answered in time.
+/// - [`HttpClosed`]: the connection's end.
 pub trait HttpNotice<A: Actor>: http_notice::Sealed<A> {}
 
 pub(crate) mod http_notice {
@@ -84,6 +93,33 @@ where
     fn route(routes: &mut HttpRoutes<A>) {
         routes.content = Some(ContentRoutes { start: Route::new(), chunk: Route::new(), end: Route::new(), aborted: Route::new() });
     }
+}
+
+macro_rules! notices {
+    ($($message:ty => $field:ident),* $(,)?) => { $(
+        impl<A> HttpNotice<A> for $message
+        where
+            A: Actor + Handler<Received<Self>>,
+            A::Context: ToEnvelope<A, Received<Self>>,
+        {
+        }
+
+        impl<A> http_notice::Sealed<A> for $message
+        where
+            A: Actor + Handler<Received<Self>>,
+            A::Context: ToEnvelope<A, Received<Self>>,
+        {
+            #[allow(private_interfaces)]
+            fn route(routes: &mut HttpRoutes<A>) {
+                routes.$field = Some(Route::new());
+            }
+        }
+    )* };
+}
+
+notices! {
+    TimedOut => timed_out,
+    HttpClosed => closed,
 }
 
 /// A request is told, with a sender that is made when the handler's turn comes; the rest only where it was asked for.
@@ -162,6 +198,13 @@ fn hand<A: Actor>(event: Event, line: &Arc<HttpLine>, routes: &HttpRoutes<A>, wa
             let message = ContentAborted { error };
             way.go(content.map(|routes| &routes.aborted), Received { message, sender: sender(number, 0) });
         }
-        Event::TimedOut { .. } | Event::Failed(_) => {}
+        Event::TimedOut { number, request: Some(request) } => {
+            let message = TimedOut { request: *request };
+            way.go(routes.timed_out.as_ref(), Received { message, sender: Responder::second(line.clone(), number) });
+        }
+        Event::Ended(how) => {
+            way.go(routes.closed.as_ref(), Received { message: HttpClosed { id: line.id, how }, sender: line.id });
+        }
+        Event::TimedOut { request: None, .. } | Event::Failed(_) => {}
     }
 }

@@ -12,6 +12,7 @@ use std::thread::{self, ThreadId};
 
 use super::connection::{Conversation, Turn};
 use super::guard::Asking;
+use super::http_connection::{Control, Controlled};
 use super::line::{Ack, Peer, Signal, Signals};
 use super::lobby::Later;
 use super::queue::{Queue, vec_pool};
@@ -27,9 +28,9 @@ pub(crate) enum HttpCommand {
     Register(Box<dyn FnOnce() -> Registration + Send>),
     Respond(RequestNumber, HttpResponse, Option<Ack>),
     Interim(RequestNumber, HttpResponse),
-    Start(RequestNumber, HttpResponse, Option<Ack>),
-    Chunk(RequestNumber, Chunk, Option<Ack>),
-    Finish(RequestNumber, ContentEnd, Option<Ack>),
+    Start(RequestNumber, HttpResponse, Who),
+    Chunk(RequestNumber, Chunk, Who, Option<Ack>),
+    Finish(RequestNumber, ContentEnd, Who, Option<Ack>),
     /// Who says this wants to know when there is room for more.
     Room(Ack),
     Upgrade(RequestNumber, HttpResponse, Box<Handling>),
@@ -38,7 +39,17 @@ pub(crate) enum HttpCommand {
     /// The responder was dropped without an answer.
     Unanswered(RequestNumber),
     /// A streamed response was dropped before its end.
-    Unfinished,
+    Unfinished(RequestNumber, Who),
+    Control(Control),
+}
+
+/// Who answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Whoever heard of it first.
+    First,
+    /// Whoever heard that it was not answered in time.
+    Second,
 }
 
 vec_pool!(commands, HttpCommand);
@@ -117,6 +128,11 @@ impl HttpLine {
         (line.take(waker), std::mem::take(&mut line.side.signals))
     }
 
+    /// The connection is awake, and takes what is pushed before its turn ends.
+    pub(crate) fn stay_awake(&self) {
+        self.queue.lock().stay_awake();
+    }
+
     /// A vector that was [taken](Self::take), empty again.
     pub(crate) fn done_with(commands: VecDeque<HttpCommand>) {
         commands::put(commands);
@@ -166,7 +182,14 @@ impl HttpLine {
     }
 
     /// A chunk is taken whole as long as less than the hard limit is unsent. At or above it the connection is cut, if the policy is to be applied.
-    pub(super) fn push_chunk(&self, number: RequestNumber, chunk: Chunk, ack: Option<Ack>, policy: bool) -> Result<(), SendError> {
+    pub(super) fn push_chunk(
+        &self,
+        number: RequestNumber,
+        chunk: Chunk,
+        who: Who,
+        ack: Option<Ack>,
+        policy: bool,
+    ) -> Result<(), SendError> {
         let mut line = self.queue.lock();
         if line.closed {
             return Err(SendError::Closed);
@@ -183,7 +206,7 @@ impl HttpLine {
             line.items = commands::get();
         }
         line.side.queued += chunk.data.len() + chunk.extensions.len() + OVERHEAD;
-        line.items.push_back(HttpCommand::Chunk(number, chunk, ack));
+        line.items.push_back(HttpCommand::Chunk(number, chunk, who, ack));
         line.wake();
         Ok(())
     }
@@ -220,6 +243,16 @@ impl Peer for HttpLine {
         if back >= self.wake_at.load(Ordering::SeqCst) {
             self.queue.lock().wake();
         }
+    }
+}
+
+impl Controlled for HttpLine {
+    fn control(&self, control: Control) {
+        self.push(HttpCommand::Control(control));
+    }
+
+    fn connected(&self) -> bool {
+        !self.is_closed()
     }
 }
 

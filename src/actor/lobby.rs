@@ -36,6 +36,12 @@ struct Asked {
     content: Option<(Option<u64>, usize)>,
 }
 
+impl Asked {
+    fn worth(self) -> usize {
+        self.content.map_or(0, |(_, worth)| worth)
+    }
+}
+
 /// The lobby of one connection. There is none where nothing has to wait.
 #[derive(Default)]
 pub(super) struct Lobby {
@@ -47,6 +53,8 @@ pub(super) struct Lobby {
     passed: VecDeque<Event>,
     /// Never more than there are requests in hand.
     later: Vec<(RequestNumber, Later)>,
+    /// What events were worth that nobody will hear.
+    back: usize,
     /// Nobody is let in any more.
     shut: bool,
 }
@@ -81,10 +89,15 @@ impl Lobby {
         answers
     }
 
+    /// What events were worth that nobody will hear.
+    pub(super) fn given_back(&mut self) -> usize {
+        std::mem::take(&mut self.back)
+    }
+
     fn take_in(&mut self, http: &mut Server, answers: &mut VecDeque<HttpCommand>) {
         for event in http.events().drain(..) {
             match event {
-                Event::TimedOut { number } if self.lets_wait(number) => {
+                Event::TimedOut { number, .. } if self.lets_wait(number) => {
                     tracing::warn!(request = %number, "a guard has not decided in time: the request is refused");
                     self.refuse(number, answers);
                 }
@@ -102,10 +115,16 @@ impl Lobby {
         }
         // The connection has answered by itself.
         self.later.retain(|(number, _)| http.is_awaited(*number));
-        if self.judging.as_ref().is_some_and(|(asked, _)| !http.is_awaited(asked.number)) {
-            self.judging = None;
+        if let Some((asked, _)) = self.judging.take_if(|(asked, _)| !http.is_awaited(asked.number)) {
+            self.back += asked.worth();
         }
-        self.waiting.retain(|event| begins(event).is_none_or(|number| http.is_awaited(number)));
+        let mut back = 0;
+        self.waiting.retain(|event| {
+            let awaited = begins(event).is_none_or(|number| http.is_awaited(number));
+            back += if awaited { 0 } else { event.worth() };
+            awaited
+        });
+        self.back += back;
     }
 
     /// Those that wait for a guard.
@@ -122,22 +141,31 @@ impl Lobby {
 
     fn refuse(&mut self, number: RequestNumber, answers: &mut VecDeque<HttpCommand>) {
         self.forget(number);
-        self.judging.take_if(|(asked, _)| asked.number == number);
+        if let Some((asked, _)) = self.judging.take_if(|(asked, _)| asked.number == number) {
+            self.back += asked.worth();
+        }
         self.later.retain(|(made, _)| *made != number);
         answers.push_back(HttpCommand::Respond(number, unavailable(), None));
     }
 
     /// Of a request that was refused nothing is told, nor what becomes of its content.
     fn forget(&mut self, refused: RequestNumber) {
+        let mut back = 0;
         self.waiting.retain(|event| match event {
             Event::Request { number, .. }
             | Event::RequestStart { number, .. }
             | Event::Chunk { number, .. }
             | Event::ContentEnd { number, .. }
             | Event::ContentAborted { number, .. }
-            | Event::TimedOut { number } => *number != refused,
-            Event::Failed(_) => true,
+            | Event::TimedOut { number, .. }
+                if *number == refused =>
+            {
+                back += event.worth();
+                false
+            }
+            _ => true,
         });
+        self.back += back;
     }
 
     /// Judges one request after the other, as long as that can be done now.
@@ -145,7 +173,8 @@ impl Lobby {
         loop {
             if let Some((asked, judging)) = &mut self.judging {
                 let Poll::Ready(judged) = Pin::new(judging).poll(cx) else { return };
-                let Asked { number, content } = *asked;
+                let asked = *asked;
+                let Asked { number, content } = asked;
                 self.judging = None;
                 match judged {
                     Ok(request) => {
@@ -158,6 +187,7 @@ impl Lobby {
                         });
                     }
                     Err(response) => {
+                        self.back += asked.worth();
                         self.forget(number);
                         tracing::debug!(connection = %line.id, request = %number, status = %response.status, "refused by a guard");
                         answers.push_back(HttpCommand::Respond(number, *response, None));

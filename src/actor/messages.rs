@@ -9,6 +9,7 @@
 //! | [`Bound::listener`] | [`Unbind`] | [`Unbound`] |
 //! | the sender of a [`Connected`] | [`Register`](super::Register) | |
 //! | the sender of an [`HttpRequest`] | [`HttpResponse`] or [`UpgradeServer`](super::UpgradeServer), or is started on a [`Streaming`](super::Streaming) response, once | |
+//! | an [`HttpConnection`](super::HttpConnection) | [`SetRequestTimeout`](super::SetRequestTimeout), [`SetIdleTimeout`](super::SetIdleTimeout), [`HttpClose`](super::HttpClose) … | |
 //! | the sender of a client's [`Connected`] | [`HttpRequest`], [`UpgradeClient`](super::UpgradeClient), or starts a [`StreamingRequest`](super::StreamingRequest) | |
 //! | the sender of an [`Upgraded`] or a [`Frame`] | [`Frame`], [`Close`](crate::stage::Close) | |
 //!
@@ -19,6 +20,8 @@
 //! | a request whose content follows | [`Received<RequestStart>`](super::RequestStart) | `Connection` |
 //! | some of its content, and its end | [`Received<Chunk>`], [`Received<ContentEnd>`] | `Connection`, `ClientConnection` |
 //! | its content will not be complete | [`Received<ContentAborted>`](super::ContentAborted) | `Connection`, `ClientConnection` |
+//! | a request is not answered in time | [`Received<TimedOut>`] | `Connection` |
+//! | an HTTP connection has ended | [`Received<HttpClosed>`] | `Connection`, `ClientConnection` |
 //! | a TCP connection was made | [`Received<Connected, Requester>`](super::Requester) | `ClientConnection` |
 //! | a response | [`Received<HttpResponse>`] | `ClientConnection` |
 //! | a response whose content follows | [`Received<ResponseStart>`] | `ClientConnection` |
@@ -41,7 +44,7 @@ use actix::{Addr, Message};
 use http::{Method, Uri};
 
 use super::{Content, Listener, ProxyError, Registrar, Requester, Socket, SocketId};
-use crate::http::{Chunk, ContentEnd, HttpError, HttpRequest, HttpResponse};
+use crate::http::{Chunk, ContentEnd, HttpEnd, HttpError, HttpRequest, HttpResponse};
 use crate::stage::By;
 use crate::tls::{Info, TlsError};
 use crate::upgrade::handshake::HandshakeError;
@@ -79,6 +82,8 @@ told! {
     Chunk => super::Content,
     ContentEnd => super::Content,
     super::ContentAborted => super::Content,
+    TimedOut => super::Responder,
+    HttpClosed => SocketId,
     HttpResponse => Requester,
     ResponseStart => Requester,
     RequestFailed => SocketId,
@@ -280,6 +285,23 @@ pub struct Upgraded {
     pub protocol: Option<String>,
     /// The extensions agreed on (RFC 6455 §9), as the response names them.
     pub extensions: Vec<String>,
+}
+
+/// A request has not been answered in time. It still can be, for a short while: by its own [`Responder`](super::Responder), or by the sender of this.
+/// Whoever answers first is heard; the other answer goes nowhere. Then the peer gets a 500, and the connection closes.
+#[derive(Clone, Debug)]
+pub struct TimedOut {
+    /// The request; without its content, where that was told as it came.
+    pub request: HttpRequest,
+}
+
+/// An HTTP connection has ended. The last that its handler hears of it, and there is exactly one; none, if it has become a websocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpClosed {
+    /// The connection's name.
+    pub id: SocketId,
+    /// How it came to its end.
+    pub how: HttpEnd,
 }
 
 /// The upgrade that a client asked for did not take place.

@@ -20,6 +20,7 @@
 //! them, and one write. What connections tell goes the same way up, by a feeder in the handler's own context; or through the mailbox, for
 //! handlers that are known by their address only.
 
+mod above;
 mod buffers;
 mod client_connection;
 mod client_ears;
@@ -34,6 +35,7 @@ mod delivery;
 mod exchange;
 mod guard;
 mod handlers;
+mod http_connection;
 mod http_delivery;
 mod http_line;
 mod large;
@@ -81,11 +83,12 @@ pub use deflate::Deflate;
 pub use delivery::Notice;
 pub use guard::{Asking, Guard, RateLimit};
 pub use handlers::WebSockets;
+pub use http_connection::{Control, HttpClose, HttpConnection, SetIdleTimeout, SetRequestTimeout, SetTimeoutTimeout};
 pub use http_delivery::HttpNotice;
 pub use listener::{Bind, Listener};
 pub use messages::{
-    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, Received, RoundTripTime, Shutdown, Told,
-    Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
+    BindError, Bound, CloseAll, Closed, ClosedAll, ConnectError, Connected, Drained, Ended, HttpClosed, Received, RoundTripTime, Shutdown,
+    TimedOut, Told, Unbind, Unbound, UpgradeError, UpgradeFailed, Upgraded,
 };
 pub use messages::{RequestFailed, ResponseStart};
 pub use proxy::ProxyError;

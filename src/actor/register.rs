@@ -1,17 +1,21 @@
 //! Who hears a connection's requests.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use actix::dev::ToEnvelope;
-use actix::{Actor, Context, Handler};
+use actix::{Actor, Context, Handler, Recipient};
 
+use super::http_connection::HttpConnection;
 use super::http_delivery::{HttpNotice, HttpRoutes};
 use super::http_line::{HttpCommand, HttpLine};
-use super::messages::Received;
+use super::messages::{Received, TimedOut};
+use super::responder::Responder;
 use super::socket::SocketId;
+use super::upgrade::Nobody;
 use super::upstream::{IntoHandler, Place, Upstream};
-use crate::http::{Event, HttpRequest};
+use crate::http::{Event, HttpRequest, HttpResponse};
 
 /// The sender of a [`Connected`](super::Connected): takes a [`Register`].
 #[derive(Debug)]
@@ -30,6 +34,12 @@ impl Registrar {
         self.line.id
     }
 
+    /// The connection, to be told what concerns all of it.
+    #[must_use]
+    pub fn connection(&self) -> HttpConnection {
+        HttpConnection::new(self.line.id, self.line.clone())
+    }
+
     /// Registers the actor that is to hear the connection's requests. Without it the connection is closed after a second.
     pub fn do_send<A: Actor>(self, register: Register<A>) {
         self.line.push(HttpCommand::Register(Box::new(move || register.open())));
@@ -39,9 +49,22 @@ impl Registrar {
 /// Names the actor that is to hear a connection's requests: its address, or, in one of its own methods, its context `ctx`; and what else it
 /// hears.
 pub struct Register<A: Actor> {
-    handler: Place<A, Event>,
-    routes: HttpRoutes<A>,
+    handler: Who<A>,
+    fast: Option<FastPath>,
+    timeouts: Option<Recipient<Received<TimedOut>>>,
 }
+
+/// Who hears requests.
+enum Who<A: Actor> {
+    Actor(Place<A, Event>, HttpRoutes<A>),
+    Function(Function),
+}
+
+/// Answers a request at once, or leaves it to the handler.
+pub(crate) type FastPath = Box<dyn Fn(&HttpRequest) -> Option<HttpResponse> + Send>;
+
+/// A handler that is no actor.
+type Function = Box<dyn Fn(HttpRequest, Responder) + Send>;
 
 impl<A> Register<A>
 where
@@ -51,7 +74,7 @@ where
     /// This actor.
     #[must_use]
     pub fn new(handler: impl IntoHandler<A>) -> Self {
-        Self { handler: handler.place(), routes: HttpRoutes::new() }
+        Self { handler: Who::Actor(handler.place(), HttpRoutes::new()), fast: None, timeouts: None }
     }
 
     /// An actor that is made for the connection, on the connection's arbiter.
@@ -60,34 +83,112 @@ where
     where
         A: Actor<Context = Context<A>>,
     {
-        Self { handler: Place::made(make), routes: HttpRoutes::new() }
+        Self { handler: Who::Actor(Place::made(make), HttpRoutes::new()), fast: None, timeouts: None }
+    }
+}
+
+impl Register<Nobody> {
+    /// No actor: a function that is called in the connection's own turn. It answers at once, or moves the [`Responder`] elsewhere; what it answers at
+    /// once leaves with that turn. It must not block: all connections of the arbiter wait for it.
+    #[must_use]
+    pub fn answering(answer: impl Fn(HttpRequest, Responder) + Send + 'static) -> Self {
+        Self { handler: Who::Function(Box::new(answer)), fast: None, timeouts: None }
     }
 }
 
 impl<A: Actor> Register<A> {
-    /// The handler hears this too, in order with its requests: [`RequestStart`](super::RequestStart), and with it content as it comes.
+    /// What this answers is answered in the connection's own turn, without the handler hearing of it: spray's `fastPath`. It must not block.
+    ///
+    /// Not asked about requests whose content is told as it comes.
+    #[must_use]
+    pub fn fast_path(mut self, answer: impl Fn(&HttpRequest) -> Option<HttpResponse> + Send + 'static) -> Self {
+        self.fast = Some(Box::new(answer));
+        self
+    }
+
+    /// The handler hears this too, in order with its requests: [`RequestStart`](super::RequestStart), and with it content as it comes;
+    /// [`TimedOut`]; [`HttpClosed`](super::HttpClosed).
     #[must_use]
     pub fn hears<M: HttpNotice<A>>(mut self) -> Self {
-        M::route(&mut self.routes);
+        if let Who::Actor(_, routes) = &mut self.handler {
+            M::route(routes);
+        }
+        self
+    }
+
+    /// Another actor hears of the requests that are not answered in time, with a [`Responder`](super::Responder) of its own for each: for a handler
+    /// that is too busy to hear of them itself.
+    #[must_use]
+    pub fn timeouts_to(mut self, recipient: impl Into<Recipient<Received<TimedOut>>>) -> Self {
+        self.timeouts = Some(recipient.into());
         self
     }
 
     /// Opens the way to the handler: on the connection's arbiter.
     pub(crate) fn open(self) -> Registration {
-        let streams = self.routes.streams();
-        Registration { upstream: self.handler.open(self.routes), streams }
+        let Self { handler, fast, timeouts } = self;
+        let elsewhere = timeouts.is_some();
+        match handler {
+            Who::Actor(place, routes) => {
+                let (streams, keeps) = (routes.streams(), routes.hears_timeouts() || elsewhere);
+                Registration { upstream: place.open(routes), is_function: false, streams, keeps, fast, timeouts }
+            }
+            Who::Function(function) => {
+                let upstream = Box::new(Called { function, line: None });
+                Registration { upstream, is_function: true, streams: false, keeps: elsewhere, fast, timeouts }
+            }
+        }
     }
 }
 
 impl<A: Actor> fmt::Debug for Register<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Register").field(&self.handler).finish()
+        match &self.handler {
+            Who::Actor(place, _) => f.debug_tuple("Register").field(place).finish(),
+            Who::Function(_) => f.write_str("Register(a function)"),
+        }
     }
 }
 
 /// The way to a handler, whatever its type, and what it has asked for.
 pub(crate) struct Registration {
     pub(crate) upstream: Box<dyn Upstream<Event>>,
+    /// The handler is a function, which answers while it is told.
+    pub(crate) is_function: bool,
+    pub(crate) fast: Option<FastPath>,
     /// Content as it comes.
     pub(crate) streams: bool,
+    /// Somebody wants to hear of requests that are not answered in time.
+    pub(crate) keeps: bool,
+    /// Who does, if it is not the handler.
+    pub(crate) timeouts: Option<Recipient<Received<TimedOut>>>,
+}
+
+/// The way to a handler that is no actor.
+struct Called {
+    function: Function,
+    line: Option<Arc<HttpLine>>,
+}
+
+impl Upstream<Event> for Called {
+    fn deliver(&mut self, events: &mut VecDeque<Event>) {
+        let Some(line) = &self.line else { return events.clear() };
+        for event in events.drain(..) {
+            if let Event::Request { number, request } = event {
+                (self.function)(request, Responder::new(line.clone(), number));
+            }
+        }
+    }
+
+    fn connected(&self) -> bool {
+        true
+    }
+
+    fn must_be_asked(&self) -> bool {
+        false
+    }
+
+    fn attach(&mut self, line: &Arc<HttpLine>) {
+        self.line = Some(line.clone());
+    }
 }

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::content::RequestId;
 use super::guard::Asking;
-use super::http_line::{HttpCommand, HttpLine};
+use super::http_connection::HttpConnection;
+use super::http_line::{HttpCommand, HttpLine, Who};
 use super::lobby::{Later, Made};
 use super::socket::{Sending, SocketId};
 use super::streaming::Streaming;
@@ -45,12 +46,24 @@ use crate::tls::Info;
 pub struct Responder {
     line: Arc<HttpLine>,
     number: RequestNumber,
+    who: Who,
     answered: bool,
 }
 
 impl Responder {
     pub(crate) fn new(line: Arc<HttpLine>, number: RequestNumber) -> Self {
-        Self { line, number, answered: false }
+        Self { line, number, who: Who::First, answered: false }
+    }
+
+    /// Another for the same request, for whoever is told that it was not answered in time. Dropped, it answers nothing.
+    pub(crate) fn second(line: Arc<HttpLine>, number: RequestNumber) -> Self {
+        Self { line, number, who: Who::Second, answered: false }
+    }
+
+    /// The connection, to be told what concerns all of it.
+    #[must_use]
+    pub fn connection(&self) -> HttpConnection {
+        HttpConnection::new(self.line.id, self.line.clone())
     }
 
     /// The connection's name.
@@ -129,7 +142,7 @@ impl Responder {
     /// A response with a `Content-Length` has that length instead, and is held to it: with more, or with less, the connection is cut.
     pub fn start(mut self, response: HttpResponse) -> Streaming {
         self.answered = true;
-        Streaming::begin(self.line.clone(), self.number, response)
+        Streaming::begin(self.line.clone(), self.number, response, self.who)
     }
 
     /// Sends an interim response ahead of the answer, 103 Early Hints say (RFC 9110 §15.2). HTTP/1.0 has none, and gets none.
@@ -140,7 +153,7 @@ impl Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if !self.answered {
+        if !self.answered && self.who == Who::First {
             self.line.push(HttpCommand::Unanswered(self.number));
         }
     }

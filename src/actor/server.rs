@@ -103,7 +103,10 @@ impl Server {
     /// Each request is answered by this, at once or later: the [`Responder`] may be moved into a future, or upgrade the connection.
     pub fn answering(answer: impl Fn(HttpRequest, Responder) + Send + Sync + 'static) -> Self {
         let answer = Arc::new(answer);
-        Self::new(move || Answering(answer.clone()))
+        Self::registering(move || {
+            let answer = answer.clone();
+            Register::answering(move |request, responder| answer(request, responder))
+        })
     }
 
     /// Websockets only.
@@ -354,20 +357,5 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }
-    }
-}
-
-/// An HTTP handler that is a function.
-struct Answering<F>(Arc<F>);
-
-impl<F: Fn(HttpRequest, Responder) + Send + Sync + 'static> Actor for Answering<F> {
-    type Context = Context<Self>;
-}
-
-impl<F: Fn(HttpRequest, Responder) + Send + Sync + 'static> Handler<Received<HttpRequest>> for Answering<F> {
-    type Result = ();
-
-    fn handle(&mut self, Received { message: request, sender }: Received<HttpRequest>, _: &mut Context<Self>) {
-        (self.0)(request, sender);
     }
 }

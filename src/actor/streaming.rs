@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::content::RequestId;
-use super::http_line::{HttpCommand, HttpLine};
+use super::http_connection::HttpConnection;
+use super::http_line::{HttpCommand, HttpLine, Who};
 use super::socket::{SendError, Sending, SocketId};
 use crate::http::{Chunk, ContentEnd, HttpResponse, RequestNumber};
 
@@ -33,13 +34,20 @@ use crate::http::{Chunk, ContentEnd, HttpResponse, RequestNumber};
 pub struct Streaming {
     line: Arc<HttpLine>,
     number: RequestNumber,
+    who: Who,
     finished: bool,
 }
 
 impl Streaming {
-    pub(super) fn begin(line: Arc<HttpLine>, number: RequestNumber, response: HttpResponse) -> Self {
-        line.push(HttpCommand::Start(number, response, None));
-        Self { line, number, finished: false }
+    pub(super) fn begin(line: Arc<HttpLine>, number: RequestNumber, response: HttpResponse, who: Who) -> Self {
+        line.push(HttpCommand::Start(number, response, who));
+        Self { line, number, who, finished: false }
+    }
+
+    /// The connection, to be told what concerns all of it.
+    #[must_use]
+    pub fn connection(&self) -> HttpConnection {
+        HttpConnection::new(self.line.id, self.line.clone())
     }
 
     /// The connection's name.
@@ -59,7 +67,7 @@ impl Streaming {
     pub fn do_send(&self, chunk: impl Into<Chunk>) {
         let chunk = chunk.into();
         if !chunk.data.is_empty() {
-            let _ = self.line.push_chunk(self.number, chunk, None, true);
+            let _ = self.line.push_chunk(self.number, chunk, self.who, None, true);
         }
     }
 
@@ -71,7 +79,7 @@ impl Streaming {
     /// [`SendError::Closed`] when the connection ended first, [`SendError::Full`] when it met the hard limit: the connection is cut then.
     pub fn send(&self, chunk: impl Into<Chunk>) -> Sending {
         let (ack, written) = oneshot::channel();
-        match self.line.push_chunk(self.number, chunk.into(), Some(ack), true) {
+        match self.line.push_chunk(self.number, chunk.into(), self.who, Some(ack), true) {
             Ok(()) => Sending::awaited(written),
             Err(error) => Sending::failed(error),
         }
@@ -84,7 +92,7 @@ impl Streaming {
     /// [`SendError::Closed`] or [`SendError::Full`]; nothing was sent then.
     pub fn try_send(&self, chunk: impl Into<Chunk>) -> Result<(), SendError> {
         let chunk = chunk.into();
-        if chunk.data.is_empty() { Ok(()) } else { self.line.push_chunk(self.number, chunk, None, false) }
+        if chunk.data.is_empty() { Ok(()) } else { self.line.push_chunk(self.number, chunk, self.who, None, false) }
     }
 
     /// Is answered when there is room: when no more than the soft limit
@@ -120,7 +128,7 @@ impl Streaming {
     /// authenticate (RFC 9110 §6.5.1). A field `Trailer` in the response should have announced them (RFC 9110 §6.6.2).
     pub fn finish_with(mut self, end: impl Into<ContentEnd>) {
         self.finished = true;
-        self.line.push(HttpCommand::Finish(self.number, end.into(), None));
+        self.line.push(HttpCommand::Finish(self.number, end.into(), self.who, None));
     }
 
     /// Ends the response, and is answered when all of it has been written to the socket.
@@ -131,7 +139,7 @@ impl Streaming {
     pub fn finish_acked(mut self, end: impl Into<ContentEnd>) -> Sending {
         let (ack, written) = oneshot::channel();
         self.finished = true;
-        self.line.push(HttpCommand::Finish(self.number, end.into(), Some(ack)));
+        self.line.push(HttpCommand::Finish(self.number, end.into(), self.who, Some(ack)));
         Sending::awaited(written)
     }
 }
@@ -139,7 +147,7 @@ impl Streaming {
 impl Drop for Streaming {
     fn drop(&mut self) {
         if !self.finished {
-            self.line.push(HttpCommand::Unfinished);
+            self.line.push(HttpCommand::Unfinished(self.number, self.who));
         }
     }
 }

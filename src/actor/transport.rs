@@ -187,6 +187,16 @@ impl Transport {
         self.finished = true;
     }
 
+    /// The stream, when it is dropped, says no FIN but a reset (RFC 9293 §3.10.7.4): of TCP.
+    pub(crate) fn reset(&mut self) {
+        if let Source::Tcp(tcp) = &self.read {
+            let stream: &TcpStream = tcp.as_ref();
+            if let Err(error) = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)) {
+                tracing::debug!(%error, "the connection ends with a FIN in place of a reset");
+            }
+        }
+    }
+
     /// Writes these bytes if the socket takes them at once: the last words of a connection whose arbiter stops.
     pub(crate) fn last_words(&mut self, output: &mut Output, words: &[u8]) {
         if output.is_empty() && !self.finished {

@@ -9,7 +9,7 @@ use super::connection::Server;
 use super::content::is_sent_without_content;
 use super::encode::{self, Announced, Persistence};
 use super::exchange::{Answer, Chunks, Held};
-use super::{Chunk, ContentEnd, HttpDate, HttpResponse, RequestNumber, RespondError, trailers};
+use super::{Chunk, ContentEnd, HttpDate, HttpEnd, HttpResponse, RequestNumber, RespondError, trailers};
 
 impl Server {
     /// Answers a request. The response leaves when those to earlier requests have; the next request is parsed then.
@@ -154,6 +154,29 @@ impl Server {
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.unsent() <= self.settings.output_soft_limit
+    }
+
+    /// Whether a response to this request has begun and not ended.
+    #[must_use]
+    pub fn is_streaming(&self, number: RequestNumber) -> bool {
+        self.streaming(number).is_ok()
+    }
+
+    /// Ends the connection when what waits has been written: requests in hand are not answered any more.
+    pub fn close(&mut self, now: Instant) {
+        self.end(now);
+    }
+
+    /// As [`close`](Self::close), and the peer has an idle timeout for its own end; what it sends until then is discarded.
+    pub fn close_confirmed(&mut self, now: Instant) {
+        self.wire.confirmed = true;
+        self.end(now);
+    }
+
+    /// How the connection has ended.
+    #[must_use]
+    pub fn ended(&self) -> HttpEnd {
+        self.wire.ended()
     }
 
     /// Ends the connection at once: what waits to be written is lost.

@@ -10,7 +10,9 @@ use http::uri::Scheme;
 use http::{Method, StatusCode, Version};
 
 use super::content::Framing;
+use super::deadlines::Times;
 use super::decode::{RequestDecoder, elements, has_token};
+use super::dressing::Dress;
 use super::encode::{self, Announced, HttpDate, Persistence};
 use super::exchange::{Answer, Exchange, Held, Incoming, Steering, Way, persists};
 use super::input::Input;
@@ -43,6 +45,12 @@ pub struct Server {
     pub(super) events: VecDeque<Event>,
     /// The wall-clock time and when it was told, for the answers that we give by ourselves.
     pub(super) clock: Option<(Instant, HttpDate)>,
+    /// How long things may take: the settings', unless this connection was told otherwise.
+    pub(super) times: Times,
+    /// A copy of each request is kept until it is answered.
+    pub(super) keeps: bool,
+    /// What is known of the peer, and told where it is asked for.
+    pub(super) dress: Dress,
     /// Bytes of responses that wait for their turn.
     pub(super) held: usize,
     /// Marks in the output, and where they are.
@@ -55,8 +63,12 @@ impl Server {
     /// A connection that was accepted just now. Settings can be given as such, or shared as an `Arc`.
     #[must_use]
     pub fn new(settings: impl Into<Arc<Settings>>, now: Instant) -> Self {
+        let settings = settings.into();
         Self {
-            settings: settings.into(),
+            times: Times::of(&settings),
+            keeps: false,
+            dress: Dress::default(),
+            settings,
             wire: Wire::new(now),
             input: Input::default(),
             decoder: RequestDecoder::default(),
@@ -104,10 +116,20 @@ impl Server {
         self.input.keep();
     }
 
-    /// Takes the peer's FIN: requests in hand are answered, then the connection closes (RFC 9112 §9.6).
+    /// Takes the peer's FIN: requests in hand are answered, then the connection closes (RFC 9112 §9.6); at once, where the peer
+    /// [may not](Settings::allow_half_closed) close its side only.
     pub fn receive_eof(&mut self, now: Instant) {
         self.wire.received_eof();
         self.parse(now);
+        if !self.settings.allow_half_closed && self.wire.is_open() {
+            // What it has asked for it will not read.
+            self.end(now);
+        }
+    }
+
+    /// A copy of each request is kept until it is answered, so that [`Event::TimedOut`] has it.
+    pub fn keep_requests(&mut self) {
+        self.keeps = true;
     }
 
     /// The next event, if there is one.
@@ -304,8 +326,11 @@ impl Server {
         let close = !persists(&request, steering);
         let upgrade = request.version != Version::HTTP_10 && steering.upgrade && has_token(&request.headers, &UPGRADE, "websocket");
         self.last |= close;
+        let method = request.method.clone();
+        self.dress(&mut request);
         let upgrade = upgrade.then(|| Box::new(request.clone()));
-        let number = self.open(Exchange { upgrade, ..Exchange::new(request.method.clone(), request.version, close, now) });
+        let kept = self.keeps.then(|| Box::new(request.clone()));
+        let number = self.open(Exchange { upgrade, kept, ..Exchange::new(method, request.version, close, now) });
         if self.events.capacity() == 0 {
             self.events.reserve_exact(1);
         }
@@ -326,7 +351,16 @@ impl Server {
     pub(super) fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
         self.refuse(error, now);
         let _ = self.open(Exchange::new(method, Version::HTTP_11, true, now));
-        self.answer(self.exchanges.len() - 1, error.into_response(), now);
+        self.answer(self.exchanges.len() - 1, self.refusal(error), now);
+    }
+
+    /// The answer to an error.
+    pub(super) fn refusal(&self, error: HttpError) -> HttpResponse {
+        if self.settings.verbose_errors {
+            let status = error.status();
+            return HttpResponse::new(status).with_text(format!("{status}: {error}\n"));
+        }
+        error.into_response()
     }
 
     /// Nothing that the peer sends is parsed any more.

@@ -5,9 +5,47 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::exchange::Answer;
-use super::{Event, HttpDate, HttpError, HttpResponse, RequestNumber, Server};
+use super::{Event, HttpDate, HttpError, HttpResponse, RequestNumber, Server, Settings};
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    request: Duration,
+    timeout: Duration,
+    idle: Duration,
+}
+
+impl Times {
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self { request: settings.request_timeout, timeout: settings.timeout_timeout, idle: settings.idle_timeout }
+    }
+
+    /// A connection is not idle while its handler may still answer.
+    fn agree(&mut self) {
+        if self.idle <= self.request {
+            self.idle = self.request.saturating_mul(2);
+        }
+    }
+}
 
 impl Server {
+    /// Sets [`Settings::request_timeout`] for this connection. An idle timeout that is no longer than this becomes twice as long.
+    pub fn set_request_timeout(&mut self, within: Duration) {
+        self.times.request = within;
+        self.times.agree();
+    }
+
+    /// Sets [`Settings::timeout_timeout`] for this connection.
+    pub fn set_timeout_timeout(&mut self, within: Duration) {
+        self.times.timeout = within;
+    }
+
+    /// Sets [`Settings::idle_timeout`] for this connection: to twice the request timeout, if it is no longer than that.
+    pub fn set_idle_timeout(&mut self, within: Duration) {
+        self.times.idle = within;
+        self.times.agree();
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless something else happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
@@ -39,7 +77,7 @@ impl Server {
         let mut index = 0;
         while let Some(exchange) = self.exchanges.get(index) {
             if due(self.answer_deadline(index)) {
-                if exchange.told || self.settings.timeout_timeout.is_zero() {
+                if exchange.told || self.times.timeout.is_zero() {
                     self.exchanges[index].close = true;
                     if self.telling() == Some(RequestNumber(self.oldest + index as u64)) {
                         self.abandon_content(HttpError::Unanswered);
@@ -50,7 +88,8 @@ impl Server {
                     continue;
                 }
                 self.exchanges[index].told = true;
-                self.events.push_back(Event::TimedOut { number: RequestNumber(self.oldest + index as u64) });
+                let request = self.exchanges[index].kept.clone();
+                self.events.push_back(Event::TimedOut { number: RequestNumber(self.oldest + index as u64), request });
                 // Both deadlines may have passed.
                 continue;
             }
@@ -88,8 +127,8 @@ impl Server {
             // Until the content is complete it is the peer's time, unless the handler keeps it waiting.
             since = self.told.stopped?;
         }
-        let more = if exchange.told { self.settings.timeout_timeout } else { Duration::ZERO };
-        since.checked_add(self.settings.request_timeout.checked_add(more)?)
+        let more = if exchange.told { self.times.timeout } else { Duration::ZERO };
+        since.checked_add(self.times.request.checked_add(more)?)
     }
 
     /// Nothing is under way but the connection itself, content that may take any time, or a response that its handler has forgotten.
@@ -102,11 +141,12 @@ impl Server {
                 _ => timeless && self.telling().is_some() && !self.is_content_stopped(),
             },
         };
-        if idle { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
+        if idle { self.wire.active.checked_add(self.times.idle) } else { None }
     }
 }
 
-/// The answer that the handler did not give.
+/// The answer that the handler did not give, in spray's words.
 fn overdue() -> HttpResponse {
-    HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR).with_text("The server was not able to produce a timely response.\n")
+    HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR)
+        .with_text("Ooops! The server was not able to produce a timely response to your request.\r\nPlease try again in a short while!")
 }

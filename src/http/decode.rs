@@ -10,6 +10,7 @@ use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
+use super::dressing::default_host;
 use super::{HttpError, HttpRequest, HttpResponse, Settings};
 
 /// Longest method taken: spray's limit, which of the registered methods only `UPDATEREDIRECTREF` exceeds.
@@ -180,7 +181,8 @@ fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<HttpReques
     let form = target[0];
     let uri = Uri::from_maybe_shared(target).map_err(|_| HttpError::RequestTarget)?;
     check_form(&method, form, &uri)?;
-    let headers = fields(head, first, settings)?;
+    let mut headers = fields(head, first, settings)?;
+    default_host(&mut headers, version, settings);
     check_host(&headers, &uri, version)?;
     Ok(HttpRequest { version, headers, ..HttpRequest::new(method, uri) })
 }
@@ -216,7 +218,7 @@ fn is_host(authority: &Authority) -> bool {
 
 /// `Host`: exactly one in HTTP/1.1, one at most before, valid, and the same as an absolute target's authority (RFC 9112 §3.2).
 ///
-/// An empty one is refused: `http` needs a host (RFC 9110 §4.2.1), and we have no default (RFC 9112 §3.3).
+/// An empty one is refused, unless there is a default (RFC 9112 §3.3): `http` needs a host (RFC 9110 §4.2.1).
 fn check_host(headers: &HeaderMap, uri: &Uri, version: Version) -> Result<(), HttpError> {
     let mut lines = headers.get_all(HOST).iter();
     let Some(value) = lines.next() else {

@@ -81,9 +81,53 @@ pub enum Event {
     TimedOut {
         /// The request that waits.
         number: RequestNumber,
+        /// A copy of it, if it is [kept](super::Server::keep_requests); of its content none that is told as it comes.
+        request: Option<Box<HttpRequest>>,
     },
+    /// The connection is over. Not told by the [`Server`](super::Server) itself: whoever drops it knows, and asks it for
+    /// [its word](super::Server::ended).
+    Ended(HttpEnd),
     /// The peer broke HTTP or a limit. The connection ends; where an answer is due it is on its way.
     Failed(HttpError),
+}
+
+impl Event {
+    /// What is to be [given back](super::Server::give_back) when nobody has it in hand any more.
+    #[must_use]
+    pub fn worth(&self) -> usize {
+        match self {
+            Self::RequestStart { worth, .. } | Self::Chunk { worth, .. } => *worth,
+            _ => 0,
+        }
+    }
+}
+
+/// How a connection came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpEnd {
+    /// In order, and we began: its last response said so, it was idle, or it was told to.
+    Closed,
+    /// It was told to wait for the peer's end, and that came.
+    ConfirmedClosed,
+    /// It was cut off by us: what waited was lost.
+    Aborted,
+    /// In order, and the peer began.
+    PeerClosed,
+    /// The transport failed, as it says.
+    ErrorClosed(String),
+}
+
+impl fmt::Display for HttpEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed"),
+            Self::ConfirmedClosed => f.write_str("closed, which the peer has confirmed"),
+            Self::Aborted => f.write_str("aborted"),
+            Self::PeerClosed => f.write_str("closed by the peer"),
+            Self::ErrorClosed(error) => write!(f, "broken: {error}"),
+        }
+    }
 }
 
 /// What [`Server::into_switched`](super::Server::into_switched) leaves of the connection.

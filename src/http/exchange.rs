@@ -25,6 +25,8 @@ pub(super) struct Exchange {
     pub(super) answer: Answer,
     /// The request, if it asks for an upgrade.
     pub(super) upgrade: Option<Box<HttpRequest>>,
+    /// The request, if requests are kept until they are answered.
+    pub(super) kept: Option<Box<HttpRequest>>,
     /// What is to be written when the earlier responses have been.
     pub(super) held: Vec<Held>,
 }
@@ -39,7 +41,7 @@ pub(super) enum Held {
 
 impl Exchange {
     pub(super) fn new(method: Method, version: Version, close: bool, now: Instant) -> Self {
-        Self { method, version, close, since: now, told: false, answer: Answer::Awaited, upgrade: None, held: Vec::new() }
+        Self { method, version, close, since: now, told: false, answer: Answer::Awaited, upgrade: None, kept: None, held: Vec::new() }
     }
 
     /// Whether what follows the request may be of another protocol: behind an upgrade (RFC 9110 §7.8), and in a tunnel (RFC 9110 §9.3.6).

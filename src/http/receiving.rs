@@ -107,7 +107,10 @@ impl Server {
         request.secure = self.is_secure();
         let close = !persists(&request, steering);
         self.last |= close;
-        let number = self.open(Exchange::new(request.method.clone(), request.version, close, now));
+        let method = request.method.clone();
+        self.dress(&mut request);
+        let kept = self.keeps.then(|| Box::new(request.clone()));
+        let number = self.open(Exchange { kept, ..Exchange::new(method, request.version, close, now) });
         let worth = self.settings.content_window.saturating_add(1);
         self.hand_out(worth, now);
         self.events.push_back(Event::RequestStart { number, request, length, worth });
@@ -222,7 +225,7 @@ impl Server {
         let Some(index) = self.index(number) else { return };
         self.exchanges[index].close = true;
         match self.exchanges[index].answer {
-            Answer::Awaited => self.answer(index, error.into_response(), now),
+            Answer::Awaited => self.answer(index, self.refusal(error), now),
             Answer::Streaming(_) => self.abort(),
             Answer::Complete => {}
         }

@@ -34,6 +34,13 @@ pub struct Settings {
     pub(super) chunk_extension_limit: usize,
     pub(super) interim_limit: u32,
     pub(super) chunkless_streaming: bool,
+    pub(super) allow_half_closed: bool,
+    pub(super) transparent_head_requests: bool,
+    pub(super) verbose_errors: bool,
+    pub(super) remote_address_header: bool,
+    pub(super) raw_request_target_header: bool,
+    pub(super) tls_session_header: bool,
+    pub(super) default_host_header: Option<HeaderValue>,
     pub(super) server_header: Option<HeaderValue>,
     pub(super) in_flight_limit: usize,
     pub(super) pipeline_any_method: bool,
@@ -76,6 +83,13 @@ impl Default for Settings {
             chunk_extension_limit: 256,
             interim_limit: 16,
             chunkless_streaming: false,
+            allow_half_closed: true,
+            transparent_head_requests: false,
+            verbose_errors: false,
+            remote_address_header: false,
+            raw_request_target_header: false,
+            tls_session_header: false,
+            default_host_header: None,
             server_header: Some(PRODUCT),
             in_flight_limit: 16,
             pipeline_any_method: false,
@@ -163,6 +177,25 @@ impl Settings {
         chunk_extension_limit: usize,
         /// Client: number of interim responses before the final one (RFC 9110 §15.2). Default 16.
         interim_limit: u32,
+        /// Server: whether a HEAD is told as the GET whose answer it wants without the content (RFC 9110 §9.3.2). The content of an answer to HEAD is never
+        /// sent, either way. Default no.
+        transparent_head_requests: bool,
+        /// Server: whether the answer to a request that breaks a rule says which, and not its status only. It goes to strangers: for those who debug
+        /// their own. Default no.
+        verbose_errors: bool,
+        /// Server: whether requests have a field `Remote-Address` with the peer's IP address. The peer's own of that name is removed. Default no.
+        remote_address_header: bool,
+        /// Server: whether requests have a field `Raw-Request-URI` with the request-target as it was sent. The peer's own of that name is removed.
+        /// Default no.
+        raw_request_target_header: bool,
+        /// Server: whether requests under TLS have a field `SSL-Session-Info` with version, cipher suite and the subject of the client's
+        /// certificate. The peer's own of that name is removed, in the clear too. Default no.
+        tls_session_header: bool,
+        /// Server: the `Host` of a request that has an empty one, or none in HTTP/1.0 (RFC 9112 §3.3). Without it the former is a 400. Default none.
+        default_host_header: Option<HeaderValue>,
+        /// Server: whether a peer may close its side and still be answered (RFC 9112 §9.6). If not, its FIN ends the connection once it has what is
+        /// ready for it: so a handler that streams knows when nobody listens any more. Default yes.
+        allow_half_closed: bool,
         /// Server: whether streamed content without a length is ended by the connection's end in HTTP/1.1, too, as for HTTP/1.0: for a peer that
         /// knows no chunks. Default no.
         chunkless_streaming: bool,
@@ -203,6 +236,11 @@ impl Settings {
 
     pub(crate) fn soft_limit(&self) -> usize {
         self.output_soft_limit
+    }
+
+    /// Whether fields say something of the peer.
+    pub(crate) fn describes_peer(&self) -> bool {
+        self.remote_address_header || self.tls_session_header
     }
 
     pub(crate) fn hard_limit(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::Settings;
+use super::{HttpEnd, Settings};
 use crate::output::Output;
 
 /// How a connection stands with its end.
@@ -38,11 +38,15 @@ pub(super) struct Wire {
     /// Since when output has made no progress, or since when there is none.
     progress: Instant,
     state: State,
+    /// The peer's FIN came before we began to end.
+    peer_first: bool,
+    /// The end waits for the peer's, as long as an idle connection does.
+    pub(super) confirmed: bool,
 }
 
 impl Wire {
     pub(super) fn new(now: Instant) -> Self {
-        Self { output: Output::new(), active: now, eof: false, progress: now, state: State::Open }
+        Self { output: Output::new(), active: now, eof: false, progress: now, state: State::Open, peer_first: false, confirmed: false }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -65,6 +69,7 @@ impl Wire {
     }
 
     pub(super) fn received_eof(&mut self) {
+        self.peer_first |= self.is_open();
         self.eof = true;
         self.settle();
     }
@@ -83,6 +88,16 @@ impl Wire {
     pub(super) fn abort(&mut self) {
         self.state = State::Aborted;
         self.output.clear();
+    }
+
+    /// How the connection has come to its end, as far as it has.
+    pub(super) fn ended(&self) -> HttpEnd {
+        match self.state {
+            State::Aborted => HttpEnd::Aborted,
+            _ if self.peer_first => HttpEnd::PeerClosed,
+            _ if self.confirmed && self.eof => HttpEnd::ConfirmedClosed,
+            _ => HttpEnd::Closed,
+        }
     }
 
     fn settle(&mut self) {
@@ -104,6 +119,7 @@ impl Wire {
     pub(super) fn deadline(&self, settings: &Settings) -> Option<Instant> {
         match self.state {
             State::Open | State::Ending if !self.output.is_empty() => self.progress.checked_add(settings.write_stall),
+            State::Ending if self.confirmed => self.progress.checked_add(settings.idle_timeout.max(settings.linger)),
             State::Ending => self.progress.checked_add(settings.linger),
             _ => None,
         }

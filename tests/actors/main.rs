@@ -17,6 +17,7 @@ mod defects;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod guards;
+mod http;
 mod order;
 mod peer;
 mod pressure;

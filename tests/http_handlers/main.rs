@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod closes;
 mod downloads;
+mod functions;
 mod peer;
+mod time;
 mod uploads;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use actix_sockets::http::Settings as HttpSettings;
 use actix_sockets::{
-    Chunk, Content, ContentAborted, ContentEnd, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder, Settings, test,
+    Chunk, Content, ContentAborted, ContentEnd, Guard, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder, Settings,
+    test,
 };
 use http::StatusCode;
 
@@ -202,5 +203,26 @@ fn content_that_breaks_a_limit_is_aborted() {
         peer.says(CHUNKED).await.says("5\r\nabcde\r\n1\r\n").await;
         assert!(peer.hears_the_rest().await.starts_with("HTTP/1.1 413 "));
         assert_eq!(heard(), ["start /up None", "aborted: ContentTooLarge"]);
+    });
+}
+
+/// What a guard refuses is in nobody's hands: the next request is not held up by it, nor is the refused one asked for its content.
+#[test]
+fn a_guard_refuses_an_upload() {
+    test::run(async {
+        let guard = Guard::check(|asking| match asking.request.path() {
+            "/no" => Err(HttpResponse::new(StatusCode::FORBIDDEN).with_text("said no\n")),
+            _ => Ok(()),
+        });
+        let settings = Settings::new().guard(guard);
+        let mut peer = Talk::with(settings, || Register::factory(Upload::default).hears::<RequestStart>());
+        for _ in 0..3 {
+            peer.says("POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc").await;
+            assert!(peer.hears("said no\n").await.starts_with("HTTP/1.1 403 "));
+        }
+        peer.says("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc").await.hears("3 bytes").await;
+        assert_eq!(heard(), ["start /up Some(3)", "end None"]);
+        peer.says("POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n").await;
+        assert!(peer.hears_the_rest().await.starts_with("HTTP/1.1 403 "));
     });
 }

@@ -78,7 +78,7 @@ fn a_timeout_is_told_and_an_answer_still_taken() {
     let mut peer = Peer::new(Settings::new().request_timeout(Duration::from_millis(50)));
     let (number, _) = peer.says(SIMPLE).request();
     peer.later(Duration::from_millis(100));
-    assert!(matches!(peer.server.poll_event(), Some(Event::TimedOut { number: told }) if told == number));
+    assert!(matches!(peer.server.poll_event(), Some(Event::TimedOut { number: told, .. }) if told == number));
     assert!(peer.answers(number, HttpResponse::ok("")).hears().starts_with("HTTP/1.1 200 OK\r\n"));
     assert_eq!(peer.server.closing(), Closing::Open);
 }
@@ -93,7 +93,12 @@ fn a_timeout_that_is_not_heeded_is_a_500() {
     assert_eq!(peer.hears(), "");
     let heard = peer.later(Duration::from_millis(35)).hears();
     assert!(heard.starts_with("HTTP/1.1 500 Internal Server Error\r\n") && heard.contains("\r\nconnection: close\r\n"), "{heard}");
-    assert!(heard.ends_with("The server was not able to produce a timely response.\n"), "{heard}");
+    assert!(
+        heard.ends_with(
+            "Ooops! The server was not able to produce a timely response to your request.\r\nPlease try again in a short while!"
+        ),
+        "{heard}"
+    );
     assert_eq!(peer.server.closing(), Closing::AfterFlush);
 }
 
@@ -133,16 +138,13 @@ fn send_failed_to_the_sender_of_a_response() {
     assert_eq!((peer.hears().as_str(), peer.server.poll_written()), ("", None));
 }
 
-lacking! {
-    closed_to_the_handler_if_no_request_is_open: "Closed: an HTTP handler is not told of its connection's end";
-    closed_to_the_handler_if_a_request_is_open: "Closed: the same";
-    closed_to_the_sender_of_a_response_not_yet_confirmed: "Closed: the same";
-    closed_to_the_handler_if_a_response_is_confirmed: "Closed: the same";
-    closed_to_the_handler_if_a_response_was_sent_without_ack: "Closed: the same";
-    closed_to_the_sender_of_a_chunk_not_yet_confirmed: "Closed: the same";
-    closed_to_the_last_sender_of_a_stream: "Closed: the same";
-    closed_to_the_sender_of_a_final_chunk_not_yet_confirmed: "Closed: the same";
-    closed_to_the_handler_behind_a_final_chunk_without_ack: "Closed: the same";
-    closed_to_the_handler_behind_a_final_chunk_confirmed: "Closed: the same";
-    timedout_to_the_handler: "Timedout: the pure server tells it, the actor only logs it";
+/// With the request, where somebody has asked for that.
+#[test]
+fn timedout_to_the_handler() {
+    let mut peer = Peer::new(Settings::new().request_timeout(Duration::from_millis(50)));
+    peer.server.keep_requests();
+    let (number, _) = peer.says(SIMPLE).request();
+    peer.later(Duration::from_millis(100));
+    let Some(Event::TimedOut { number: told, request: Some(request) }) = peer.server.poll_event() else { panic!("a timeout") };
+    assert_eq!((told, request.path(), request.header("host")), (number, "/", Some("test.com")));
 }

@@ -15,6 +15,7 @@ macro_rules! lacking {
     )* };
 }
 
+mod closed;
 mod http_server_connection_pipeline;
 mod peer;
 mod pipeline_limiter;

@@ -10,7 +10,7 @@ use actix_sockets::{
     Bind, Bound, Chunk, ContentAborted, ContentEnd, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder, Settings,
     Sockets, Unbind,
 };
-use http::{Method, Uri};
+use http::{HeaderValue, Method, Uri};
 
 use crate::peer::{Peer, refused};
 use crate::spray_can_client::{connect, get};
@@ -203,7 +203,23 @@ fn a_chunked_request_is_handed_out_as_it_comes() {
     });
 }
 
-lacking! {
-    a_default_host_for_1_1_with_an_empty_one: "default-host-header: an empty Host is a 400";
-    responses_on_the_fast_path: "fastPath: Register takes no function that answers at once";
+/// spray's `default-host-header`.
+#[test]
+fn a_default_host_for_1_1_with_an_empty_one() {
+    let settings = HttpSettings::new().default_host_header(Some(HeaderValue::from_static("spray.io")));
+    let (_, request) = Peer::new(settings).says("GET /foo HTTP/1.1\r\nHost:\r\n\r\n").request();
+    assert_eq!(request.header("host"), Some("spray.io"));
+}
+
+/// The handler does not hear of what the fast path answers.
+#[test]
+fn responses_on_the_fast_path() {
+    System::new().block_on(async {
+        let fast = |request: &HttpRequest| (request.path() == "/fast").then(|| HttpResponse::ok("on the fast path"));
+        let bind = Bind::registering(move || Register::factory(Echo::default).fast_path(fast), "127.0.0.1:0").workers(1);
+        let bound = Sockets::from_registry().send(bind).await.unwrap().unwrap();
+        let requester = connect(bound.address).await;
+        assert_eq!(requester.send(get("/fast")).await.unwrap().content, "on the fast path");
+        assert_eq!(requester.send(get("/slow")).await.unwrap().content, "/slow");
+    });
 }

@@ -4,5 +4,6 @@
 
 mod answers;
 mod content;
+mod dress;
 mod peer;
 mod time;

@@ -1,0 +1,354 @@
+//! What stands above a server's connection: the handler, what it has asked for, and what it says.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::task::Context as TaskContext;
+use std::time::Instant;
+
+use ::http::StatusCode;
+use actix::Recipient;
+
+use super::buffers;
+use super::clock;
+use super::connection::Parts;
+use super::http_connection::{Control, Controls, HttpClose};
+use super::http_line::{HttpCommand, HttpLine, Who};
+use super::line::{Ack, Signal, Signals};
+use super::lobby::Lobby;
+use super::messages::{Received, TimedOut};
+use super::register::{FastPath, Registration};
+use super::responder::Responder;
+use super::transport::Transport;
+use super::upgrade::Handling;
+use super::upstream::{Parcel, Upstream};
+use super::websocket::LOOK;
+use crate::http::{self, Event, HttpEnd, HttpResponse, RequestNumber, RespondError};
+
+/// How often a function is called in one turn for what its answers have made room for.
+const ROUNDS: usize = 4;
+/// The handler, and what it has asked for.
+#[derive(Default)]
+pub(super) struct Above {
+    pub(super) upstream: Option<Box<dyn Upstream<Event>>>,
+    /// Until when a handler must have been registered.
+    pub(super) register_by: Option<Instant>,
+    /// When to look after a handler that was given by its address.
+    pub(super) look: Option<Instant>,
+    /// Where requests wait until they are let in, if there are guards, and answers until they are made.
+    pub(super) lobby: Option<Box<Lobby>>,
+    /// Who waits for which mark in the output.
+    pub(super) acks: BTreeMap<u64, Ack>,
+    pub(super) next_mark: u64,
+    /// Who waits for room in the output.
+    pub(super) room: Vec<Ack>,
+    /// Requests whose streamed answer is that of the second who was asked.
+    pub(super) seconds: BTreeSet<RequestNumber>,
+    /// The handler is a function: it answers while it is told.
+    pub(super) is_function: bool,
+    /// Answers some requests before the handler hears of them.
+    pub(super) fast: Option<FastPath>,
+    /// Who else hears of requests that are not answered in time.
+    pub(super) timeouts: Option<Recipient<Received<TimedOut>>>,
+    /// How the connection has ended, where HTTP does not know.
+    pub(super) end: Option<HttpEnd>,
+    /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
+    pub(super) upgrades: Vec<(RequestNumber, HttpResponse, Box<Handling>)>,
+}
+
+impl Above {
+    /// Signals from outside. Tells whether all is over.
+    pub(super) fn heed(&mut self, signals: Signals, line: &HttpLine, parts: &mut Parts, now: Instant) -> bool {
+        if signals.has(Signal::HandlerGone) {
+            tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
+            self.upstream = None;
+            parts.http.close_gracefully(now);
+        }
+        if signals.has(Signal::GoAway) {
+            parts.http.close_gracefully(now);
+        }
+        if let Some(lobby) = &mut self.lobby
+            && (signals.has(Signal::HandlerGone) || signals.has(Signal::GoAway))
+        {
+            lobby.shut();
+        }
+        if signals.has(Signal::Overflow) {
+            tracing::warn!(connection = %line.id, "a streamed response has met the limit of unsent bytes: the connection is cut");
+        }
+        let cut = signals.has(Signal::Abort) || signals.has(Signal::Overflow);
+        if cut {
+            self.end = Some(HttpEnd::Aborted);
+        }
+        cut
+    }
+
+    /// Does what a handler says. Breaks when all is over.
+    pub(super) fn obey(
+        &mut self,
+        mut commands: VecDeque<HttpCommand>,
+        line: &Arc<HttpLine>,
+        parts: &mut Parts,
+        now: Instant,
+    ) -> ControlFlow<()> {
+        if commands.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let (Parts { http, transport }, date) = (parts, clock::http_date(now));
+        buffers::lend_write_buffer(http.output());
+        for command in commands.drain(..) {
+            let (number, done, ack) = match command {
+                HttpCommand::Register(open) => {
+                    self.register(open(), line, http);
+                    self.look = self.upstream.as_ref().is_some_and(|upstream| upstream.must_be_asked()).then(|| now + LOOK);
+                    self.register_by = None;
+                    continue;
+                }
+                HttpCommand::Respond(number, response, _) | HttpCommand::Start(number, response, _)
+                    if response.status.is_informational() =>
+                {
+                    tracing::error!(connection = %line.id, status = %response.status, "an interim status is no answer: answered with a 500");
+                    (number, http.respond(number, internal_error(), &date, now), None)
+                }
+                HttpCommand::Respond(number, response, ack) => (number, http.respond(number, response, &date, now), ack),
+                HttpCommand::Start(number, response, who) => {
+                    let started = http.start(number, response, &date, now);
+                    if started.is_ok() && who == Who::Second {
+                        self.seconds.insert(number);
+                    }
+                    (number, started, None)
+                }
+                HttpCommand::Chunk(number, _, who, _) | HttpCommand::Finish(number, _, who, _) if !self.streams(number, who) => {
+                    (number, Err(RespondError::NotInHand), None)
+                }
+                HttpCommand::Chunk(number, chunk, _, ack) => (number, http.chunk(number, chunk, now), ack),
+                HttpCommand::Finish(number, end, _, ack) => (number, http.finish_with(number, &end, now), ack),
+                HttpCommand::Unfinished(number, who) => {
+                    if self.streams(number, who) && http.is_streaming(number) {
+                        self.end = Some(HttpEnd::Aborted);
+                        return ControlFlow::Break(());
+                    }
+                    continue;
+                }
+                HttpCommand::Interim(number, response) => (number, http.interim(number, &response, now), None),
+                HttpCommand::Control(control) => {
+                    self.control(control, http, transport, now)?;
+                    continue;
+                }
+                HttpCommand::Room(ack) => {
+                    self.room.push(ack);
+                    continue;
+                }
+                HttpCommand::Unanswered(number) => {
+                    let answered = http.respond(number, internal_error(), &date, now);
+                    if answered.is_ok() {
+                        tracing::warn!(connection = %line.id, request = %number, "a request's responder was dropped without an answer");
+                    }
+                    (number, answered, None)
+                }
+                HttpCommand::Later(number, later) => {
+                    self.lobby.get_or_insert_default().add(number, later);
+                    continue;
+                }
+                HttpCommand::Upgrade(number, ..) if !http.is_awaited(number) => (number, Err(RespondError::NotInHand), None),
+                HttpCommand::Upgrade(number, response, handling) => {
+                    self.upgrades.push((number, response, handling));
+                    continue;
+                }
+            };
+            match (done, ack) {
+                (Ok(()), Some(ack)) => {
+                    http.mark(number, self.next_mark);
+                    self.acks.insert(self.next_mark, ack);
+                    self.next_mark += 1;
+                }
+                (Ok(()), None) => {}
+                (Err(error @ (RespondError::Length | RespondError::NotInterim)), _) => {
+                    tracing::error!(connection = %line.id, request = %number, %error, "an answer that cannot be sent");
+                }
+                (Err(error), _) => tracing::debug!(connection = %line.id, request = %number, %error, "an answer came too late"),
+            }
+        }
+        HttpLine::done_with(commands);
+        ControlFlow::Continue(())
+    }
+
+    /// From now on this is the handler.
+    pub(super) fn register(&mut self, registration: Registration, line: &Arc<HttpLine>, http: &mut http::Server) {
+        let Registration { mut upstream, is_function, fast, streams, keeps, timeouts } = registration;
+        upstream.attach(line);
+        self.upstream = Some(upstream);
+        (self.is_function, self.fast, self.timeouts) = (is_function, fast, timeouts);
+        if keeps {
+            http.keep_requests();
+        }
+        if streams {
+            http.stream_content();
+        }
+    }
+
+    /// Whether a streamed answer is this one's to go on with: of two who may answer only one has begun.
+    fn streams(&self, number: RequestNumber, who: Who) -> bool {
+        self.seconds.contains(&number) == (who == Who::Second)
+    }
+
+    /// Does what concerns the whole connection. Breaks when all is over.
+    fn control(&mut self, control: Control, http: &mut http::Server, transport: &mut Transport, now: Instant) -> ControlFlow<()> {
+        match control.0 {
+            Controls::RequestTimeout(within) => http.set_request_timeout(within),
+            Controls::TimeoutTimeout(within) => http.set_timeout_timeout(within),
+            Controls::IdleTimeout(within) => http.set_idle_timeout(within),
+            Controls::Close(HttpClose::Close) => http.close(now),
+            Controls::Close(HttpClose::ConfirmedClose) => http.close_confirmed(now),
+            Controls::Close(HttpClose::Abort) => {
+                self.end = Some(HttpEnd::Aborted);
+                transport.reset();
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Answers who waits for something to have been written, or for room.
+    pub(super) fn acknowledge(&mut self, parts: &mut Parts) {
+        while let Some(ack) = parts.http.poll_written().and_then(|mark| self.acks.remove(&mark)) {
+            let _ = ack.send(());
+        }
+        if !self.room.is_empty() && parts.http.has_room() {
+            self.room.drain(..).for_each(|ack| {
+                let _ = ack.send(());
+            });
+        }
+    }
+
+    /// Whether there is a handler, as far as it is time to ask. Breaks when there was none in time.
+    pub(super) fn look_after(&mut self, line: &HttpLine, parts: &mut Parts, now: Instant) -> ControlFlow<()> {
+        if self.register_by.is_some_and(|by| by <= now) {
+            tracing::warn!(connection = %line.id, "no handler was registered in time");
+            self.end = Some(HttpEnd::Aborted);
+            return ControlFlow::Break(());
+        }
+        if self.look.is_some_and(|look| look <= now) {
+            self.look = Some(now + LOOK);
+            if self.upstream.as_ref().is_some_and(|upstream| !upstream.connected()) {
+                self.look = None;
+                tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
+                parts.http.close_gracefully(now);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Lets those in whom the guards have nothing against, and sends the answers that have been made.
+    pub(super) fn let_in(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
+        while let Some(lobby) = &mut self.lobby {
+            let answers = lobby.turn(line, &mut parts.http, cx);
+            let (none, back) = (answers.is_empty(), lobby.given_back());
+            if !none {
+                // An upgrade may be among them, which is the connection's own business.
+                cx.waker().wake_by_ref();
+                // There are answers only, which end nothing.
+                let _ = self.obey(answers, line, parts, now);
+            }
+            match back {
+                0 if none => return,
+                0 => {}
+                // Behind the answers: what is answered is not asked for its content.
+                _ => parts.http.give_back(back, now),
+            }
+        }
+    }
+
+    /// Calls the function that is the handler, and does what it says, while there is something for it.
+    pub(super) fn call(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
+        for _ in 0..ROUNDS {
+            self.let_in(line, parts, now, cx);
+            if parts.http.events().is_empty() {
+                return ControlFlow::Continue(());
+            }
+            // What it says is taken here: nobody need be woken for it.
+            line.stay_awake();
+            self.deliver(line, parts, now, cx);
+            let (commands, signals) = line.take(cx.waker());
+            if !signals.is_empty() && self.heed(signals, line, parts, now) {
+                return ControlFlow::Break(());
+            }
+            self.obey(commands, line, parts, now)?;
+        }
+        // There may be more; the others first.
+        cx.waker().wake_by_ref();
+        ControlFlow::Continue(())
+    }
+
+    /// Answers what the fast path answers, of those who have been let in.
+    fn answer_fast(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
+        let mut left = Event::pool_get();
+        while self.fast.is_some() && !parts.http.events().is_empty() {
+            for event in std::mem::take(parts.http.events()) {
+                let answer = match (&self.fast, &event) {
+                    (Some(fast), Event::Request { request, .. }) => fast(request),
+                    _ => None,
+                };
+                match (event, answer) {
+                    (Event::Request { number, .. }, Some(response)) => {
+                        buffers::lend_write_buffer(parts.http.output());
+                        if let Err(error) = parts.http.respond(number, response, &clock::http_date(now), now) {
+                            tracing::error!(connection = %line.id, request = %number, %error, "what the fast path answers is no answer");
+                            let _ = parts.http.respond(number, internal_error(), &clock::http_date(now), now);
+                        }
+                    }
+                    (event, _) => left.push_back(event),
+                }
+            }
+            // The answers have made room for others.
+            self.let_in(line, parts, now, cx);
+        }
+        Event::pool_put(std::mem::replace(parts.http.events(), left));
+    }
+
+    /// The transport has failed.
+    pub(super) fn broken<T>(&mut self, error: &io::Error) -> ControlFlow<(), T> {
+        self.end = Some(HttpEnd::ErrorClosed(error.to_string()));
+        ControlFlow::Break(())
+    }
+
+    /// Hands over what the handler hears. Tells whether there was something that wants an answer.
+    pub(super) fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> bool {
+        if self.fast.is_some() {
+            self.answer_fast(line, parts, now, cx);
+        }
+        let Some(upstream) = &mut self.upstream else { return false };
+        let events = parts.http.events();
+        let (mut requests, mut others) = (false, false);
+        for event in &mut *events {
+            match event {
+                Event::Request { .. } => requests = true,
+                Event::RequestStart { .. } | Event::Chunk { .. } | Event::ContentEnd { .. } | Event::ContentAborted { .. } => others = true,
+                Event::TimedOut { number, request } => {
+                    tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
+                    match (&self.timeouts, request.take()) {
+                        (Some(recipient), Some(request)) => {
+                            let (message, sender) = (TimedOut { request: *request }, Responder::second(line.clone(), *number));
+                            recipient.do_send(Received { message, sender });
+                        }
+                        (_, kept) => {
+                            others |= kept.is_some();
+                            *request = kept;
+                        }
+                    }
+                }
+                Event::Ended(_) => others = true,
+                Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
+            }
+        }
+        if requests || others {
+            upstream.deliver(events);
+        }
+        events.clear();
+        requests || others
+    }
+}
+
+pub(super) fn internal_error() -> HttpResponse {
+    HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR).with_text("500 Internal Server Error\n")
+}

@@ -1,0 +1,67 @@
+//! What a request is told with besides what the peer has sent, where the settings ask for it.
+
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Version};
+
+use super::{HttpRequest, Server, Settings};
+
+const REMOTE_ADDRESS: HeaderName = HeaderName::from_static("remote-address");
+const RAW_REQUEST_URI: HeaderName = HeaderName::from_static("raw-request-uri");
+const SSL_SESSION_INFO: HeaderName = HeaderName::from_static("ssl-session-info");
+
+/// What is known of the peer, as values of fields.
+#[derive(Debug, Default)]
+pub(super) struct Dress {
+    remote: Option<HeaderValue>,
+    session: Option<HeaderValue>,
+}
+
+impl Server {
+    /// The same connection, with what fields are to say of its peer: see [`Settings::remote_address_header`] and
+    /// [`Settings::tls_session_header`].
+    #[must_use]
+    pub fn describe_peer(mut self, remote: &str, session: Option<&str>) -> Self {
+        let value = |text: &str| HeaderValue::from_str(text).ok();
+        self.dress = Dress { remote: value(remote), session: session.and_then(value) };
+        self
+    }
+
+    /// Gives a request the fields that were asked for. Those of the peer's own that are named so are taken away: nobody can forge them.
+    pub(super) fn dress(&self, request: &mut HttpRequest) {
+        let settings = &self.settings;
+        if settings.remote_address_header {
+            set(&mut request.headers, REMOTE_ADDRESS, self.dress.remote.clone());
+        }
+        if settings.raw_request_target_header {
+            let target = HeaderValue::from_maybe_shared(bytes::Bytes::from(request.uri.to_string())).ok();
+            set(&mut request.headers, RAW_REQUEST_URI, target);
+        }
+        if settings.tls_session_header {
+            set(&mut request.headers, SSL_SESSION_INFO, self.dress.session.clone());
+        }
+        if settings.transparent_head_requests && request.method == Method::HEAD {
+            request.method = Method::GET;
+        }
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    match value {
+        Some(value) => drop(headers.insert(name, value)),
+        None => drop(headers.remove(name)),
+    }
+}
+
+/// Gives a request the default host, if it has none of its own: an empty `Host`, or none at all in HTTP/1.0 (RFC 9112 §3.3).
+pub(super) fn default_host(headers: &mut HeaderMap, version: Version, settings: &Settings) {
+    let Some(default) = &settings.default_host_header else { return };
+    let mut lines = headers.get_all(HOST).iter();
+    let lacking = match (lines.next(), lines.next()) {
+        (None, _) => version == Version::HTTP_10,
+        (Some(value), None) => value.is_empty(),
+        _ => false,
+    };
+    if lacking {
+        headers.insert(HOST, default.clone());
+    }
+}

@@ -1,0 +1,226 @@
+//! How a connection ends, and who hears of it.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_sockets::http::{HttpEnd, Settings as HttpSettings};
+use actix_sockets::{
+    Frame, HttpClose, HttpClosed, HttpRequest, HttpResponse, Received, Register, Responder, SendError, Settings, Streaming, UpgradeServer,
+    handshake, test,
+};
+use http::header::{CONNECTION, HeaderValue};
+
+use crate::peer::{Log, Talk};
+
+thread_local! {
+    static LOG: Log = Log::default();
+    static STREAM: RefCell<Option<Streaming>> = const { RefCell::new(None) };
+}
+
+fn heard() -> Vec<String> {
+    LOG.with(|log| std::mem::take(&mut *log.borrow_mut()))
+}
+
+/// Does what the path says, and tells of the end.
+#[derive(Default)]
+struct Ends {
+    waiting: Option<Responder>,
+}
+
+impl Actor for Ends {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<HttpRequest>> for Ends {
+    type Result = ();
+    fn handle(&mut self, Received { message, sender }: Received<HttpRequest>, ctx: &mut Self::Context) {
+        let connection = sender.connection();
+        assert_eq!((connection.id(), connection.connected()), (sender.id(), true));
+        match message.path() {
+            "/close" => connection.do_send(HttpClose::Close),
+            "/confirmed" => connection.do_send(HttpClose::ConfirmedClose),
+            "/abort" => connection.do_send(HttpClose::Abort),
+            "/waits" => return self.waiting = Some(sender),
+            "/stream" => return STREAM.with(|stream| *stream.borrow_mut() = Some(sender.start(HttpResponse::ok("begun")))),
+            "/last" => {
+                return sender.do_send(HttpResponse::ok("last").with_header(CONNECTION, HeaderValue::from_static("close")));
+            }
+            "/chat" => return sender.do_send(UpgradeServer::new(handshake::accept(&message).unwrap(), ctx)),
+            _ => {}
+        }
+        sender.do_send(HttpResponse::ok("answered"));
+    }
+}
+
+impl Handler<Received<HttpClosed>> for Ends {
+    type Result = ();
+    fn handle(&mut self, Received { message, sender }: Received<HttpClosed>, _: &mut Self::Context) {
+        assert_eq!(message.id, sender);
+        LOG.with(|log| log.borrow_mut().push(format!("{:?}", message.how)));
+    }
+}
+
+impl Handler<Received<Frame>> for Ends {
+    type Result = ();
+    fn handle(&mut self, _: Received<Frame>, _: &mut Self::Context) {}
+}
+
+fn peer() -> Talk {
+    Talk::to(|| Register::factory(Ends::default).hears::<HttpClosed>())
+}
+
+fn by_mail() -> Talk {
+    Talk::to(|| Register::new(Ends::default().start()).hears::<HttpClosed>())
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+async fn ended(how: HttpEnd) {
+    test::pass(Duration::from_millis(10)).await;
+    assert_eq!(heard(), [format!("{how:?}")], "exactly once");
+}
+
+/// B36: no request is in hand.
+#[test]
+fn the_peer_closes() {
+    test::run(async {
+        for mut peer in [peer(), by_mail()] {
+            peer.says(get("/")).await.hears("answered").await;
+            peer.finishes();
+            assert_eq!(peer.hears_the_rest().await, "");
+            ended(HttpEnd::PeerClosed).await;
+        }
+    });
+}
+
+/// B36, B38: a request is in hand. It is answered first, for the peer's end is only its own; unless that is not allowed.
+#[test]
+fn the_peer_closes_while_its_request_waits() {
+    test::run(async {
+        let mut half = peer();
+        half.says(get("/waits")).await.finishes();
+        test::pass(Duration::from_secs(15)).await;
+        assert_eq!(heard(), [""; 0]);
+        assert!(half.hears_the_rest().await.starts_with("HTTP/1.1 500 "), "nobody answered");
+        ended(HttpEnd::PeerClosed).await;
+
+        let settings = Settings::new().http(HttpSettings::new().allow_half_closed(false));
+        let mut whole = Talk::with(settings, || Register::factory(Ends::default).hears::<HttpClosed>());
+        whole.says(get("/waits")).await;
+        test::pass(Duration::from_millis(10)).await;
+        whole.finishes();
+        assert_eq!(whole.hears_the_rest().await, "");
+        ended(HttpEnd::PeerClosed).await;
+    });
+}
+
+/// B36: a response is on its way; who streams it hears of it by what it does next.
+#[test]
+fn the_peer_closes_inside_a_streamed_response() {
+    test::run(async {
+        let settings = Settings::new().http(HttpSettings::new().allow_half_closed(false));
+        let mut peer = Talk::with(settings, || Register::factory(Ends::default).hears::<HttpClosed>());
+        peer.says(get("/stream")).await.hears("begun").await;
+        let stream = STREAM.with(|stream| stream.borrow_mut().take()).unwrap();
+        peer.finishes();
+        ended(HttpEnd::PeerClosed).await;
+        assert!(!stream.connected() && !stream.connection().connected());
+        assert_eq!(stream.send("more").await, Err(SendError::Closed));
+    });
+}
+
+/// B36: the transport breaks, and what was sent to it is not acknowledged.
+#[test]
+fn the_connection_breaks() {
+    test::run(async {
+        let mut peer = peer();
+        peer.says(get("/stream")).await.hears("begun").await;
+        let stream = STREAM.with(|stream| stream.borrow_mut().take()).unwrap();
+        let sent = stream.send(vec![b'x'; 500_000]);
+        test::pass(Duration::from_millis(10)).await;
+        drop(peer);
+        assert_eq!(sent.await, Err(SendError::Closed));
+        test::pass(Duration::from_millis(10)).await;
+        let heard = heard();
+        assert!(heard.len() == 1 && heard[0].starts_with("ErrorClosed("), "{heard:?}");
+    });
+}
+
+/// B35: what was answered before is written, then FIN.
+#[test]
+fn close_and_confirmed_close_and_abort() {
+    test::run(async {
+        let mut peer = peer();
+        peer.says(get("/close")).await;
+        assert_eq!(peer.hears_the_rest().await, "", "an end comes before the answer that was said behind it");
+        ended_later(HttpEnd::Closed).await;
+
+        let mut peer = self::peer();
+        peer.says(get("/confirmed")).await;
+        assert_eq!(peer.hears_the_rest().await, "");
+        test::pass(Duration::from_secs(50)).await;
+        assert_eq!(heard(), [""; 0], "it waits for the peer's end");
+        peer.finishes();
+        ended(HttpEnd::ConfirmedClosed).await;
+
+        let mut peer = self::peer();
+        peer.says(get("/confirmed")).await.hears_the_rest().await;
+        test::pass(Duration::from_secs(61)).await;
+        ended(HttpEnd::Closed).await;
+
+        let mut peer = self::peer();
+        peer.says(get("/abort")).await.hears_the_rest().await;
+        ended(HttpEnd::Aborted).await;
+    });
+}
+
+/// Our own end lingers for the peer's, two seconds at most.
+async fn ended_later(how: HttpEnd) {
+    test::pass(Duration::from_secs(2)).await;
+    ended(how).await;
+}
+
+/// B36: behind the last response, and when nothing has happened for a minute.
+#[test]
+fn we_close() {
+    test::run(async {
+        let mut peer = peer();
+        assert!(peer.says(get("/last")).await.hears_the_rest().await.ends_with("last"));
+        ended_later(HttpEnd::Closed).await;
+
+        let mut peer = self::peer();
+        peer.says(get("/")).await.hears("answered").await;
+        test::pass(Duration::from_secs(61)).await;
+        assert_eq!(peer.hears_the_rest().await, "");
+        ended_later(HttpEnd::Closed).await;
+    });
+}
+
+/// A response that is dropped unfinished.
+#[test]
+fn a_cut_is_an_abort() {
+    test::run(async {
+        let mut peer = peer();
+        peer.says(get("/stream")).await.hears("begun").await;
+        STREAM.with(|stream| drop(stream.borrow_mut().take()));
+        peer.hears_the_rest().await;
+        ended(HttpEnd::Aborted).await;
+    });
+}
+
+/// HTTP has ended, and the connection has not.
+#[test]
+fn an_upgrade_is_no_end() {
+    test::run(async {
+        let upgrade = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let mut peer = peer();
+        peer.says(upgrade).await.hears("\r\n\r\n").await;
+        drop(peer);
+        test::pass(Duration::from_secs(60)).await;
+        assert_eq!(heard(), [""; 0]);
+    });
+}

@@ -1,0 +1,142 @@
+//! Handlers that are no actors, and fast paths before those that are.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_sockets::http::Settings as HttpSettings;
+use actix_sockets::{Guard, HttpRequest, HttpResponse, Received, Register, Settings, test};
+use http::StatusCode;
+
+use crate::peer::Talk;
+
+struct Slow;
+
+impl Actor for Slow {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<HttpRequest>> for Slow {
+    type Result = ();
+    fn handle(&mut self, Received { message, sender }: Received<HttpRequest>, ctx: &mut Self::Context) {
+        assert!(!message.path().starts_with("/fast"));
+        ctx.run_later(Duration::from_secs(1), move |_, _| sender.do_send(HttpResponse::ok(format!("slow {}\n", message.path()))));
+    }
+}
+
+fn fast(request: &HttpRequest) -> Option<HttpResponse> {
+    match request.path() {
+        "/fast" => Some(HttpResponse::ok("fast\n")),
+        "/fast-interim" => Some(HttpResponse::new(StatusCode::CONTINUE)),
+        _ => None,
+    }
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn contents(heard: &str) -> Vec<&str> {
+    heard.lines().filter(|line| line.starts_with("slow") || line.starts_with("fast") || line.starts_with("said")).collect()
+}
+
+fn pipelined(limit: usize) -> Settings {
+    Settings::new().http(HttpSettings::new().pipelining_limit(limit))
+}
+
+/// In the order of the requests, whoever answers (RFC 9112 §9.3.2).
+#[test]
+fn a_fast_path_before_a_handler() {
+    test::run(async {
+        for limit in [1, 8] {
+            let mut peer = Talk::with(pipelined(limit), || Register::factory(|| Slow).fast_path(fast));
+            let paths = ["/fast", "/a", "/fast", "/fast", "/b", "/fast"];
+            peer.says(paths.map(get).concat()).await;
+            let heard = peer.hears("slow /b\n").await + &peer.hears("fast\n").await;
+            assert_eq!(contents(&heard), ["fast", "slow /a", "fast", "fast", "slow /b", "fast"]);
+        }
+    });
+}
+
+/// Many of them in one read, with no room for more than one at a time.
+#[test]
+fn a_thousand_fast_answers() {
+    test::run(async {
+        let mut peer = Talk::to(|| Register::factory(|| Slow).fast_path(fast));
+        peer.says(get("/fast").repeat(1000) + &get("/end")).await;
+        let heard = peer.hears("slow /end\n").await;
+        assert_eq!(contents(&heard).len(), 1001);
+    });
+}
+
+#[test]
+fn what_is_no_answer_is_a_500() {
+    test::run(async {
+        let mut peer = Talk::to(|| Register::factory(|| Slow).fast_path(fast));
+        peer.says(get("/fast-interim")).await;
+        assert!(peer.hears("500 Internal Server Error\n").await.starts_with("HTTP/1.1 500 "));
+    });
+}
+
+/// A function answers at once, later, or not at all.
+#[test]
+fn a_function_is_a_handler() {
+    test::run(async {
+        for limit in [1, 8] {
+            let mut peer = Talk::with(pipelined(limit), || {
+                Register::answering(|request, responder| match request.path() {
+                    "/later" => drop(actix::spawn(async move {
+                        actix::clock::sleep(Duration::from_secs(1)).await;
+                        responder.do_send(HttpResponse::ok("said later\n"));
+                    })),
+                    "/never" => drop(responder),
+                    "/stream" => {
+                        let stream = responder.start(HttpResponse::ok("said "));
+                        stream.do_send("in pieces\n");
+                        stream.finish();
+                    }
+                    _ => responder.do_send(HttpResponse::ok("said\n")),
+                })
+            });
+            peer.says(["/", "/later", "/", "/stream", "/never", "/"].map(get).concat()).await;
+            let heard = peer.hears("500 Internal Server Error\n").await + &peer.hears("said\n").await;
+            assert_eq!(contents(&heard), ["said", "said later", "said", "said ", "said"], "{heard}");
+            assert!(heard.contains("in pieces"));
+            peer.says(get("/").repeat(1000)).await;
+            for _ in 0..1000 {
+                peer.hears("said\n").await;
+            }
+        }
+    });
+}
+
+/// Whoever answers, and however many come in one read: none comes past a guard.
+#[test]
+fn guards_stand_before_functions_and_fast_paths() {
+    let settings = |limit| {
+        pipelined(limit).guard(Guard::check(|asking| match asking.request.path() {
+            "/secret" => Err(HttpResponse::new(StatusCode::FORBIDDEN).with_text("said no\n")),
+            _ => Ok(()),
+        }))
+    };
+    let answer = |path: &str| {
+        assert_ne!(path, "/secret", "a guard has refused it");
+        HttpResponse::ok("fast\n")
+    };
+    test::run(async {
+        for limit in [1, 2, 8] {
+            let fast =
+                Talk::with(settings(limit), move || Register::factory(|| Slow).fast_path(move |request| Some(answer(request.path()))));
+            let function = Talk::with(settings(limit), move || {
+                Register::answering(move |request, responder| responder.do_send(answer(request.path())))
+            });
+            for mut peer in [fast, function] {
+                peer.says(["/fast", "/secret", "/fast", "/secret", "/fast"].map(get).concat()).await;
+                let mut heard = String::new();
+                for end in ["fast\n", "said no\n", "fast\n", "said no\n", "fast\n"] {
+                    heard += &peer.hears(end).await;
+                }
+                assert_eq!(contents(&heard), ["fast", "said no", "fast", "said no", "fast"], "{limit} at a time");
+            }
+        }
+    });
+}

@@ -1,0 +1,87 @@
+//! What a request is told with, and its refusal, where the settings ask for more than there is.
+
+use std::time::Instant;
+
+use actix_sockets::HttpRequest;
+use actix_sockets::http::{Event, Server, Settings};
+use bytes::BytesMut;
+use http::header::HeaderValue;
+
+fn server(settings: Settings) -> Server {
+    Server::new(settings, Instant::now()).describe_peer("192.0.2.1", Some("TLSv1.3, TLS_AES_256_GCM_SHA384"))
+}
+
+fn told(server: &mut Server, text: &str) -> HttpRequest {
+    server.receive(BytesMut::from(text.as_bytes()), Instant::now());
+    match server.poll_event() {
+        Some(Event::Request { request, .. } | Event::RequestStart { request, .. }) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// B30: what is known of the peer; what it says of itself under these names is not heard.
+#[test]
+fn the_peers_own_fields_of_these_names_are_not_heard() {
+    let all = || Settings::new().remote_address_header(true).raw_request_target_header(true).tls_session_header(true);
+    let forged = "Remote-Address: 127.0.0.1\r\nRaw-Request-URI: /admin\r\nSSL-Session-Info: CN=root\r\nREMOTE-ADDRESS: ::1\r\n";
+    for streams in [false, true] {
+        let mut server = server(all());
+        if streams {
+            server.stream_content();
+        }
+        let request = told(&mut server, &format!("POST /f%6f?q HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n{forged}\r\nx"));
+        for (name, value) in
+            [("remote-address", "192.0.2.1"), ("raw-request-uri", "/f%6f?q"), ("ssl-session-info", "TLSv1.3, TLS_AES_256_GCM_SHA384")]
+        {
+            assert_eq!(request.headers.get_all(name).iter().collect::<Vec<_>>(), [value], "{name}");
+        }
+    }
+    // In the clear there is nothing to say, and nothing is heard.
+    let mut server = Server::new(all(), Instant::now()).describe_peer("192.0.2.1", None);
+    assert_eq!(told(&mut server, &format!("GET / HTTP/1.1\r\nHost: a\r\n{forged}\r\n")).header("ssl-session-info"), None);
+}
+
+/// B20: the handler sees a GET, the peer hears no content.
+#[test]
+fn a_head_may_be_told_as_a_get() {
+    for (transparent, method) in [(false, "HEAD"), (true, "GET")] {
+        let mut server = server(Settings::new().transparent_head_requests(transparent));
+        server.receive(BytesMut::from("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), Instant::now());
+        let Some(Event::Request { number, request }) = server.poll_event() else { panic!("a request") };
+        assert_eq!(request.method, method);
+        let date = std::time::SystemTime::UNIX_EPOCH.into();
+        server.respond(number, actix_sockets::HttpResponse::ok("content"), &date, Instant::now()).unwrap();
+        let heard = String::from_utf8(server.output().take(usize::MAX >> 1)).unwrap();
+        assert!(heard.contains("content-length: 7\r\n") && heard.ends_with("\r\n\r\n"), "{heard}");
+    }
+}
+
+/// B24: an empty Host, or none in HTTP/1.0; never in place of one that is there, nor of one that must be.
+#[test]
+fn a_default_host() {
+    let default = || Settings::new().default_host_header(Some(HeaderValue::from_static("spray.io")));
+    for (text, host) in [
+        ("GET / HTTP/1.1\r\nHost:\r\n\r\n", Some("spray.io")),
+        ("GET / HTTP/1.0\r\n\r\n", Some("spray.io")),
+        ("GET / HTTP/1.0\r\nHost: \r\n\r\n", Some("spray.io")),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Some("a")),
+    ] {
+        assert_eq!(told(&mut server(default()), text).header("host"), host, "{text:?}");
+    }
+    for text in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost:\r\nHost:\r\n\r\n"] {
+        let mut server = server(default());
+        server.receive(BytesMut::from(text), Instant::now());
+        assert!(matches!(server.poll_event(), Some(Event::Failed(_))), "{text:?}");
+    }
+}
+
+/// B29: which rule, where that is asked for.
+#[test]
+fn a_refusal_may_say_why() {
+    for (verbose, content) in [(false, "400 Bad Request\n"), (true, "400 Bad Request: invalid Content-Length (RFC 9112 §6.3)\n")] {
+        let mut server = server(Settings::new().verbose_errors(verbose));
+        server.receive(BytesMut::from("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n"), Instant::now());
+        let heard = String::from_utf8(server.output().take(usize::MAX >> 1)).unwrap();
+        assert!(heard.ends_with(&format!("\r\n\r\n{content}")), "{heard}");
+    }
+}
