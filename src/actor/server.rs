@@ -140,7 +140,7 @@ impl Server {
         S::Response: Into<actix_web::dev::Response<B>>,
         B: actix_web::body::MessageBody + 'static,
     {
-        Self::new(super::web::app(make))
+        Self::registering(super::web::app(make))
     }
 
     /// Listens here too; of a name, at the first of its addresses that can be had. Connections wait until the server [runs](Self::run).

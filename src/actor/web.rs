@@ -93,6 +93,7 @@
 //! What differs from `HttpServer`:
 //!
 //! - The limits and deadlines are those of [`Settings`](crate::Settings): a handler has 20 s to begin its answer, say.
+//! - Content is streamed both ways, and `Expect: 100-continue` is answered when a handler first looks at the content.
 //! - `HttpRequest::conn_data` finds nothing, as nobody but actix-web can fill it; [`carrier`] tells what is known of the connection.
 //! - `AppConfig` has its defaults: one `App` serves all addresses of its server. Under TLS the request's URI has scheme and authority, so
 //!   that `ConnectionInfo` and `full_url` say `https`.
@@ -102,6 +103,7 @@
 
 mod app;
 mod exchange;
+mod payload;
 
 pub use app::{AppHandler, app};
 use exchange::Passed;

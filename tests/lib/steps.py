@@ -241,10 +241,10 @@ def steps(options: argparse.Namespace) -> list[Step]:
         ),
         Step(
             "examples",
-            "the programs of the steps below, optimized but for the one inside actix-web",
+            "the programs of the steps below, optimized but for two whose pace does not matter",
             [
                 Command(["cargo", "build", "--release", *(word for name in PROGRAMS for word in ("--example", name))]),
-                Command(["cargo", "build", "--example", "actix_web", "--all-features"]),
+                Command(["cargo", "build", "--example", "actix_web", "--example", "http", "--all-features"]),
             ],
         ),
         Step(
@@ -256,7 +256,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
                     count_line,
                     env={
                         **{"ECHO": program["echo"], "CLIENT": program["client"]},
-                        "ACTIX_WEB": str(target / "debug" / "examples" / "actix_web"),
+                        **{name.upper(): str(target / "debug" / "examples" / name) for name in ("actix_web", "http")},
                     },
                 )
             ],

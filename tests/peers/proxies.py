@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -59,6 +61,10 @@ class Proxy(Program):
         return f"{scheme}://127.0.0.1:{self.tls_port if scheme.endswith('s') and scheme != 'ws' else self.port}"
 
     def kill(self) -> None:
+        # Asked first: nginx ends its worker then.
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
         super().kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -79,7 +85,9 @@ class Nginx(Proxy):
         )
         if inner_tls:
             http = _replaced(http, ("            proxy_pass http://ours;\n", _replaced(to_tls, ("ca.pem", str(CERTIFICATES.ca)))))
-        here = f"daemon off;\nmaster_process off;\npid {self.folder}/pid;\nerror_log stderr;\nevents {{}}\n"
+        # Its workers give up root's rights otherwise, and with them the way to this folder.
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        here = f"{user}daemon off;\nworker_processes 1;\npid {self.folder}/pid;\nerror_log stderr;\nevents {{}}\n"
         config = self.write("nginx.conf", here + http)
         # Sockets that it finds named here it does not open: it is what its own binaries say to each other when one replaces the other.
         return [_found("nginx"), "-e", "stderr", "-p", str(self.folder), "-c", config], {"NGINX": f"{clear};{tls};"}

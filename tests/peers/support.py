@@ -26,6 +26,7 @@ ECHO = os.environ.get("ECHO", str(_EXAMPLES / "echo"))
 CLIENT = os.environ.get("CLIENT", str(_EXAMPLES / "client"))
 #: What it has to show does not depend on how it is built.
 ACTIX_WEB = os.environ.get("ACTIX_WEB", str(_TARGET / "debug" / "examples" / "actix_web"))
+HTTP = os.environ.get("HTTP", str(_TARGET / "debug" / "examples" / "http"))
 
 MIB = 1 << 20
 #: The sizes at which a frame's header changes its form (RFC 6455 §5.2), and two large ones.

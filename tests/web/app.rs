@@ -17,8 +17,9 @@ use actix_sockets::{Server, ServerHandle, Settings, http as ours, web};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Service;
 use actix_web::http::header::{HeaderValue, SET_COOKIE};
-use actix_web::web::{Bytes, Data, Path, get, post, route};
+use actix_web::web::{Bytes, Data, Path, Payload, get, post, route};
 use actix_web::{App, HttpRequest, HttpResponse};
+use futures_core::Stream;
 
 use crate::peer::{self, PATIENCE, Peer, close, text};
 use crate::transport::{Transport, over_each};
@@ -150,6 +151,8 @@ fn server() -> Server {
             .route("/echo", post().to(async |content: Bytes| content))
             .route("/stream", route().to(stream))
             .route("/sized", route().to(sized))
+            .route("/upload", post().to(upload))
+            .route("/unread", post().to(async || "not for me"))
             .route("/fails", get().to(async || HttpResponse::Ok().body(Pieces::new(BodySize::Stream, &[Ok("half"), Err("broken")]))))
             .route("/close", get().to(async || HttpResponse::Ok().force_close().body("the last")))
             .route("/nothing", get().to(async || HttpResponse::NoContent().finish()))
@@ -167,6 +170,18 @@ async fn stream() -> HttpResponse {
 
 async fn sized() -> HttpResponse {
     HttpResponse::Ok().body(Pieces::new(BodySize::Sized(13), &[Ok("one "), Ok("two "), Ok("three")]))
+}
+
+/// Says what comes as it comes, and how it ended.
+async fn upload(mut payload: Payload) -> HttpResponse {
+    let mut heard = Vec::new();
+    loop {
+        match std::future::poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
+            Some(Ok(piece)) => heard.extend(piece),
+            Some(Err(error)) => panic!("{error}"),
+            None => return HttpResponse::Ok().body(heard),
+        }
+    }
 }
 
 async fn panics() -> HttpResponse {
@@ -234,6 +249,60 @@ fn content_comes_whole_however_it_is_framed() {
 }
 
 #[test]
+fn content_is_asked_for_when_it_is_wanted() {
+    over_each(|transport| {
+        let site = site(transport);
+        let mut peer = site.peer();
+        // More than is ever kept at once, in two halves.
+        let content = "0123456789abcdef".repeat(64 << 10);
+        peer.says_bytes(format!("POST /upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", content.len()));
+        assert!(peer.hears_head().starts_with("HTTP/1.1 100 "));
+        peer.says_bytes(&content[..500_000]).hears_nothing_for(Duration::from_millis(20)).says_bytes(&content[500_000..]);
+        peer.hears_content(content.len());
+        // Who answers without it does not ask for it.
+        peer.says_bytes("POST /unread HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n");
+        peer.hears_response(200, "not for me");
+    });
+}
+
+/// A handler that does not read has its peer not read.
+#[test]
+fn content_that_is_not_read_stops_the_peer() {
+    over_each(|transport| {
+        let (tell, told) = channel();
+        let site = House::up(
+            transport,
+            Server::app(move || {
+                let tell = tell.clone();
+                App::new().route(
+                    "/",
+                    post().to(move |payload: Payload| {
+                        let tell = tell.clone();
+                        async move { reads_one(payload, tell).await }
+                    }),
+                )
+            })
+            .workers(1),
+        );
+        let mut peer = site.peer();
+        peer.says_bytes(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 64 << 20));
+        let pushed = peer.says_until_blocked(&[b'x'; 16 << 10], 64 << 20, Duration::from_millis(500));
+        assert!(pushed < 32 << 20, "{pushed} bytes were taken from the peer");
+        // The end of the connection is the end of the handler.
+        drop(site.handle.stop_within(Duration::ZERO));
+        told.recv_timeout(PATIENCE).expect("the handler is dropped");
+    });
+}
+
+/// Reads the first piece, and waits with the rest in hand.
+async fn reads_one(mut payload: Payload, tell: Sender<()>) -> String {
+    let _ends = Ends(tell);
+    let first = std::future::poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await;
+    assert!(first.is_some());
+    std::future::pending().await
+}
+
+#[test]
 fn bodies_are_streamed() {
     over_each(|transport| {
         let site = site(transport);
@@ -251,6 +320,16 @@ fn bodies_are_streamed() {
         assert!(answer.contains("content-length: 1234\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
         let answer = site.asked(&last("GET /nothing HTTP/1.1", ""));
         assert!(answer.starts_with("HTTP/1.1 204 ") && !answer.contains("content-length") && answer.ends_with("\r\n\r\n"), "{answer}");
+    });
+}
+
+#[test]
+fn a_body_that_tells_its_length_is_framed_by_it() {
+    over_each(|transport| {
+        let site = site(transport);
+        let answer = site.asked(&last("GET /sized HTTP/1.1", ""));
+        assert!(answer.contains("content-length: 13\r\n") && !answer.contains("transfer-encoding"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\none two three"), "{answer}");
     });
 }
 

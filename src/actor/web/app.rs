@@ -16,17 +16,21 @@ use actix_http::Request;
 use actix_service::IntoServiceFactory;
 use actix_web::Error;
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{AppConfig, Response, Service, ServiceFactory};
+use actix_web::dev::{AppConfig, Payload, Response, Service, ServiceFactory};
+use actix_web::error::PayloadError;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
+use super::super::content::{ContentAborted, RequestId, RequestStart};
 use super::super::messages::Received;
+use super::super::register::Register;
 use super::super::responder::Responder;
 use super::exchange::{self, Asked};
-use crate::http::HttpRequest;
+use super::payload::{Incoming, payload};
+use crate::http::{Chunk, ContentEnd, HttpRequest};
 
-/// Makes handlers of connections that give their requests to an actix-web `App`: for [`Server::new`](crate::Server::new), as
-/// [`Server::app`](crate::Server::app) does, and for [`Bind::factory`](crate::Bind::factory).
+/// Registers handlers of connections that give their requests to an actix-web `App`: for [`Server::registering`](crate::Server::registering), as
+/// [`Server::app`](crate::Server::app) does, and for [`Bind::registering`](crate::Bind::registering).
 ///
 /// `make` is called once on each arbiter that has connections, as `HttpServer::new` has it; the `App` goes with the server's end. One that
 /// cannot be made, because a data factory fails, say, is tried again with the next request; until then all are answered with a 500.
@@ -38,10 +42,10 @@ use crate::http::HttpRequest;
 /// # async fn bind() -> Result<(), Box<dyn std::error::Error>> {
 /// # use actix::SystemService;
 /// let hello = web::app(|| App::new().route("/", get().to(async || "Hello!")));
-/// let bound = Sockets::from_registry().send(Bind::factory(hello, "127.0.0.1:8080")).await??;
+/// let bound = Sockets::from_registry().send(Bind::registering(hello, "127.0.0.1:8080")).await??;
 /// # Ok(()) }
 /// ```
-pub fn app<F, I, S, B>(make: F) -> impl Fn() -> AppHandler + Clone + Send + Sync + 'static
+pub fn app<F, I, S, B>(make: F) -> impl Fn() -> Register<AppHandler> + Clone + Send + Sync + 'static
 where
     F: Fn() -> I + Send + Sync + 'static,
     I: IntoServiceFactory<S, Request>,
@@ -61,7 +65,10 @@ where
         })
     };
     let plan = Arc::new(Plan { name, make: Box::new(make), there: watch::Sender::new(()) });
-    move || AppHandler { site: Site::here(&plan), plan: plan.clone(), calls: Vec::new() }
+    move || {
+        let plan = plan.clone();
+        Register::factory(move || AppHandler { site: Site::here(&plan), plan, calls: Vec::new(), incoming: None }).hears::<RequestStart>()
+    }
 }
 
 /// The handler of one connection, whose requests an actix-web `App` answers. [`app`] makes it.
@@ -71,6 +78,16 @@ pub struct AppHandler {
     plan: Arc<Plan>,
     /// More than one where requests are pipelined.
     calls: Vec<JoinHandle<()>>,
+    /// Whose content is on its way.
+    incoming: Option<(RequestId, Incoming)>,
+}
+
+impl AppHandler {
+    fn call(&mut self, request: HttpRequest, payload: Payload, responder: Responder) {
+        self.calls.retain(|call| !call.is_finished());
+        // A task of its own: a handler that panics takes its responder along, which answers with a 500.
+        self.calls.push(actix_rt::spawn(call(self.site.clone(), self.plan.clone(), request, payload, responder)));
+    }
 }
 
 impl Actor for AppHandler {
@@ -81,9 +98,47 @@ impl Handler<Received<HttpRequest>> for AppHandler {
     type Result = ();
 
     fn handle(&mut self, Received { message: request, sender }: Received<HttpRequest>, _: &mut Context<Self>) {
-        self.calls.retain(|call| !call.is_finished());
-        // A task of its own: a handler that panics takes its responder along, which answers with a 500.
-        self.calls.push(actix_rt::spawn(call(self.site.clone(), self.plan.clone(), request, sender)));
+        self.call(request, Payload::None, sender);
+    }
+}
+
+impl Handler<Received<RequestStart>> for AppHandler {
+    type Result = ();
+
+    fn handle(&mut self, Received { message: start, sender }: Received<RequestStart>, _: &mut Context<Self>) {
+        let (incoming, payload) = payload(start.content);
+        self.incoming = Some((sender.request(), incoming));
+        self.call(start.request, Payload::Stream { payload: Box::pin(payload) }, sender);
+    }
+}
+
+impl Handler<Received<Chunk>> for AppHandler {
+    type Result = ();
+
+    fn handle(&mut self, Received { message: chunk, sender }: Received<Chunk>, _: &mut Context<Self>) {
+        if let Some((_, incoming)) = self.incoming.as_ref().filter(|(request, _)| *request == sender.request()) {
+            incoming.push(chunk.data, sender);
+        }
+    }
+}
+
+impl Handler<Received<ContentEnd>> for AppHandler {
+    type Result = ();
+
+    fn handle(&mut self, Received { sender, .. }: Received<ContentEnd>, _: &mut Context<Self>) {
+        if let Some((_, incoming)) = self.incoming.take_if(|(request, _)| *request == sender.request()) {
+            incoming.end(Ok(()));
+        }
+    }
+}
+
+impl Handler<Received<ContentAborted>> for AppHandler {
+    type Result = ();
+
+    fn handle(&mut self, Received { message: aborted, sender }: Received<ContentAborted>, _: &mut Context<Self>) {
+        if let Some((_, incoming)) = self.incoming.take_if(|(request, _)| *request == sender.request()) {
+            incoming.end(Err(PayloadError::Incomplete(Some(std::io::Error::other(aborted.error)))));
+        }
     }
 }
 
@@ -101,14 +156,14 @@ impl fmt::Debug for AppHandler {
 }
 
 /// One request and its answer.
-async fn call(site: Rc<Site>, plan: Arc<Plan>, request: HttpRequest, responder: Responder) {
+async fn call(site: Rc<Site>, plan: Arc<Plan>, request: HttpRequest, payload: Payload, responder: Responder) {
     let service = match site.service.get_or_try_init(plan.make.as_ref()).await {
         Ok(service) => service.clone(),
         // Its responder answers with a 500.
         Err(error) => return tracing::error!(%error, "the App cannot be made"),
     };
     let asked = Asked::of(&request);
-    let request = exchange::request(request, &responder);
+    let request = exchange::request(request, payload, &responder);
     exchange::answer(service.call(request).await, &asked, responder).await;
 }
 

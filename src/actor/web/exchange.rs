@@ -28,7 +28,7 @@ impl Asked {
 }
 
 /// A request as an `App` knows them, its [`Carrier`] among its extensions.
-pub(super) fn request(request: HttpRequest, responder: &Responder) -> Request {
+pub(super) fn request(request: HttpRequest, payload: Payload, responder: &Responder) -> Request {
     let mut head = Message::<RequestHead>::new();
     // Both stand for what came over the wire: what one can say the other can.
     head.method = theirs::Method::from_bytes(request.method.as_str().as_bytes()).unwrap_or_default();
@@ -47,7 +47,6 @@ pub(super) fn request(request: HttpRequest, responder: &Responder) -> Request {
         }
     }
     head.set_connection_type(connection);
-    let payload = if request.content.is_empty() { Payload::None } else { Payload::from(request.content) };
     let (request, _) = Request::from(head).replace_payload(payload);
     request.extensions_mut().insert(Carrier { id: responder.id(), tls: responder.shared_tls() });
     request
@@ -117,7 +116,12 @@ pub(super) async fn answer(mut answer: Response<BoxBody>, asked: &Asked, respond
 async fn stream(mut body: BoxBody, streaming: Streaming) {
     while let Some(piece) = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
         match piece {
-            Ok(piece) => streaming.do_send(piece),
+            Ok(piece) => {
+                streaming.do_send(piece);
+                if streaming.ready().await.is_err() {
+                    return; // the peer has gone
+                }
+            }
             Err(error) => return tracing::error!(%error, "an App's response is cut off: its body failed"),
         }
     }
