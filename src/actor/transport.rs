@@ -194,6 +194,10 @@ impl Transport {
             if let Err(error) = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)) {
                 tracing::debug!(%error, "the connection ends with a FIN in place of a reset");
             }
+            // Its writing half would say FIN as it is dropped.
+            if let Some(Writer { stream: Sink::Tcp(write), .. }) = self.write.lock().take() {
+                write.forget();
+            }
         }
     }
 

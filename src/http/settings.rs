@@ -229,6 +229,11 @@ impl Settings {
         self
     }
 
+    /// Whether fields say something of the peer.
+    pub(crate) fn describes_peer(&self) -> bool {
+        self.remote_address_header || self.tls_session_header
+    }
+
     /// How many requests may wait for their turn, and with how many bytes of content.
     pub(crate) fn queue_limits(&self) -> (usize, usize) {
         (self.queue_limit, self.queue_bytes_limit)
@@ -236,11 +241,6 @@ impl Settings {
 
     pub(crate) fn soft_limit(&self) -> usize {
         self.output_soft_limit
-    }
-
-    /// Whether fields say something of the peer.
-    pub(crate) fn describes_peer(&self) -> bool {
-        self.remote_address_header || self.tls_session_header
     }
 
     pub(crate) fn hard_limit(&self) -> usize {

@@ -228,7 +228,7 @@ fn a_guard_that_does_not_decide_is_a_503() {
         let at_once = http(short).timeout_timeout(Duration::ZERO);
         let site = guarded(plan, never()).settings(|settings| settings.http(at_once)).up();
         let mut peer = site.connection();
-        peer.says_bytes(HANDSHAKE).hears_response(500, "The server was not able to produce a timely response.\n");
+        peer.says_bytes(HANDSHAKE).hears_response(500, "Please try again in a short while!");
     });
 }
 
