@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -18,6 +19,7 @@ use super::clock;
 use super::content::{Content, ContentAborted, RequestId};
 use super::delivery::Delivery;
 use super::exchange::{read, write};
+use super::http_connection::{Control, Controls, HttpClose};
 use super::line::{Ack, Line, Signal};
 use super::messages::{Connected, Received, ResponseStart, UpgradeError, UpgradeFailed, Upgraded};
 use super::requester::Requester;
@@ -27,7 +29,7 @@ use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::{Handled, Handling};
 use super::websocket::{Takeover, WebSocket};
-use crate::http::{self as ours, ClientEvent, Closing, ContentEnd, HttpError, HttpRequest, HttpResponse, RequestNumber, Streams};
+use crate::http::{self as ours, ClientEvent, Closing, ContentEnd, HttpEnd, HttpError, HttpRequest, HttpResponse, RequestNumber, Streams};
 use crate::output::Output;
 use crate::upgrade::handshake::deflate::Parameters;
 use crate::upgrade::handshake::{self, HandshakeError};
@@ -97,12 +99,16 @@ impl ClientConnection {
         let now = self.now;
         let Taken { commands, signals, returned } = self.line.take(cx.waker());
         if signals.has(Signal::Abort) {
-            return self.over(parts);
+            return self.over(parts, Some(HttpEnd::Aborted));
         }
         if signals.has(Signal::GoAway) {
             parts.http.close_gracefully(now);
         }
         for command in commands {
+            if matches!(command, ClientCommand::Control(Control(Controls::Close(HttpClose::Abort)))) {
+                parts.transport.reset();
+                return self.over(parts, Some(HttpEnd::Aborted));
+            }
             self.obey(command, &mut parts.http);
         }
         if returned > 0 {
@@ -114,9 +120,12 @@ impl ClientConnection {
         let read = read(&mut parts.http, &mut parts.transport, wants, now, cx);
         let Some(mut parts) = self.events(parts) else { return Poll::Ready(()) };
         let written = write(&mut parts.http, &mut parts.transport, now, cx);
-        if read.is_break() || written.is_break() {
-            return self.over(parts);
-        }
+        let awaits_bytes = match (read, written) {
+            (ControlFlow::Continue(awaits), ControlFlow::Continue(())) => awaits,
+            (ControlFlow::Break(error), _) | (_, ControlFlow::Break(error)) => {
+                return self.over(parts, Some(HttpEnd::ErrorClosed(error.to_string())));
+            }
+        };
         self.acknowledge(&mut parts.http);
         // What waited for output to be written, or was not taken, may be told.
         let Some(mut parts) = self.events(parts) else { return Poll::Ready(()) };
@@ -129,11 +138,11 @@ impl ClientConnection {
             Closing::AfterFlush => {}
             Closing::Done => {
                 parts.transport.finish(cx);
-                return self.over(parts);
+                return self.over(parts, None);
             }
-            Closing::Abort => return self.over(parts),
+            Closing::Abort => return self.over(parts, None),
         }
-        if read.is_continue() && wants(&parts.http) && !awaits(read) {
+        if !awaits_bytes && wants(&parts.http) {
             cx.waker().wake_by_ref();
         }
         self.line.report(parts.http.queued(), parts.http.unsent());
@@ -168,12 +177,15 @@ impl ClientConnection {
                 http.cancel(number, now);
                 Ok(())
             }
-            ClientCommand::ResponseTimeout(within) => {
-                http.set_response_timeout(within);
-                Ok(())
-            }
-            ClientCommand::IdleTimeout(time) => {
-                http.set_idle_timeout(time);
+            ClientCommand::Control(Control(control)) => {
+                match control {
+                    Controls::RequestTimeout(within) => http.set_response_timeout(within),
+                    Controls::IdleTimeout(time) => http.set_idle_timeout(time),
+                    // A server's.
+                    Controls::TimeoutTimeout(_) => {}
+                    Controls::Close(HttpClose::ConfirmedClose) => http.close_confirmed(now),
+                    Controls::Close(_) => http.close(now),
+                }
                 Ok(())
             }
         };
@@ -342,10 +354,12 @@ impl ClientConnection {
         WebSocket::take_over(Takeover { transport, role: Role::Client, handled, unsent, unread, first });
     }
 
-    /// The stream is broken, or cut.
-    fn over(&mut self, mut parts: Parts) -> Poll<()> {
+    /// The end: in order, or because the stream is broken, or cut.
+    fn over(&mut self, mut parts: Parts, how: Option<HttpEnd>) -> Poll<()> {
+        let how = how.unwrap_or_else(|| parts.http.ended());
         parts.http.receive_reset(self.now);
         let _ = self.events(parts);
+        self.line.ears.closed(self.line.id, how);
         Poll::Ready(())
     }
 }
@@ -353,11 +367,6 @@ impl ClientConnection {
 /// Whether there is something to be read for.
 fn wants(http: &ours::Client) -> bool {
     http.wants_read() || http.closing() == Closing::AfterFlush
-}
-
-/// Whether the socket wakes the task when there is more.
-fn awaits(read: std::ops::ControlFlow<(), bool>) -> bool {
-    read == std::ops::ControlFlow::Continue(true)
 }
 
 /// Tells a frame handler that there will be no websocket.
@@ -380,7 +389,7 @@ impl From<HandshakeError> for UpgradeError {
 impl Drop for ClientConnection {
     fn drop(&mut self) {
         if let Some(parts) = self.parts.take() {
-            let _ = self.over(parts);
+            let _ = self.over(parts, Some(HttpEnd::Aborted));
         }
         self.line.close();
     }

@@ -7,10 +7,10 @@ use actix::{Actor, Addr, Handler};
 use http::{Method, Uri};
 
 use super::content::ContentAborted;
-use super::messages::{Received, RequestFailed, ResponseStart};
+use super::messages::{HttpClosed, Received, RequestFailed, ResponseStart};
 use super::socket::SocketId;
 use super::upstream::Route;
-use crate::http::{Chunk, ContentEnd, HttpError, HttpResponse};
+use crate::http::{Chunk, ContentEnd, HttpEnd, HttpError, HttpResponse};
 
 type Ear<M> = Option<Box<dyn Fn(M) + Send + Sync>>;
 
@@ -23,6 +23,7 @@ pub(crate) struct Ears {
     end: Ear<Received<ContentEnd>>,
     aborted: Ear<Received<ContentAborted>>,
     failed: Ear<Received<RequestFailed>>,
+    closed: Ear<Received<HttpClosed>>,
 }
 
 macro_rules! ear {
@@ -67,6 +68,14 @@ impl Ears {
         self.failed = ear!(handler, RequestFailed);
     }
 
+    pub(super) fn hear_the_end<A>(&mut self, handler: &Addr<A>)
+    where
+        A: Actor + Handler<Received<HttpClosed>>,
+        A::Context: ToEnvelope<A, Received<HttpClosed>>,
+    {
+        self.closed = ear!(handler, HttpClosed);
+    }
+
     /// Whether responses are heard as they come.
     pub(super) fn stream(&self) -> bool {
         self.start.is_some()
@@ -90,6 +99,10 @@ impl Ears {
 
     pub(super) fn aborted(&self, received: Received<ContentAborted>) {
         tell(&self.aborted, received);
+    }
+
+    pub(super) fn closed(&self, id: SocketId, how: HttpEnd) {
+        tell(&self.closed, Received { message: HttpClosed { id, how }, sender: id });
     }
 
     pub(super) fn failed(&self, method: &Method, uri: &Uri, error: HttpError, sender: SocketId) {

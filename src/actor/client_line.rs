@@ -5,12 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
-use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
 use super::client_connection::refuse;
 use super::client_ears::Ears;
+use super::http_connection::{Control, Controlled};
 use super::line::{Ack, Peer, Signal, Signals};
 use super::messages::UpgradeError;
 use super::queue::Queue;
@@ -28,8 +28,7 @@ pub(crate) enum ClientCommand {
     Abandon(RequestNumber),
     /// A response is wanted no more.
     Cancel(RequestNumber),
-    ResponseTimeout(Duration),
-    IdleTimeout(Duration),
+    Control(Control),
 }
 
 /// Who waits for a response.
@@ -238,6 +237,16 @@ impl Peer for ClientLine {
         let mut line = self.queue.lock();
         line.side.returned = line.side.returned.saturating_add(worth);
         line.wake();
+    }
+}
+
+impl Controlled for ClientLine {
+    fn control(&self, control: Control) {
+        self.push(ClientCommand::Control(control));
+    }
+
+    fn connected(&self) -> bool {
+        !self.queue.lock().closed
     }
 }
 

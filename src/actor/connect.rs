@@ -18,7 +18,7 @@ use super::client_connection::ClientConnection;
 use super::client_ears::Ears;
 use super::clock;
 use super::content::ContentAborted;
-use super::messages::{ConnectError, Connected, Received, RequestFailed, ResponseStart};
+use super::messages::{ConnectError, Connected, HttpClosed, Received, RequestFailed, ResponseStart};
 use super::proxy::{ProxyError, authority, tunnel};
 use super::requester::{Asked, Requester};
 use super::roster::{Roster, Seat};
@@ -167,6 +167,17 @@ impl Connect {
         A::Context: ToEnvelope<A, Received<RequestFailed>>,
     {
         self.ears.hear_failures(&handler);
+        self
+    }
+
+    /// This actor hears how the connection has ended, once: not if it has become a websocket.
+    #[must_use]
+    pub fn closed_to<A>(mut self, handler: Addr<A>) -> Self
+    where
+        A: Actor + Handler<Received<HttpClosed>>,
+        A::Context: ToEnvelope<A, Received<HttpClosed>>,
+    {
+        self.ears.hear_the_end(&handler);
         self
     }
 

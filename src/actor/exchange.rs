@@ -1,5 +1,6 @@
 //! What both ends of an HTTP connection do with their stream: reading for HTTP, and writing what it has to say.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
@@ -31,7 +32,7 @@ pub(super) fn read<H: Http>(
     wants: impl Fn(&H) -> bool,
     now: Instant,
     cx: &mut TaskContext<'_>,
-) -> ControlFlow<(), bool> {
+) -> ControlFlow<io::Error, bool> {
     use ControlFlow::{Break, Continue};
     for _ in 0..READS {
         if !wants(http) {
@@ -40,7 +41,7 @@ pub(super) fn read<H: Http>(
         match transport.poll_readable(cx) {
             Poll::Pending => return Continue(true),
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return Break(()),
+            Poll::Ready(Err(error)) => return Break(error),
         }
         let mut buffer = buffers::take_read_buffer();
         let read = transport.poll_read(cx, &mut buffer);
@@ -57,7 +58,7 @@ pub(super) fn read<H: Http>(
                 return Continue(true);
             }
             Poll::Ready(Ok(_)) => http.receive(arrived, now),
-            Poll::Ready(Err(_)) => return Break(()),
+            Poll::Ready(Err(error)) => return Break(error),
         }
     }
     // There may be more; the others first.
@@ -65,7 +66,7 @@ pub(super) fn read<H: Http>(
 }
 
 /// Writes what there is to write. Breaks when the connection is broken.
-pub(super) fn write(http: &mut impl Http, transport: &mut Transport, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
+pub(super) fn write(http: &mut impl Http, transport: &mut Transport, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<io::Error> {
     while !http.output().is_empty() {
         let mut progress = false;
         let result = transport.poll_write(cx, http.output(), &mut progress);
@@ -75,7 +76,7 @@ pub(super) fn write(http: &mut impl Http, transport: &mut Transport, now: Instan
         match result {
             // What waited for room may be there now.
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return ControlFlow::Break(()),
+            Poll::Ready(Err(error)) => return ControlFlow::Break(error),
             Poll::Pending => break,
         }
     }

@@ -22,7 +22,7 @@
 //! | some of its content, and its end | [`Received<Chunk>`], [`Received<ContentEnd>`] | `Connection`, `ClientConnection` |
 //! | its content will not be complete | [`Received<ContentAborted>`](super::ContentAborted) | `Connection`, `ClientConnection` |
 //! | a request is not answered in time | [`Received<TimedOut>`] | `Connection` |
-//! | an HTTP connection has ended | [`Received<HttpClosed>`] | `Connection` |
+//! | an HTTP connection has ended | [`Received<HttpClosed>`] | `Connection`, `ClientConnection` |
 //! | a TCP connection was made | [`Received<Connected, Requester>`](super::Requester) | `ClientConnection` |
 //! | a response | [`Received<HttpResponse>`] | `ClientConnection` |
 //! | a response whose content follows | [`Received<ResponseStart>`] | `ClientConnection` |

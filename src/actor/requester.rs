@@ -3,13 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::Actor;
 use tokio::sync::oneshot;
 
 use super::client_line::{Asker, ClientCommand, ClientLine};
 use super::content::RequestId;
+use super::http_connection::HttpConnection;
 use super::response_body::{Answered, Streamed};
 use super::socket::{SendError, Sending, SocketId};
 use super::streaming_request::StreamingRequest;
@@ -136,14 +136,12 @@ impl Requester {
         }
     }
 
-    /// From now on a response's head may take so long, on this connection: see [`Settings::response_timeout`](crate::http::Settings::response_timeout).
-    pub fn set_response_timeout(&self, within: Duration) {
-        self.line.push(ClientCommand::ResponseTimeout(within));
-    }
-
-    /// From now on this connection may be idle for so long: see [`Settings::idle_timeout`](crate::http::Settings::idle_timeout).
-    pub fn set_idle_timeout(&self, time: Duration) {
-        self.line.push(ClientCommand::IdleTimeout(time));
+    /// The connection, to be told what concerns all of it: how long a response's head may take ([`SetRequestTimeout`](super::SetRequestTimeout), in place of
+    /// [`response_timeout`](crate::http::Settings::response_timeout)), how long it may be idle ([`SetIdleTimeout`](super::SetIdleTimeout)), and to
+    /// [end](super::HttpClose). It does not keep the connection open.
+    #[must_use]
+    pub fn connection(&self) -> HttpConnection {
+        HttpConnection::new(self.line.id, self.line.clone())
     }
 
     pub(super) fn line(&self) -> &Arc<ClientLine> {

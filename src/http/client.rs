@@ -14,7 +14,7 @@ use super::decode::{ResponseDecoder, has_token};
 use super::input::Input;
 use super::rate::ContentClock;
 use super::wire::{Closing, Wire};
-use super::{ContentEnd, HttpError, HttpResponse, RequestNumber, Settings};
+use super::{ContentEnd, HttpEnd, HttpError, HttpResponse, RequestNumber, Settings};
 use crate::output::Output;
 
 /// What a piece of content is worth besides its bytes: many short ones are not had for nothing.
@@ -193,6 +193,30 @@ impl Client {
     /// From now on the connection may be idle for so long.
     pub fn set_idle_timeout(&mut self, time: Duration) {
         Arc::make_mut(&mut self.settings).idle_timeout = time;
+    }
+
+    /// Ends the connection when what waits has been written: requests in hand are not answered any more.
+    pub fn close(&mut self, now: Instant) {
+        if self.wire.is_open() && !self.switched {
+            // What waits is written before the end: whether it is done is not known.
+            for waiting in std::mem::take(&mut self.waiting) {
+                self.events.push_back(ClientEvent::Unanswered { number: waiting.number, error: HttpError::Closed });
+            }
+            self.forget(None, HttpError::Closed);
+            self.end(now);
+        }
+    }
+
+    /// As [`close`](Self::close), and the server has an idle timeout for its own end; what it sends until then is discarded.
+    pub fn close_confirmed(&mut self, now: Instant) {
+        self.wire.confirmed = true;
+        self.close(now);
+    }
+
+    /// How the connection has ended.
+    #[must_use]
+    pub fn ended(&self) -> HttpEnd {
+        self.wire.ended()
     }
 
     /// Gives up a response, and with it the connection, as what is still to come of it is wanted by nobody (RFC 9112 §9.5).

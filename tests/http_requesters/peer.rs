@@ -8,8 +8,8 @@ use actix::prelude::*;
 use actix_sockets::http::Settings as HttpSettings;
 use actix_sockets::test::{self, Peer};
 use actix_sockets::{
-    Chunk, Connect, Connected, ContentAborted, ContentEnd, HttpRequest, HttpResponse, Received, RequestFailed, Requester, ResponseStart,
-    Settings,
+    Chunk, Connect, Connected, ContentAborted, ContentEnd, HttpClosed, HttpRequest, HttpResponse, Received, RequestFailed, Requester,
+    ResponseStart, Settings,
 };
 use http::{Method, Uri};
 
@@ -76,6 +76,8 @@ hears!(Received<RequestFailed>, |ear, received| {
     ear.says(format!("{method} {uri} {error:?}"));
 });
 
+hears!(Received<HttpClosed>, |ear, received| ear.says(received.message.how.to_string()));
+
 /// Lets the oldest content go that is kept.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -105,7 +107,8 @@ impl Talk {
 
     /// With an actor that hears whole responses, and failures.
     pub(crate) async fn plain() -> Self {
-        Self::with(HttpSettings::new(), false, |connect, ear| connect.responses_to(ear.clone()).failures_to(ear)).await
+        Self::with(HttpSettings::new(), false, |connect, ear| connect.responses_to(ear.clone()).failures_to(ear.clone()).closed_to(ear))
+            .await
     }
 
     /// With one that hears responses as they come.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_sockets::http::{HttpError, Settings};
-use actix_sockets::{SendError, test};
+use actix_sockets::{HttpClose, SendError, SetIdleTimeout, SetRequestTimeout, test};
 
 use crate::peer::{Talk, get, ok, post, settle};
 
@@ -78,7 +78,7 @@ fn each_hears_what_became_of_it() {
         talk.finishes();
         assert_eq!(sent.await.unwrap_err(), HttpError::Closed);
         assert_eq!(not_sent.await.unwrap_err(), HttpError::NotSent);
-        assert_eq!(talk.heard().await, ["GET /2?x NotSent"]);
+        assert_eq!(talk.heard().await, ["GET /2?x NotSent", "closed by the peer"]);
         assert_eq!(talk.requester.send(get("/3")).await.unwrap_err(), HttpError::NotSent);
         talk.requester.do_send(get("/4"));
         assert_eq!(talk.requester.write(get("/5")).await, Err(SendError::Closed));
@@ -91,7 +91,7 @@ fn each_hears_what_became_of_it() {
 fn a_request_that_times_out() {
     test::run(async {
         let mut talk = Talk::plain().await;
-        talk.requester.set_response_timeout(Duration::from_secs(3));
+        talk.requester.connection().do_send(SetRequestTimeout(Duration::from_secs(3)));
         talk.requester.do_send(get("/slow"));
         talk.requester.do_send(get("/behind"));
         talk.hears("/behind").await;
@@ -109,7 +109,7 @@ fn an_idle_connection_ends() {
         let mut talk = Talk::plain().await;
         test::pass(Duration::from_secs(59)).await;
         talk.hears_nothing().await;
-        talk.requester.set_idle_timeout(Duration::from_secs(70));
+        talk.requester.connection().do_send(SetIdleTimeout(Duration::from_secs(70)));
         test::pass(Duration::from_secs(10)).await;
         talk.hears_nothing().await;
         test::pass(Duration::from_secs(1)).await;
@@ -194,5 +194,47 @@ fn a_peer_that_breaks_the_rules() {
         talk.says(ok("unasked")).await;
         assert_eq!(talk.hears_the_rest().await, "");
         assert_eq!(talk.requester.send(get("/")).await.unwrap_err(), HttpError::NotSent);
+    });
+}
+
+/// B35, B36: who asks hears what becomes of the request, and whoever wants to know how the connection has ended.
+#[test]
+fn the_ends_that_a_connection_may_have() {
+    test::run(async {
+        // Close: what is asked is written, then FIN; what waits for its turn is not.
+        let mut talk = Talk::plain().await;
+        talk.requester.do_send(post("/0"));
+        talk.requester.do_send(get("/1"));
+        talk.requester.connection().do_send(HttpClose::Close);
+        assert!(talk.hears_the_rest().await.starts_with("POST /0 HTTP/1.1\r\n"));
+        talk.finishes();
+        assert_eq!(talk.heard().await, ["POST /0 Closed", "GET /1 NotSent", "closed"]);
+        assert!(!talk.requester.connection().connected());
+        // A peer that does not end has two seconds.
+        let mut talk = Talk::plain().await;
+        talk.requester.connection().do_send(HttpClose::Close);
+        talk.hears_the_rest().await;
+        test::pass(Duration::from_secs(1)).await;
+        assert_eq!(talk.heard().await.len(), 0);
+        test::pass(Duration::from_secs(1)).await;
+        assert_eq!(talk.heard().await, ["closed"]);
+        // ConfirmedClose: it has an idle timeout.
+        let mut talk = Talk::plain().await;
+        talk.requester.connection().do_send(HttpClose::ConfirmedClose);
+        talk.hears_the_rest().await;
+        test::pass(Duration::from_secs(50)).await;
+        talk.finishes();
+        assert_eq!(talk.heard().await, ["closed, which the peer has confirmed"]);
+        // Abort: what waits is lost.
+        let talk = Talk::plain().await;
+        talk.requester.do_send(post("/0"));
+        talk.requester.connection().do_send(HttpClose::Abort);
+        assert_eq!(talk.heard().await, ["POST /0 NotSent", "aborted"]);
+        // The peer's.
+        let mut talk = Talk::plain().await;
+        talk.finishes();
+        assert_eq!(talk.heard().await, ["closed by the peer"]);
+        talk.requester.connection().do_send(HttpClose::Close);
+        assert_eq!(talk.heard().await.len(), 0, "there is exactly one");
     });
 }
