@@ -33,7 +33,7 @@ struct Ends {
 impl Ends {
     fn awaits(&self, sending: Sending, ctx: &mut Context<Self>) {
         let tell = self.tell.clone();
-        ctx.spawn(async move { drop(tell.send(Heard::Ack(sending.await))) }.into_actor(self));
+        ctx.spawn(async move { drop(tell.send(Heard::Ack(sending.await.map(drop)))) }.into_actor(self));
     }
 }
 

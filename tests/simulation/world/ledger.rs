@@ -174,7 +174,7 @@ impl Books {
                 // It meets the policy, and nothing follows it.
                 if how == How::Send {
                     socket.do_send(frame);
-                } else if let Some(Ok(())) = futures_now(socket.send(frame)) {
+                } else if let Some(Ok(_)) = futures_now(socket.send(frame)) {
                     self.wrong(format_args!("{end:?}: a frame beyond the hard limit was written"));
                 }
                 self.open().sides[end as usize].overflown = true;
@@ -195,13 +195,13 @@ impl Books {
                 push(said);
                 let (books, sending) = (self.clone(), socket.send(frame));
                 actix::spawn(async move {
-                    let answer = sending.await;
+                    let answer = sending.await.map(drop);
                     books.acked(end, number, answer);
                 });
             }
             How::Try => {
                 let connected = socket.connected();
-                match socket.try_send(frame) {
+                match socket.try_send(frame).map(drop) {
                     Ok(()) if over && connected => {
                         self.wrong(format_args!(
                             "{end:?}: {before} bytes were unsent, the hard limit is {}, and a frame was taken",
