@@ -1,6 +1,6 @@
 //! Bugs that are put in on purpose, to see whether the simulation (`tests/simulation`) finds them.
 //!
-//! They are built with `--cfg planted` only, and then none of them is there before [`plant`] says so. In every other build `planted!(…)` is the word
+//! They are built with `--cfg planted` only, and then none of them is there before `plant` says so. In every other build `planted!(…)` is the word
 //! `false`, and nothing is left of it.
 
 /// Whether this bug is there.

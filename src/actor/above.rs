@@ -120,6 +120,8 @@ impl Above {
                 HttpCommand::Start(number, response, who) => {
                     let started = http.start(number, response, &date, now);
                     if started.is_ok() && who == Who::Second {
+                        // Those that have ended are not asked about any more.
+                        self.seconds.retain(|number| http.is_streaming(*number));
                         self.seconds.insert(number);
                     }
                     (number, started, None)
@@ -274,6 +276,7 @@ impl Above {
         for _ in 0..ROUNDS {
             self.let_in(line, parts, now, cx);
             if parts.http.events().is_empty() {
+                parts.transport.seat().requests(0, parts.http.in_hand());
                 return ControlFlow::Continue(());
             }
             // What it says is taken here: nobody need be woken for it.
@@ -328,7 +331,13 @@ impl Above {
     /// Hands over what the handler hears. Tells whether there was something that wants an answer.
     pub(super) fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> bool {
         let fast = if self.fast.is_some() { self.answer_fast(line, parts, now, cx) } else { 0 };
-        let Some(upstream) = &mut self.upstream else { return false };
+        let Some(upstream) = &mut self.upstream else {
+            if !parts.http.events().is_empty() {
+                // The handler is gone. Left where they are they would have the connection look for who answers them again and again.
+                Event::unheard(std::mem::take(parts.http.events()), line);
+            }
+            return false;
+        };
         let events = parts.http.events();
         let (mut requests, mut others) = (0, false);
         for event in &mut *events {

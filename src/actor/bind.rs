@@ -72,7 +72,7 @@ pub(crate) enum Acceptor {
 }
 
 impl Bind {
-    /// This actor hears [`Connected`] of each connection, and answers with a [`Register`](super::Register), which names the handler of
+    /// This actor hears [`Connected`] of each connection, and answers with a [`Register`], which names the handler of
     /// its requests. The connections live on the current arbiter: build the message where `handler` runs.
     ///
     /// The address is an `impl ToSocketAddrs`, or what [`At`] makes: a Unix socket, or a socket that listens already. A name is looked up when the message has been sent,

@@ -332,6 +332,10 @@ impl Drop for Conversation {
         let (Some(Parts { http, .. }), Some(upstream)) = (&mut self.parts, &mut self.above.upstream) else { return };
         let how = self.above.end.take().unwrap_or_else(|| http.ended());
         http.abort();
+        if let Some(lobby) = &self.above.lobby {
+            // What has just come was not let in, and will not be any more.
+            http.events().retain(|event| lobby.is_in(event));
+        }
         http.events().push_back(Event::Ended(how));
         upstream.deliver(http.events());
     }

@@ -49,6 +49,8 @@ pub(super) struct Lobby {
     /// Those that come behind the request that is being judged, in order.
     waiting: VecDeque<Event>,
     judging: Option<(Asked, Judging)>,
+    /// The latest request that has been judged, or is being: numbers come in order, and each once.
+    judged: Option<RequestNumber>,
     /// What goes on to the handler.
     passed: VecDeque<Event>,
     /// Never more than there are requests in hand.
@@ -101,9 +103,18 @@ impl Lobby {
                     tracing::warn!(request = %number, "a guard has not decided in time: the request is refused");
                     self.refuse(number, answers);
                 }
+                event if self.is_in(&event) => self.passed.push_back(event),
                 event => self.waiting.push_back(event),
             }
         }
+    }
+
+    /// Whether the handler may hear this now: it is of no request, or of one that has been let in. What was let in and has not been taken yet
+    /// comes by again.
+    pub(super) fn is_in(&self, event: &Event) -> bool {
+        let Some(number) = request_of(event) else { return true };
+        let judging = self.judging.as_ref().is_some_and(|(asked, _)| asked.number == number);
+        self.guards.is_empty() || (self.judged >= Some(number) && !judging)
     }
 
     /// Lets go of those for whom it is too late.
@@ -151,19 +162,10 @@ impl Lobby {
     /// Of a request that was refused nothing is told, nor what becomes of its content.
     fn forget(&mut self, refused: RequestNumber) {
         let mut back = 0;
-        self.waiting.retain(|event| match event {
-            Event::Request { number, .. }
-            | Event::RequestStart { number, .. }
-            | Event::Chunk { number, .. }
-            | Event::ContentEnd { number, .. }
-            | Event::ContentAborted { number, .. }
-            | Event::TimedOut { number, .. }
-                if *number == refused =>
-            {
-                back += event.worth();
-                false
-            }
-            _ => true,
+        self.waiting.retain(|event| {
+            let stays = request_of(event) != Some(refused);
+            back += if stays { 0 } else { event.worth() };
+            stays
         });
         self.back += back;
     }
@@ -208,6 +210,7 @@ impl Lobby {
     }
 
     fn ask(&mut self, line: &HttpLine, request: HttpRequest, asked: Asked) {
+        self.judged = Some(asked.number);
         self.judging = Some((asked, Judging::new(self.guards.clone(), line.asking(request))));
     }
 
@@ -234,6 +237,19 @@ impl Lobby {
             });
             false
         });
+    }
+}
+
+/// Which request this is of.
+fn request_of(event: &Event) -> Option<RequestNumber> {
+    match event {
+        Event::Request { number, .. }
+        | Event::RequestStart { number, .. }
+        | Event::Chunk { number, .. }
+        | Event::ContentEnd { number, .. }
+        | Event::ContentAborted { number, .. }
+        | Event::TimedOut { number, .. } => Some(*number),
+        Event::Ended(_) | Event::Failed(_) => None,
     }
 }
 

@@ -116,7 +116,7 @@ impl<A: Actor> Register<A> {
         self
     }
 
-    /// Another actor hears of the requests that are not answered in time, with a [`Responder`](super::Responder) of its own for each: for a handler
+    /// Another actor hears of the requests that are not answered in time, with a [`Responder`] of its own for each: for a handler
     /// that is too busy to hear of them itself.
     #[must_use]
     pub fn timeouts_to(mut self, recipient: impl Into<Recipient<Received<TimedOut>>>) -> Self {

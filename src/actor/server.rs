@@ -1,4 +1,4 @@
-//! A server for those who think in addresses and workers: listeners, as [`Bind`] starts them, put together by a builder.
+//! A server for those who think in addresses and workers: listeners, as [`Bind`](super::Bind) starts them, put together by a builder.
 
 use std::fmt;
 #[cfg(unix)]
@@ -30,7 +30,7 @@ use crate::http::HttpRequest;
 use crate::proxy::ProxyProtocol;
 use crate::websocket::Frame;
 
-/// A server: who handles its requests, where it listens, on how many threads. It is [`Bind`] for those who come from `HttpServer::new(…)`.
+/// A server: who handles its requests, where it listens, on how many threads. It is [`Bind`](super::Bind) for those who come from `HttpServer::new(…)`.
 ///
 /// ```no_run
 /// use actix_sockets::{HttpResponse, Server};
@@ -92,7 +92,7 @@ impl Server {
     }
 
     /// As [`new`](Self::new), with all that a [`Register`] can say: what this gives is registered for each connection. See
-    /// [`Bind::registering`].
+    /// [`Bind::registering`](super::Bind::registering).
     pub fn registering<A: Actor>(register: impl Fn() -> Register<A> + Send + Sync + 'static) -> Self {
         Self::accepting(Acceptor::registering(register))
     }

@@ -140,3 +140,39 @@ fn guards_stand_before_functions_and_fast_paths() {
         }
     });
 }
+
+/// Its handler stops, and a request waits that nobody answers: the connection waits with it, and does nothing until that is over.
+#[test]
+fn a_fast_path_whose_handler_is_gone() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    // On virtual time, which stands still while there is something to be done: forever, if there always is.
+    std::thread::spawn(move || {
+        test::run(async {
+            let http = HttpSettings::new().request_timeout(Duration::from_secs(2));
+            let mut peer = Talk::with(Settings::new().http(http), || Register::factory(|| Stops).fast_path(fast));
+            peer.says(get("/a")).await;
+            let heard = peer.hears_the_rest().await;
+            assert!(heard.starts_with("HTTP/1.1 500 ") && heard.contains("Ooops!"), "{heard}");
+        });
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(Duration::from_secs(30)).expect("the connection comes to rest, and to its end");
+}
+
+/// Stops at its first request, whose responder is kept by somebody else, for longer than anybody waits.
+struct Stops;
+
+impl Actor for Stops {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<HttpRequest>> for Stops {
+    type Result = ();
+    fn handle(&mut self, Received { sender, .. }: Received<HttpRequest>, ctx: &mut Self::Context) {
+        actix::spawn(async move {
+            test::pass(Duration::from_secs(60)).await;
+            drop(sender);
+        });
+        ctx.stop();
+    }
+}

@@ -5,6 +5,7 @@
 mod closes;
 mod downloads;
 mod functions;
+mod guards;
 mod peer;
 mod time;
 mod uploads;

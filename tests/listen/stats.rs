@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_sockets::{ClearStats, Connect, Connected, GetStats, Received, Requester, Sockets, Stats};
+use actix_sockets::{Bind, ClearStats, Connect, Connected, GetStats, HttpResponse, Received, Register, Requester, Sockets, Stats};
 
 use crate::site::{Guest, HANDSHAKE, Over, Site, over_each, tcp, wait};
 
@@ -28,6 +28,23 @@ fn the_eight_fields_of_spray() {
         drop((one, other));
         let stats = site.stats_when("all have gone", is_at_rest);
         assert_eq!((stats.total_connections, stats.max_open_connections), (2, 2));
+    });
+}
+
+/// What a function answers it answers in the connection's own turn: it is not open any more while the connection is.
+#[test]
+fn what_a_function_has_answered_is_not_open() {
+    over_each(|over| {
+        let site = Site::up(over, |_| {
+            let answer = || Register::answering(|_, responder| responder.do_send(HttpResponse::ok("hello")));
+            Bind::registering(answer, "127.0.0.1:0").workers(1)
+        });
+        let mut client = site.client();
+        for answered in 1..4 {
+            client.asks("/").hears_content();
+            let stats = site.stats_when("it is answered", |stats| stats.total_requests == answered);
+            assert_eq!((stats.open_requests, stats.open_connections), (0, 1), "{stats:?}");
+        }
     });
 }
 
