@@ -57,6 +57,8 @@ const WORDS: &[&[u8]] = &[
     b"\x82\xfe\x01\x00\0\0\0\0",
     b"\x82\xff\x80\0\0\0\0\0\0\0",
     b"wss://u:p@[::1]:443/?#",
+    b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x01\xdc\x04\x01\xbb",
 ];
 
 /// Says which input it was, when it ends in a panic.
@@ -143,6 +145,7 @@ replays! {
     t35_handshake: "handshake",
     t35_origin: "origin",
     t35_pair: "pair",
+    t35_proxy: "proxy",
     t35_server: "server",
     t35_session: "session",
     t35_url: "url",

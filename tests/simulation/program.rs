@@ -124,7 +124,7 @@ fn sweep(options: &Options, bug: Option<&str>) -> Swept {
                     heard.fetch_add(outcome.heard as u64, Ordering::Relaxed);
                     hash.fetch_add(outcome.hash, Ordering::Relaxed);
                     let number = ran.fetch_add(1, Ordering::Relaxed) + 1;
-                    if number.is_multiple_of(100_000) {
+                    if number.is_multiple_of(10_000) {
                         eprintln!("{number} seeds, {} messages", heard.load(Ordering::Relaxed));
                     }
                     if !outcome.wrong.is_empty() {

@@ -21,6 +21,7 @@ mod handshake;
 pub(crate) mod input;
 mod origin;
 mod pair;
+mod proxy;
 mod server;
 mod session;
 mod url;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[Target] = &[
     ("handshake", handshake::run),
     ("origin", origin::run),
     ("pair", pair::run),
+    ("proxy", proxy::run),
     ("server", server::run),
     ("session", session::run),
     ("url", url::run),

@@ -51,7 +51,11 @@ pub(crate) fn comes(books: &Shared) {
             }
         }
         let (worst, code) = chance.one_of(&RULES);
-        let garbage: Vec<u8> = (0..chance.between(0, 300)).map(|_| chance.next() as u8).collect();
+        let mut garbage: Vec<u8> = (0..chance.between(0, 300)).map(|_| chance.next() as u8).collect();
+        // Or it might be a right frame, by chance, and heard.
+        if let Some(first) = garbage.first_mut() {
+            *first |= 0x30;
+        }
         let (silent, noise) = (chance.percent(20), chance.percent(20));
         if !silent && !noise {
             bytes.extend_from_slice(worst);

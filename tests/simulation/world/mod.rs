@@ -2,7 +2,9 @@
 //! any way that the seed wants, time that is virtual; and books that are kept beside all that (see `ledger.rs`).
 
 mod chance;
+mod dropping;
 mod hostile;
+mod judge;
 mod ledger;
 pub(crate) mod plan;
 mod site;
@@ -101,7 +103,7 @@ async fn world(plan: Plan, recorded: bool) -> Outcome {
     let (heard, hash, wrong) = {
         let mut inner = books.open();
         let sockets = [inner.sides[0].socket.take(), inner.sides[1].socket.take()];
-        let told = (inner.sides.iter().map(|side| side.heard).sum(), inner.hash(), std::mem::take(&mut inner.wrong));
+        let told = (inner.sides.iter().map(|side| side.heard - side.missed).sum(), inner.hash(), std::mem::take(&mut inner.wrong));
         drop(inner);
         drop(sockets);
         told

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use actix_sockets::Overflow;
+
 use super::chance::Chance;
 
 /// What can be left out of a plan, to see whether a failure needs it.
-pub(crate) const FEATURES: [&str; 16] = [
+pub(crate) const FEATURES: [&str; 17] = [
     "faults",
     "latency",
     "pieces",
@@ -23,6 +25,7 @@ pub(crate) const FEATURES: [&str; 16] = [
     "wind-down",
     "jumps",
     "overload",
+    "policy",
 ];
 
 /// How a frame handler is known to its websocket.
@@ -93,8 +96,17 @@ pub(crate) struct EndPlan {
     /// It sends beyond the soft limit, and beyond the hard one.
     pub(crate) floods: bool,
     pub(crate) overloads: bool,
+    /// What becomes of what it sends beyond the hard limit.
+    pub(crate) policy: Overflow,
     /// When, from within the handler or not, what.
     pub(crate) script: Vec<(Duration, bool, Deed)>,
+}
+
+impl EndPlan {
+    /// What it sends may be dropped.
+    pub(crate) fn drops(&self) -> bool {
+        self.policy != Overflow::Close
+    }
 }
 
 /// An HTTP request, and how it is answered.
@@ -178,13 +190,21 @@ impl Plan {
         // One end may hold what it hears for long, and one may send beyond the soft limit; then the other is patient with it.
         let holder = has("holds", 50).then(|| c.between(0, 1));
         let flooder = c.percent(40).then(|| c.between(0, 1));
+        // Drawn apart, so that what is without it stays as it was.
+        let policies = [Overflow::DropNewest, Overflow::DropOldest];
+        let policy = has("policy", 40).then(|| Chance::of(seed, "which policy").one_of(&policies));
         let waits = has("waits", 20);
         let pings = has("pings", 60);
         let fragments = has("fragments", 40);
         let acks = has("acks", 60);
         let mut ends = [0, 1].map(|end| {
             let soft = c.one_of(&[100, 1_000, 5_000, 20_000, 65_536]);
-            let hard = if overload { soft + c.between(0, 3_000) } else { soft + longest + 200 + c.between(0, 5_000) };
+            let policy = match policy {
+                Some(policy) if flooder == Some(end) => policy,
+                _ => Overflow::Close,
+            };
+            let hard =
+                if overload || policy != Overflow::Close { soft + c.between(0, 3_000) } else { soft + longest + 200 + c.between(0, 5_000) };
             let impatient = holder.is_none_or(|holder| holder == end) && !waits && !slow;
             let ping = (pings && c.percent(70) && (impatient || !kind)).then(|| (c.millis(200, 1_500), c.millis(400, 3_000)));
             let holds = if holder == Some(end) { c.one_of(&[20, 60, 100]) } else { 0 };
@@ -207,6 +227,7 @@ impl Plan {
                 hold_for: c.millis(1, if kind { 2_500 } else { 8_000 }),
                 floods: flooder == Some(end),
                 overloads: overload && c.percent(60),
+                policy,
                 script: Vec::new(),
             }
         });

@@ -54,6 +54,7 @@ impl Talker {
         let plan = &self.books.plan.ends[end as usize];
         let settings = WebSocketSettings::default()
             .unsent_limits(plan.soft, plan.hard)
+            .overflow(plan.policy)
             .window(plan.window)
             .closing_timeout(plan.closing)
             .write_stall(plan.stall);

@@ -1,0 +1,167 @@
+//! What the books of the two ends must say, of each and of both.
+
+use actix_sockets::stage::By;
+use actix_sockets::test::End;
+
+use super::ledger::{Books, Exchange, Said, Side};
+
+/// What must be so when all is over.
+impl Books {
+    pub(crate) fn judge(&self) {
+        for end in [End::Client, End::Server] {
+            let broken = self.tap(end, |tap| tap.judge(end == End::Client, self.plan.ends[0].deflate && self.plan.ends[1].deflate));
+            if let Err(what) = broken
+                && !(self.plan.hostile && end == End::Client)
+            {
+                self.wrong(format_args!("{end:?} wrote what RFC 6455 forbids: {what}"));
+            }
+            self.judge_side(end);
+        }
+        let mut inner = self.open();
+        for number in 0..inner.http.len() {
+            let Exchange { told, error } = &inner.http[number];
+            let (told, error) = (*told, error.clone());
+            if told != 1 {
+                inner.wrong(format_args!("request {number} was answered {told} times"));
+            }
+            if let (true, Some(error)) = (self.plan.kind, error) {
+                inner.wrong(format_args!("request {number}: {error}"));
+            }
+        }
+        drop(inner);
+        self.judge_both();
+    }
+
+    fn judge_side(&self, end: End) {
+        let (plan, mut inner) = (&self.plan.ends[end as usize], self.open());
+        let inner = &mut *inner;
+        let side = &inner.sides[end as usize];
+        let mut wrong = Vec::new();
+        let mut check = |right: bool, what: String| {
+            if !right {
+                wrong.push(what);
+            }
+        };
+        let exactly = usize::from(side.upgraded > 0 && !side.dead);
+        check(side.upgraded <= 1, format!("Upgraded was told {} times", side.upgraded));
+        let closed = side.closed.len();
+        check(closed >= exactly && closed <= side.upgraded, format!("{} times Closed for {} times Upgraded", closed, side.upgraded));
+        if plan.observed {
+            check(side.observed == side.upgraded || side.dead, format!("an observer heard {} times Closed", side.observed));
+        }
+        check(side.held == 0, format!("{} bytes are in hand still", side.held));
+        let read = self.plan.pieces.min(64 << 10);
+        let most = plan.window + read + self.plan.longest;
+        if !plan.deflate {
+            check(
+                side.most_held <= most,
+                format!("{} bytes were in hand, the window is {}, a read at most {read}", side.most_held, plan.window),
+            );
+        }
+        check(side.ponged <= side.pinged, "more pongs than pings".to_owned());
+        for (number, said) in side.said.iter().enumerate() {
+            check(!said.awaits || said.acked.is_some(), format!("nobody has said whether message {number} was written"));
+            check(!said.is_dropped() || plan.drops(), format!("message {number} was dropped, and there is no such policy"));
+        }
+        for what in wrong {
+            inner.wrong(format_args!("{end:?}: {what}"));
+        }
+    }
+
+    /// What one end has to say about the other's.
+    fn judge_both(&self) {
+        let mut inner = self.open();
+        let inner = &mut *inner;
+        let mut wrong = Vec::new();
+        for end in [End::Client, End::Server] {
+            let (here, there) = (&inner.sides[end as usize], &inner.sides[end.other() as usize]);
+            let Some(closed) = here.closed.first() else { continue };
+            if here.dead || there.upgraded == 0 {
+                continue;
+            }
+            // What the other end has been told to be written came before its Close, if that came.
+            if closed.clean {
+                let acked = there.said.iter().rposition(Said::is_written).map_or(0, |at| at + 1);
+                if here.heard < acked && !here.overflown {
+                    wrong.push(format!("{end:?}: closed clean with {} messages heard, and {acked} were told to be written", here.heard));
+                }
+                // If it is that Close: a listener that winds down, or a handler that is dead, may have closed before.
+                let before = there.closing.filter(|(_, code)| closed.by == By::Peer && closed.code.0 == *code).map_or(0, |(said, _)| said);
+                let in_turn = there.said.iter().rposition(|said| said.in_turn).map_or(0, |at| at + 1);
+                let in_turn = if self.plan.kind && there.closing.is_none() { in_turn } else { 0 };
+                // As if heard: what came behind the last that was heard, and was dropped.
+                let dropped = there.dropped().saturating_sub(here.missed);
+                if here.heard + dropped < before.max(in_turn) {
+                    wrong.push(format!(
+                        "{end:?}: {} messages heard, {before} were sent before the Close, {in_turn} as answers in turn",
+                        here.heard
+                    ));
+                }
+            }
+            if here.missed > there.dropped() {
+                wrong.push(format!("{end:?}: {} messages did not come, and {} are told to be dropped", here.missed, there.dropped()));
+            }
+            if let (true, [other]) = (closed.clean, &there.closed[..])
+                && other.clean
+                && (closed.by, other.by) != (By::Us, By::Us)
+                && (closed.by == other.by || closed.code != other.code || closed.reason != other.reason)
+            {
+                wrong.push(format!("the ends do not agree: {closed:?}, {other:?}"));
+            }
+            if self.plan.kind && !closed.clean {
+                wrong.push(format!("{end:?}: the network was kind, and the end was not: {closed:?}"));
+            }
+        }
+        for what in wrong {
+            inner.wrong(format_args!("{what}"));
+        }
+    }
+
+    /// Whether all that was sent was heard, and nothing else is to come.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let inner = self.open();
+        let at_rest = |here: &Side, there: &Side| {
+            here.lacks(there) == there.dropped() && here.ponged == here.pinged && here.held == 0 && here.waits == 0
+        };
+        let [client, server] = &inner.sides;
+        at_rest(client, server) && at_rest(server, client)
+    }
+
+    /// What must be so in a kind network once all is quiet, before anybody closes.
+    pub(crate) fn judge_quiet(&self) {
+        let mut inner = self.open();
+        let inner = &mut *inner;
+        let mut wrong = Vec::new();
+        for end in [End::Client, End::Server] {
+            let (here, there) = (&inner.sides[end as usize], &inner.sides[end.other() as usize]);
+            if here.upgraded != 1 {
+                wrong.push(format!("{end:?}: not upgraded: {}", here.refused));
+                continue;
+            }
+            if let Some(closed) = here.closed.first() {
+                wrong.push(format!("{end:?}: closed, and nobody has: {closed:?}"));
+            }
+            if here.lacks(there) != there.dropped() {
+                wrong.push(format!(
+                    "{end:?}: {} messages heard or passed over, {} passed over, {} were sent, {} are told to be dropped",
+                    here.heard,
+                    here.missed,
+                    there.said.len(),
+                    there.dropped()
+                ));
+            }
+            if here.pinged > 0 && here.ponged != here.pinged {
+                wrong.push(format!("{end:?}: the last ping was not answered: {} of {}", here.ponged, here.pinged));
+            }
+            if here.flooded {
+                wrong.push(format!("{end:?}: more than the soft limit was unsent, and no Drained was told"));
+            }
+            if here.said.iter().any(|said| said.awaits && !said.is_written() && !said.is_dropped()) {
+                wrong.push(format!("{end:?}: a message was not told to be written"));
+            }
+        }
+        for what in wrong {
+            inner.wrong(format_args!("quiet: {what}"));
+        }
+    }
+}
