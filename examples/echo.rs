@@ -3,7 +3,7 @@
 //! ```text
 //! echo [--bind 127.0.0.1:9001] [--workers 1] [--handler per-connection|shared|inline|stage-actors] [--limit BYTES]
 //!      [--deflate [--without-contexts] [--ratio-unlimited]]
-//!      [--tls-bind ADDRESS --tls-cert FILE --tls-key FILE [--client-ca FILE]]
+//!      [--tls-bind ADDRESS --tls-cert FILE --tls-key FILE [--client-ca FILE]] [--proxy-protocol]
 //! ```
 //!
 //! With `--tls-bind` it serves `wss://` there, beside `ws://`, with this certificate chain and key in PEM; `--client-ca` asks clients for a certificate of
@@ -16,6 +16,9 @@
 //!
 //! `--deflate`: messages are compressed if the client offers it (permessage-deflate, RFC 7692); `--without-contexts`: each by itself, so that a connection at
 //! rest holds no memory for it; `--ratio-unlimited`: they may swell as much as the limit of a message allows.
+//!
+//! `--proxy-protocol`: every connection comes by way of a proxy, and begins with what that says of it (`send-proxy` or `send-proxy-v2` of HAProxy). `/address` tells
+//! whom we take for the client.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,6 +29,7 @@ use actix::prelude::*;
 use actix_sockets::Deflate;
 use actix_sockets::handshake::{Origin, Rules};
 use actix_sockets::http::{HttpRequest, HttpResponse};
+use actix_sockets::proxy::ProxyProtocol;
 use actix_sockets::stage::{AutoPing, AutoPong, Chain, Command, Consolidation, Event, Flow, Stage};
 #[cfg(feature = "tls")]
 use actix_sockets::tls;
@@ -141,6 +145,10 @@ impl Handler<Received<HttpRequest>> for Echo {
         let reads = matches!(request.method, Method::GET | Method::HEAD);
         match request.path() {
             "/" if reads => sender.do_send(HttpResponse::new(StatusCode::OK).with_html(PAGE)),
+            "/address" if reads => {
+                let client = sender.remote().to_string();
+                sender.do_send(HttpResponse::ok(client));
+            }
             "/echo" if request.method == Method::POST => {
                 let mut response = HttpResponse::ok(request.content);
                 if let Some(media_type) = request.headers.get(header::CONTENT_TYPE) {
@@ -154,7 +162,7 @@ impl Handler<Received<HttpRequest>> for Echo {
                 ["one ", "two ", "three"].into_iter().for_each(|chunk| chunks.do_send(chunk));
                 chunks.finish();
             }
-            "/" | "/chunked" => sender.do_send(not_allowed("GET, HEAD")),
+            "/" | "/address" | "/chunked" => sender.do_send(not_allowed("GET, HEAD")),
             "/echo" => sender.do_send(not_allowed("POST")),
             _ => sender.do_send(HttpResponse::not_found()),
         }
@@ -195,6 +203,7 @@ struct Options {
     compression: Compression,
     limit: u64,
     tls: Tls,
+    proxied: bool,
 }
 
 /// Where TLS is spoken, and with which files.
@@ -208,7 +217,8 @@ struct Tls {
 
 fn options() -> Result<Options, String> {
     let (bind, compression) = ("127.0.0.1:9001".into(), Compression::default());
-    let mut options = Options { bind, workers: 1, mode: Mode::PerConnection, compression, limit: LIMIT, tls: Tls::default() };
+    let mut options =
+        Options { bind, workers: 1, mode: Mode::PerConnection, compression, limit: LIMIT, tls: Tls::default(), proxied: false };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
@@ -221,6 +231,7 @@ fn options() -> Result<Options, String> {
             "--deflate" => options.compression.on = true,
             "--without-contexts" => options.compression.without_contexts = true,
             "--ratio-unlimited" => options.compression.ratio_unlimited = true,
+            "--proxy-protocol" => options.proxied = true,
             "--tls-bind" if cfg!(not(feature = "tls")) => return Err("built without the feature `tls`".into()),
             "--tls-bind" => options.tls.bind = Some(value()?),
             "--tls-cert" => options.tls.cert = value()?,
@@ -249,13 +260,18 @@ fn options() -> Result<Options, String> {
 
 /// Listens in the clear, and under TLS if that is asked for.
 async fn listen(options: &Options) -> Result<Vec<(&'static str, Bound)>, Box<dyn Error>> {
-    let &Options { workers, mode, compression, limit, .. } = options;
+    let &Options { workers, mode, compression, limit, proxied, .. } = options;
     let websocket = WebSocketSettings::new().frame_size_limit(limit).message_size_limit(limit).fragments_limit(1 << 20);
     let settings = Settings::new().websocket(websocket).backlog(4096);
     let shared = (mode == Mode::Shared).then(|| Echo::new(mode, compression).start());
-    let at = |address: &str| match &shared {
-        Some(echo) => Bind::new(echo.clone(), address.to_owned()).settings(settings.clone()),
-        None => Bind::factory(move || Echo::new(mode, compression), address.to_owned()).workers(workers).settings(settings.clone()),
+    let at = |address: &str| {
+        let bind = match &shared {
+            Some(echo) => Bind::new(echo.clone(), address.to_owned()),
+            None => Bind::factory(move || Echo::new(mode, compression), address.to_owned()).workers(workers),
+        };
+        // Whoever can connect is believed: such a listener only the proxy must be able to reach.
+        let bind = if proxied { bind.proxy_protocol(ProxyProtocol::required()) } else { bind };
+        bind.settings(settings.clone())
     };
     let clear = ("ws", at(&options.bind));
     #[cfg(not(feature = "tls"))]
@@ -290,7 +306,7 @@ async fn main() -> ExitCode {
         Err(error) => {
             eprintln!(
                 "echo: {error}\nusage: echo [--bind ADDRESS] [--workers N] [--handler per-connection|shared|inline|stage-actors] [--limit BYTES] \
-                 [--deflate [--without-contexts] [--ratio-unlimited]] [--tls-bind ADDRESS --tls-cert FILE --tls-key FILE [--client-ca FILE]]"
+                 [--deflate [--without-contexts] [--ratio-unlimited]] [--tls-bind ADDRESS --tls-cert FILE --tls-key FILE [--client-ca FILE]] [--proxy-protocol]"
             );
             return ExitCode::from(2);
         }

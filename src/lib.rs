@@ -74,6 +74,9 @@ mod docs {
     #[doc = include_str!("../docs/from-spray.md")]
     struct FromSpray;
 
+    #[doc = include_str!("../docs/behind-a-proxy.md")]
+    struct BehindAProxy;
+
     #[cfg(feature = "actix-web")]
     #[doc = include_str!("../docs/from-actix-web-actors.md")]
     struct FromActixWebActors;

@@ -716,6 +716,7 @@ fn t12_each_silence_ends_within_its_deadline() {
         peer.later(SECOND * seconds - Duration::from_nanos(1));
         assert_eq!(peer.server.closing(), Closing::Open);
         peer.later(Duration::from_nanos(1));
+        println!("t12: limit {seconds} s, behind {input:?}: ended after {:?}", SECOND * seconds);
         assert_eq!(peer.server.closing(), Closing::AfterFlush);
         assert!(peer.hears().starts_with(status));
         assert_eq!(peer.server.deadline(), Some(peer.now + SECOND * 2));
@@ -753,6 +754,10 @@ fn t12_each_silence_ends_within_its_deadline() {
             }
         }
         assert_eq!(ended.is_some(), seconds.is_some(), "{bytes}");
+        println!(
+            "t12: limit 240 B/s behind 5 s; {bytes} bytes {}: ended after {ended:?} s",
+            if bytes < 1000 { "a second" } else { "at once" }
+        );
         assert!(ended.unwrap_or(0) <= seconds.unwrap_or(0) + 1, "{bytes} {ended:?}");
     }
 
@@ -842,6 +847,7 @@ fn t14_an_endless_head_byte_by_byte() {
             peer.says("y");
             fed += 1;
         }
+        println!("t14: limit {} bytes of head, {status} at {fed}", 16 << 10);
         assert!(fed <= 16 << 10, "{fed}");
         assert!(peer.hears().starts_with(&format!("HTTP/1.1 {status} ")));
     }

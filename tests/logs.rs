@@ -72,12 +72,16 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
+/// When the test at work began.
+static BEGAN: Mutex<Option<Instant>> = Mutex::new(None);
+
 /// An empty log, and nobody else who writes into it.
 fn log() -> MutexGuard<'static, ()> {
     static SET: Once = Once::new();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     SET.call_once(|| tracing::subscriber::set_global_default(Log).unwrap());
     LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    *BEGAN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     turn
 }
 
@@ -89,7 +93,8 @@ fn logs(level: Level, words: &[&str]) {
         let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(line) = lines.iter().find(|line| words.iter().all(|word| line.contains(word))) {
             assert!(line.starts_with(level.as_str()), "{level}: {line}");
-            return println!("{line}");
+            let after = BEGAN.lock().unwrap_or_else(PoisonError::into_inner).map(|began| began.elapsed());
+            return println!("{line}: {after:?} after the beginning; deadlines here are {SHORT:?}");
         }
         assert!(Instant::now() < until, "none with {words:?} among {lines:#?}");
         std::thread::sleep(Duration::from_millis(5));

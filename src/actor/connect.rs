@@ -1,4 +1,4 @@
-//! Makes connections: a name becomes addresses, an address a TCP stream, and that perhaps a TLS session.
+//! Makes connections: what was [dialled](super::dial) goes to its arbiter, becomes perhaps a TLS session, and starts.
 
 use std::fmt;
 use std::io;
@@ -9,22 +9,21 @@ use std::time::Duration;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message};
 use bytes::BytesMut;
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::client_connection::ClientConnection;
 use super::client_ears::Ears;
 use super::clock;
 use super::content::ContentAborted;
+use super::dial::Dial;
 use super::messages::{ConnectError, Connected, HttpClosed, Received, RequestFailed, ResponseStart};
 use super::proxy::{ProxyError, authority, tunnel};
 use super::requester::{Asked, Requester};
 use super::roster::{Roster, Seat};
 use super::secure::{self, Session};
 use super::settings::Settings;
-use super::stream::Stream;
+use super::stream::Moving;
 use super::transport::Transport;
 use super::upgrade::UpgradeClient;
 use super::upstream::Route;
@@ -38,7 +37,7 @@ use crate::upgrade::handshake::Target;
 pub struct Connect {
     host: String,
     port: u16,
-    from: Option<SocketAddr>,
+    dial: Dial,
     secure: bool,
     tls: Option<secure::Connector>,
     proxy: Option<Target>,
@@ -66,7 +65,7 @@ impl Connect {
         Self {
             host: host.into(),
             port,
-            from: None,
+            dial: Dial::default(),
             secure: false,
             tls: None,
             proxy: None,
@@ -92,7 +91,7 @@ impl Connect {
         Self {
             host: target.host.clone(),
             port: target.port,
-            from: None,
+            dial: Dial::default(),
             secure: target.secure,
             tls: None,
             proxy: None,
@@ -189,10 +188,19 @@ impl Connect {
         self
     }
 
+    /// By way of the Unix socket at this path, in place of TCP: who listens there is taken for the host, or for the [proxy](Self::proxy). What is said is the same:
+    /// `Host`, and the name that TLS looks for, are the host's.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix_socket(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.dial.unix = Some(path.into());
+        self
+    }
+
     /// From this address of ours; port 0 is any. The operating system chooses both by default.
     #[must_use]
     pub fn local_address(mut self, from: SocketAddr) -> Self {
-        self.from = Some(from);
+        self.dial.from = Some(from);
         self
     }
 
@@ -231,16 +239,16 @@ impl fmt::Debug for Connect {
 
 /// Resolves, connects, and starts the connection's actor on the arbiter where the message was made.
 pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Connected, ConnectError> {
-    let Connect { host, port, from, secure, tls, proxy, settings, within, arbiter, connected, ears } = message;
+    let Connect { host, port, dial, secure, tls, proxy, settings, within, arbiter, connected, ears } = message;
     let began = clock::now();
     let name = format!("{host}:{port}");
     let session = if secure { Some(session(tls, &host, &name)?) } else { None };
     let opened = async {
-        let Some(proxy) = proxy else { return open(&host, port, from).await };
+        let Some(proxy) = proxy else { return dial.open(&host, port, &settings).await };
         if proxy.secure {
             return Err(ConnectError::Proxy(name.clone(), ProxyError::Secure));
         }
-        let mut stream = open(&proxy.host, proxy.port, from).await?;
+        let mut stream = dial.open(&proxy.host, proxy.port, &settings).await?;
         let tunnel = tunnel(&mut stream, &proxy, &authority(&host, port)).await;
         tunnel.map(|()| stream).map_err(|error| ConnectError::Proxy(name.clone(), error))
     };
@@ -250,7 +258,7 @@ pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Con
     };
     let refused = |error| ConnectError::Refused(name.clone(), error);
     // The stream moves to its arbiter, and starts there or fails there.
-    let stream = stream.set_nodelay(settings.nodelay).and_then(|()| stream.into_std()).map_err(refused)?;
+    let stream = stream.set_nodelay(settings.nodelay).and_then(|()| stream.leave()).map_err(refused)?;
     let (tell, told) = oneshot::channel();
     let dialled = Dialled {
         name: name.clone(),
@@ -274,7 +282,7 @@ pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Con
 /// A stream that is connected, and perhaps to be put under TLS.
 struct Dialled {
     name: String,
-    stream: std::net::TcpStream,
+    stream: Moving,
     session: Option<Session>,
     within: Duration,
     seat: Seat,
@@ -284,9 +292,8 @@ impl Dialled {
     async fn secured(self) -> Result<(Transport, Connected), ConnectError> {
         let Self { name, stream, session, within, seat } = self;
         let refused = |error| ConnectError::Refused(name.clone(), error);
-        let stream = TcpStream::from_std(stream).map_err(refused)?;
+        let stream = stream.arrive().map_err(refused)?;
         let remote = stream.peer_addr().map_err(refused)?;
-        let stream = Stream::Tcp(stream);
         let (stream, secure, seat) = match session {
             None => (stream, None, seat),
             Some(session) => {
@@ -294,7 +301,7 @@ impl Dialled {
                 made.map(|(stream, secure, seat)| (stream, Some(secure), seat)).map_err(|error| ConnectError::Tls(name.clone(), error))?
             }
         };
-        let transport = Transport::new(stream, remote.into(), secure, seat);
+        let transport = Transport::new(stream, remote, secure, seat);
         let connected = transport.connected().map_err(refused)?;
         Ok((transport, connected))
     }
@@ -321,107 +328,4 @@ fn session(tls: Option<secure::Connector>, host: &str, name: &str) -> Result<Ses
 #[cfg(not(feature = "tls"))]
 fn session(_: Option<secure::Connector>, _: &str, name: &str) -> Result<Session, ConnectError> {
     Err(ConnectError::NoTls(name.to_owned()))
-}
-
-/// When an address has not answered for so long, the next is tried beside it (RFC 8305 §5).
-const ATTEMPT: Duration = Duration::from_millis(250);
-
-/// The first stream that can be made: the addresses of the host are tried one after the other, the next when one has failed or is slow.
-async fn open(host: &str, port: u16, from: Option<SocketAddr>) -> Result<TcpStream, ConnectError> {
-    let name = || format!("{host}:{port}");
-    let found = lookup_host((host, port)).await.map_err(|error| ConnectError::Resolve(name(), error))?;
-    // What we come from has one family.
-    let found = found.filter(|address| from.is_none_or(|from| from.is_ipv4() == address.is_ipv4()));
-    first_of(in_turn(found.collect()).into_iter().map(|address| dial(address, from)))
-        .await
-        .map_err(|error| ConnectError::Refused(name(), error))
-}
-
-/// The resolver's order, but IPv6 and IPv4 in turn, so that one that leads nowhere costs one attempt only (RFC 8305 §4).
-fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first_is_ipv6);
-    let mut turns = Vec::with_capacity(first.len() + other.len());
-    let (mut first, mut other) = (first.into_iter(), other.into_iter());
-    loop {
-        let pair = [first.next(), other.next()];
-        if pair == [None, None] {
-            return turns;
-        }
-        turns.extend(pair.into_iter().flatten());
-    }
-}
-
-/// The first of these attempts that succeeds, or the last error. Those that are not needed any more are dropped.
-async fn first_of<T: 'static>(attempts: impl Iterator<Item = impl Future<Output = io::Result<T>> + 'static>) -> io::Result<T> {
-    let mut attempts = attempts.fuse();
-    let mut running = JoinSet::new();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    loop {
-        if let Some(attempt) = attempts.next() {
-            running.spawn_local(attempt);
-        }
-        match timeout(ATTEMPT, running.join_next()).await {
-            Ok(Some(Ok(Ok(made)))) => return Ok(made),
-            Ok(Some(Ok(Err(error)))) => last = error,
-            Ok(Some(Err(error))) => last = io::Error::other(error),
-            Ok(None) => return Err(last),
-            Err(_) => {}
-        }
-    }
-}
-
-async fn dial(to: SocketAddr, from: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let Some(from) = from else { return TcpStream::connect(to).await };
-    let socket = if from.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.bind(from)?;
-    socket.connect(to).await
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
-    use tokio::time::sleep;
-
-    use super::*;
-
-    #[test]
-    fn families_in_turn() {
-        let of = |addresses: &[&str]| addresses.iter().map(|address| address.parse().expect("an address")).collect::<Vec<SocketAddr>>();
-        let found = of(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
-        assert_eq!(in_turn(found), of(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]));
-        assert_eq!(in_turn(of(&["1.1.1.1:1", "[::1]:1"])), of(&["1.1.1.1:1", "[::1]:1"]));
-        assert_eq!(in_turn(of(&[])), of(&[]));
-    }
-
-    /// What becomes of addresses that answer after so many milliseconds, or refuse; and which were tried.
-    fn tried(answers: &'static [(u64, bool)]) -> (io::Result<usize>, Vec<usize>) {
-        actix_rt::System::new().block_on(async {
-            let began = Rc::<RefCell<Vec<usize>>>::default();
-            let attempts = answers.iter().enumerate().map(|(n, &(after, accepts))| {
-                let began = began.clone();
-                async move {
-                    began.borrow_mut().push(n);
-                    sleep(Duration::from_millis(after)).await;
-                    if accepts { Ok(n) } else { Err(io::ErrorKind::ConnectionRefused.into()) }
-                }
-            });
-            let made = first_of(attempts).await;
-            let began = began.take();
-            (made, began)
-        })
-    }
-
-    #[test]
-    fn one_that_leads_nowhere_does_not_hold_up_the_next() {
-        const NEVER: u64 = 1_000_000;
-        assert!(matches!(tried(&[(0, true), (0, true)]), (Ok(0), began) if began == [0]));
-        assert!(matches!(tried(&[(0, false), (0, true)]), (Ok(1), began) if began == [0, 1]));
-        assert!(matches!(tried(&[(NEVER, true), (0, false), (0, true), (0, true)]), (Ok(2), began) if began == [0, 1, 2]));
-        let (made, began) = tried(&[(0, false), (0, false)]);
-        assert_eq!((made.expect_err("none accepts").kind(), began), (io::ErrorKind::ConnectionRefused, vec![0, 1]));
-        assert_eq!(tried(&[]).0.expect_err("there is none").kind(), io::ErrorKind::NotFound);
-    }
 }

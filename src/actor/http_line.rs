@@ -116,7 +116,9 @@ impl HttpLine {
         if over.is_ready() {
             let ended = conversation.take();
             drop(conversation);
-            drop(ended);
+            // Who hears of the end finds that nothing more is taken.
+            let unheard = self.shut();
+            drop((ended, unheard));
         }
         over
     }
@@ -225,12 +227,16 @@ impl HttpLine {
     }
 
     pub(crate) fn close(&self) {
+        let unheard = self.shut();
+        let conversation = self.conversation().take();
+        drop((unheard, conversation));
+    }
+
+    /// Nothing more is taken. Gives what nobody will hear.
+    fn shut(&self) -> VecDeque<HttpCommand> {
         let mut line = self.queue.lock();
         line.closed = true;
-        let items = std::mem::take(&mut line.items);
-        drop(line);
-        let conversation = self.conversation().take();
-        drop((items, conversation));
+        std::mem::take(&mut line.items)
     }
 }
 

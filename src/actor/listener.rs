@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, WrapFuture};
 
@@ -9,13 +10,16 @@ use super::accepting::Accepting;
 use super::house::House;
 use super::listening::{Door, Open};
 use super::messages::{Unbind, Unbound};
+use super::roster::Roster;
 use super::stats::{ClearStats, GetStats, Stats};
 use super::workers::Workers;
 
 /// The actor of a listener. It takes [`Unbind`], [`GetStats`] and [`ClearStats`], also when it has ended.
 pub struct Listener {
     doors: Vec<Arc<Door>>,
-    house: Arc<House>,
+    /// `None` when it has ended: with it goes what has made handlers.
+    house: Option<Arc<House>>,
+    roster: Arc<Roster>,
     workers: Option<Arc<Workers>>,
     /// Itself, for as long as it listens or its connections are there: whoever has started it may have forgotten it.
     own: Option<Addr<Self>>,
@@ -44,7 +48,8 @@ impl Listener {
                     }
                 }
             }
-            Self { doors, house, workers: Some(workers), own: Some(ctx.address()), unbinding: 0, ended: None }
+            let roster = house.roster.clone();
+            Self { doors, house: Some(house), roster, workers: Some(workers), own: Some(ctx.address()), unbinding: 0, ended: None }
         })
     }
 }
@@ -62,7 +67,7 @@ impl Drop for Listener {
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener")
-            .field("connections", &self.house.roster.count())
+            .field("connections", &self.roster.count())
             .field("workers", &self.workers.as_ref().map_or(0, |workers| workers.count()))
             .finish_non_exhaustive()
     }
@@ -78,12 +83,14 @@ impl Handler<Unbind> for Listener {
             return Box::pin(std::future::ready(ended.clone()).into_actor(self));
         }
         self.unbinding += 1;
-        let ended = self.house.roster.clone().wind_down(grace, self.house.settings.drain_spread);
+        let spread = self.house.as_ref().map_or(Duration::ZERO, |house| house.settings.drain_spread);
+        let ended = self.roster.clone().wind_down(grace, spread);
         Box::pin(ended.into_actor(self).map(|unbound, listener: &mut Self, _| {
             listener.unbinding -= 1;
             if listener.unbinding == 0 {
                 listener.ended = Some(unbound.clone());
                 listener.workers = None;
+                listener.house = None;
                 listener.own = None;
             }
             unbound
@@ -95,7 +102,7 @@ impl Handler<GetStats> for Listener {
     type Result = MessageResult<GetStats>;
 
     fn handle(&mut self, GetStats { made_only }: GetStats, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(if made_only { Stats::default() } else { self.house.roster.counters().read() })
+        MessageResult(if made_only { Stats::default() } else { self.roster.counters().read() })
     }
 }
 
@@ -103,6 +110,6 @@ impl Handler<ClearStats> for Listener {
     type Result = ();
 
     fn handle(&mut self, _: ClearStats, _: &mut Context<Self>) {
-        self.house.roster.counters().clear();
+        self.roster.counters().clear();
     }
 }

@@ -37,6 +37,7 @@ mod content;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod delivery;
+mod dial;
 mod exchange;
 mod gate;
 mod guard;

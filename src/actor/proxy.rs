@@ -7,9 +7,9 @@ use bytes::BytesMut;
 use http::header::PROXY_AUTHORIZATION;
 use http::{Method, StatusCode, Uri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::clock;
+use super::stream::Stream;
 use crate::http::{Client, ClientEvent, HttpError, HttpRequest, Settings};
 use crate::upgrade::handshake::Target;
 
@@ -52,7 +52,7 @@ pub(super) fn authority(host: &str, port: u16) -> String {
 }
 
 /// Has the proxy at the other end make this stream a tunnel to `authority`.
-pub(super) async fn tunnel(stream: &mut TcpStream, proxy: &Target, authority: &str) -> Result<(), ProxyError> {
+pub(super) async fn tunnel(stream: &mut Stream, proxy: &Target, authority: &str) -> Result<(), ProxyError> {
     let uri = Uri::builder().authority(authority).build().map_err(|_| ProxyError::Target)?;
     let mut request = HttpRequest::new(Method::CONNECT, uri);
     if let Some(credentials) = &proxy.authorization {

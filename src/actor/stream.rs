@@ -51,6 +51,15 @@ impl Stream {
         }
     }
 
+    /// Where the other end is.
+    pub(crate) fn peer_addr(&self) -> io::Result<Address> {
+        match self {
+            Self::Tcp(tcp) => tcp.peer_addr().map(Address::Tcp),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.peer_addr().map(|address| Address::of_unix(&address)),
+        }
+    }
+
     /// Leaves this arbiter.
     pub(crate) fn leave(self) -> io::Result<Moving> {
         match self {

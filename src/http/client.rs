@@ -437,7 +437,7 @@ impl Client {
         }
         let decoder =
             if streamed { ContentDecoder::streamed(framing, &self.settings) } else { ContentDecoder::new(framing, &self.settings) };
-        match decoder {
+        match decoder.map(ContentDecoder::mending) {
             Ok(decoder) => {
                 let clock = ContentClock::new(now, &self.settings);
                 let response = if streamed {

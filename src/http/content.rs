@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode, Version};
 
-use super::decode::is_token_byte;
+use super::decode::{is_token_byte, unfold};
 use super::{Chunk, ContentEnd, HttpError, Settings, trailers};
 
 /// Where a message's content ends (RFC 9112 §6.3).
@@ -107,6 +107,8 @@ pub(super) struct ContentDecoder {
     limit: u64,
     /// Chunks that may still come.
     chunks: u64,
+    /// Whether a trailer that is folded becomes one that is not.
+    mends: bool,
 }
 
 /// Something of the content.
@@ -173,7 +175,13 @@ impl ContentDecoder {
             Framing::Chunked => State::Size { size: 0, digits: 0 },
             Framing::UntilClose => State::UntilClose,
         };
-        Ok(Self { state, content: BytesMut::new(), length: 0, limit, chunks })
+        Ok(Self { state, content: BytesMut::new(), length: 0, limit, chunks, mends: false })
+    }
+
+    /// Of a response: obs-fold in its trailers is replaced by SP, as in its head (RFC 9112 §5.2). In a request it is an error.
+    pub(super) fn mending(mut self) -> Self {
+        self.mends = true;
+        self
     }
 
     /// Consumes what belongs to the content off the front of `input`; gives the content when it is complete. Its trailers are checked, and
@@ -312,6 +320,9 @@ impl ContentDecoder {
                         return Err(HttpError::Trailers);
                     };
                     if end == *line {
+                        if self.mends {
+                            unfold(section);
+                        }
                         return trailers::read(section, settings.trailer_field_limit).map(Some);
                     }
                     *line = section.len();

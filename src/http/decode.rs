@@ -336,7 +336,7 @@ impl ResponseDecoder {
 }
 
 /// Replaces each obs-fold by SP, as a user agent has to (RFC 9112 §5.2). What is folded behind the status-line is no field line, and stays so.
-fn unfold(lines: &mut [u8]) {
+pub(super) fn unfold(lines: &mut [u8]) {
     for at in 2..lines.len() {
         if matches!(lines[at], b' ' | b'\t') && lines[at - 2..at] == *b"\r\n" {
             lines[at - 2..at].fill(b' ');

@@ -50,6 +50,7 @@ fn t26_no_answer_to_our_close() {
         peer.hears(close(1000, ""));
         let closed = site.closed();
         let waited = began.elapsed().as_millis();
+        eprintln!("t26: limit 300 ms, no answer was waited for {waited} ms");
         assert!((290..2000).contains(&waited), "it waited for {waited} ms");
         assert_eq!((closed.code.0, closed.by, closed.clean), (1000, By::Us, false));
         peer.hears_the_end();
@@ -186,7 +187,9 @@ fn t23_an_incomplete_message_times_out_with_1008() {
     with_each_echo(|plan| {
         let site = plan.websocket(|settings| settings.message_timeout(Duration::from_millis(200))).up();
         let mut peer = site.peer();
+        let began = Instant::now();
         peer.says(text("begun").more()).hears_close(1008);
+        eprintln!("t23: limit 200 ms, an incomplete message was waited for {} ms", began.elapsed().as_millis());
         peer.hears_fin();
     });
 }
@@ -199,6 +202,7 @@ fn t23_too_many_fragments_are_1008() {
         let mut frames = vec![text("").more()];
         frames.extend(vec![raw(0x00, ""); 100]);
         peer.says_all(&frames).hears_close(1008);
+        eprintln!("t23: limit 100 fragments, 1008 behind {} frames", frames.len());
         peer.hears_fin();
     });
 }

@@ -71,6 +71,7 @@ fn t31_a_handler_that_keeps_senders_stops_the_peer_and_letting_go_lets_it_go_on(
         let heard = keeper.heard();
         // One read is 64 KiB; a frame here is worth its payload and a little.
         let bound = (32 << 10) + (64 << 10) + 1000;
+        eprintln!("t31: limit {bound} bytes (the window and one read), {} in hand", heard * 1000);
         assert!(heard * 1000 <= bound, "{heard} frames in hand");
         assert!(heard * 1064 > 32 << 10, "{heard} frames only: reading stopped before the window was full");
         // From this thread, which is none of the actors'.

@@ -244,6 +244,22 @@ class Tags(HTMLParser):
             raise AssertionError(f"</{tag}> closes nothing")
 
 
+class Committed(unittest.TestCase):
+    """The reports that stand in the repository."""
+
+    def test_t20_all_cases_are_as_strict_as_can_be_in_all_four_ways(self) -> None:
+        for way in ways.ALL:
+            with self.subTest(way.name):
+                found = reports.read(reports.file(reports.FOLDER, way), way).verdicts
+                self.assertEqual(sorted(found), sorted(verdicts.CASES))
+                self.assertEqual({case.split(".")[0] for case in found}, {*map(str, range(1, 11)), "12", "13"} - {"8"})
+                strict = [case for case, verdict in found.items() if verdict.behavior == verdict.behavior_close == "OK"]
+                others = sorted(found.keys() - set(strict))
+                print(f"t20: {way.name}: {len(strict)} of {len(found)} OK, none non-strict; {', '.join(others)}: {found[others[0]].behavior}")
+                self.assertEqual(others, sorted(verdicts.INFORMATIONAL))
+                self.assertEqual({found[case].behavior for case in others}, {"INFORMATIONAL"})
+
+
 class Sources(unittest.TestCase):
     def test_the_tree_is_the_one_that_git_knows(self) -> None:
         with tempfile.TemporaryDirectory() as name:

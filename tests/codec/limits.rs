@@ -112,6 +112,7 @@ fn t22_a_declared_length_is_refused_or_costs_nothing() {
         assert!(src.capacity() <= 64);
         src.extend_from_slice(b"a");
     }
+    println!("t22: {} bytes declared, 40 came, {} allocated, limit 64", 1_u64 << 40, src.capacity());
     assert_eq!(codec.missing(src.len()), (1 << 40) - 40);
 }
 
@@ -134,11 +135,12 @@ fn a35_too_big_is_said_at_the_header() {
 }
 
 #[test]
-fn a36_t24_refused_at_the_fragment_that_crosses() {
+fn t24_a36_refused_at_the_fragment_that_crosses() {
     let codec = codec().message_size_limit(10);
     let mut bytes = [client(TEXT, "1234"), client(CONTINUATION, "5678"), client(FIN | PING, "not counted")].concat();
     bytes.extend(header(CONTINUATION, Form::Seven, 3, Some(KEY)));
     let (frames, end) = hears(&codec, &bytes);
+    println!("t24: limit 10 bytes, {end:?} at the header of the third fragment");
     assert_eq!((frames.len(), end), (3, Err(ProtocolError::MessageTooBig { length: 11, limit: 10 })));
 
     // The next message begins at nothing.

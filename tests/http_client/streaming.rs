@@ -291,6 +291,12 @@ fn a_response_is_told_as_it_comes() {
             false,
             &["0 200 …", "0 + abcde", "0 . {\"t\": \"u\"}", "Open"],
         ),
+        (
+            // obs-fold (RFC 9112 §5.2): what it hides is part of the value.
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nt: u\r\n\tv\r\n content-length: 7\r\n\r\n".to_owned(),
+            false,
+            &["0 200 …", "0 + a", "0 . {\"t\": \"u  \tv   content-length: 7\"}", "Open"],
+        ),
         ("HTTP/1.1 200 OK\r\n\r\nuntil the end".to_owned(), true, &["0 200 …", "0 + until the end", "0 . {}", "Done"]),
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello".to_owned(),

@@ -127,13 +127,17 @@ class Wire:
         self.socket.sendall(b"".join(parts))
 
     def hears_bytes(self, count: int) -> bytes:
-        while len(self.unread) < count:
-            data = self.socket.recv(1 << 20)
-            if not data:
-                raise AssertionError(f"the connection ended {count - len(self.unread)} bytes early: {self.unread!r}")
-            self.unread += data
-        heard, self.unread = self.unread[:count], self.unread[count:]
-        return heard
+        if len(self.unread) < count:
+            # Bytes that grow piece by piece are copied with each of them: with many MiB it would be us for whom the peer waits too long.
+            heard = bytearray(self.unread)
+            while len(heard) < count:
+                data = self.socket.recv(1 << 20)
+                if not data:
+                    raise AssertionError(f"the connection ended {count - len(heard)} bytes early: {bytes(heard)!r}")
+                heard += data
+            self.unread = bytes(heard)
+        heard_whole, self.unread = self.unread[:count], self.unread[count:]
+        return heard_whole
 
     def hears_head(self) -> Head:
         heard = b""

@@ -8,6 +8,8 @@
 #[allow(dead_code, reason = "others use more of it")]
 #[path = "../tls/authority.rs"]
 mod authority;
+#[cfg(unix)]
+mod by_unix;
 mod limits;
 #[cfg(target_os = "linux")]
 mod process;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_sockets::{
-    At, Bind, BindError, Bound, Frame, GetStats, HttpRequest, HttpResponse, Listener, Received, Responder, Settings, Sockets, Stats,
-    UpgradeServer, handshake, http,
+    At, Bind, BindError, Bound, Connect, Frame, GetStats, HttpRequest, HttpResponse, Listener, Received, Responder, Settings, Sockets,
+    Stats, UpgradeServer, handshake, http,
 };
 
 /// How long what must come may take: far more than it ever does.
@@ -53,6 +53,15 @@ impl Over {
             Self::Clear => bind,
             #[cfg(feature = "tls")]
             Self::Tls => bind.tls(actix_sockets::tls::Server::builder(identity::OURS.1.identity()).build().unwrap()),
+        }
+    }
+
+    /// A client of ours.
+    pub(crate) fn dress_client(self, connect: Connect) -> Connect {
+        match self {
+            Self::Clear => connect,
+            #[cfg(feature = "tls")]
+            Self::Tls => connect.tls(actix_sockets::tls::Client::builder().authorities(identity::OURS.0.trusted()).build().unwrap()),
         }
     }
 

@@ -94,17 +94,17 @@ class Nginx(Proxy):
 
 
 class Haproxy(Proxy):
-    #: What the line of our server ends with.
-    more = ""
+    """`more` is what the line of our server ends with, where it says who the client is: `send-proxy` or `send-proxy-v2`."""
 
     def configured(self, ours: int, inner_tls: bool, clear: int, tls: int, more: str) -> tuple[list[str], dict[str, str]]:
-        config, to_tls = _told("haproxy")
+        config, to_tls, says_who = _told("haproxy")
+        assert says_who == "    server ours 127.0.0.1:9001 send-proxy-v2\n", says_who
         if inner_tls:
             config = _replaced(config, ("    server ours 127.0.0.1:9001\n", _replaced(to_tls, ("ca.pem", str(CERTIFICATES.ca)))))
         site = self.write("site.pem", CERTIFICATES.cert.read_text() + CERTIFICATES.key.read_text())
         config = _replaced(
             config,
-            ("server ours 127.0.0.1:9001", f"server ours 127.0.0.1:{ours} {more}"),
+            ("server ours 127.0.0.1:9001", f"server ours 127.0.0.1:{ours} {more}".rstrip()),
             ("bind :80\n", f"bind fd@{clear}\n"),
             ("bind :443", f"bind fd@{tls}"),
             ("site.pem", site),

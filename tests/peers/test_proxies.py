@@ -221,3 +221,70 @@ class BehindHaproxyThatSpeaksTls(Passes, Behind):
     kind = Haproxy
     inner_tls = True
 
+
+class SaysWho:
+    """HAProxy tells of each connection whose it is, by the PROXY protocol; before TLS, where it speaks that to us."""
+
+    kind = Haproxy
+    versions = ("send-proxy", "send-proxy-v2")
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.echo = cls.enterClassContext(Echo("--proxy-protocol", tls=cls.inner_tls))
+
+    def address(self, peer: Wire) -> bytes:
+        peer.says(request("GET /address HTTP/1.1", "Host: a"))
+        head = peer.hears_head()
+        self.assertEqual(head.status, 200)
+        return peer.hears_content(head)
+
+    def test_each_client_has_its_own_address(self) -> None:
+        for version in self.versions:
+            with self.subTest(version), Haproxy(self.echo.port, self.inner_tls, version) as proxy:
+                with proxy.wire(self.tls) as one, proxy.wire(self.tls) as other:
+                    addresses = ["{}:{}".format(*peer.socket.getsockname()).encode() for peer in (one, other)]
+                    # In turn, and kept by the proxy in between: who comes second is not taken for who was first.
+                    for peer, address in zip((one, other) * 3, addresses * 3):
+                        self.assertEqual(self.address(peer), address)
+
+    def test_what_a_client_says_of_itself_is_not_believed(self) -> None:
+        for version in self.versions:
+            with self.subTest(version), Haproxy(self.echo.port, self.inner_tls, version) as proxy, proxy.wire(self.tls) as liar:
+                liar.says(b"PROXY TCP4 192.0.2.7 192.0.2.1 7 80\r\n" + request("GET /address HTTP/1.1", "Host: a"))
+                head = liar.hears_head()
+                self.assertEqual(head.status, 400, "HAProxy takes it for a request")
+
+    def test_uploads_and_websockets(self) -> None:
+        for version in self.versions:
+            with self.subTest(version), Haproxy(self.echo.port, self.inner_tls, version) as proxy:
+                content = os.urandom(MIB)
+                http = proxy.url("https" if self.tls else "http")
+                self.assertTrue(curl("--data-binary", "@-", http + "/echo", content=content).stdout == content)
+                with python_client(proxy.url(self.scheme) + "/") as peer:
+                    for message in ("", UNICODE, content):
+                        peer.send(message)
+                        self.assertTrue(peer.recv(timeout=20) == message, f"{len(message)} bytes")
+
+    def test_frames_behind_the_handshake_in_one_segment(self) -> None:
+        for version in self.versions:
+            with self.subTest(version), Haproxy(self.echo.port, self.inner_tls, version) as proxy, proxy.wire(self.tls) as wire:
+                wire.says(opening_handshake(), text("early").masked_with(), close(1000).masked_with())
+                wire.hears_upgrade()
+                wire.hears(text("early"))
+                self.assertEqual(wire.hears_close(), 1000)
+
+    def test_who_comes_past_the_proxy_is_closed(self) -> None:
+        """A server that is told to expect the header guesses nothing."""
+        with Wire.to(self.echo.port) as wire:
+            wire.says(request("GET /address HTTP/1.1", "Host: a"))
+            wire.hears_end()
+
+
+@twice
+class BehindHaproxyThatSaysWho(SaysWho, Behind):
+    pass
+
+
+@twice
+class BehindHaproxyThatSaysWhoAndSpeaksTls(SaysWho, Behind):
+    inner_tls = True

@@ -106,7 +106,7 @@ rows! {
         "GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n" => sees(["GET /"]);
     a_host_last: "RFC 9110 §7.2: first is good practice, not a rule",
         "GET / HTTP/1.1\r\nX: 1\r\nHost: a\r\n\r\n" => sees(["GET / x=1"]);
-    #[ignore = "RFC 9112 §3.2: Host is empty where the target has no authority. That is of no http URI (RFC 9110 §4.2.1), and there is no default host to take: 400"]
+    #[ignore = "RFC 9112 §3.2: Host is empty where the target has no authority. That is of no http URI (RFC 9110 §4.2.1): 400, unless the server has a `default_host_header` (tests/streaming/dress.rs)"]
     an_empty_host: "§3.2: a client sends an empty Host where the target has no authority",
         "GET / HTTP/1.1\r\nHost:\r\n\r\n" => sees(["GET /"]);
     an_empty_host_is_refused: "RFC 9110 §4.2.1: an http URI with an empty host MUST be refused",
