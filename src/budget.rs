@@ -61,8 +61,14 @@ impl<W: Clone> Ledger<W> {
             self.total -= share;
         }
         self.waiting.retain(|(waiting, _)| *waiting != id);
-        let mut woken = self.finished(id);
-        woken.extend(self.weigh());
+        if self.finishing == Some(id) {
+            self.finishing = None;
+        }
+        let mut woken = self.weigh();
+        if self.finishing.is_none() {
+            // Also if it had no more than been woken for its turn: it does not take it now.
+            woken.extend(self.next());
+        }
         woken
     }
 
@@ -92,6 +98,11 @@ impl<W: Clone> Ledger<W> {
             return Vec::new();
         }
         self.finishing = None;
+        self.next()
+    }
+
+    /// Whose turn it is to read a message to its end.
+    fn next(&self) -> Vec<W> {
         let next = self.waiting.iter().find(|(_, within)| *within).map(|(id, _)| *id);
         next.and_then(|next| self.shares.get(&next)).map(|(_, wake)| wake.clone()).into_iter().collect()
     }
@@ -166,6 +177,17 @@ mod tests {
         assert_eq!(ledger.leave(2), [3], "who is gone holds up nobody");
         assert_eq!(ledger.total(), MIB);
         assert_eq!(ledger.leave(3), [4, 1]);
+    }
+
+    #[test]
+    fn who_leaves_before_its_turn_holds_up_nobody() {
+        let mut ledger = ledger();
+        for id in 1..=4 {
+            ledger.settle(id, if id == 4 { MIB } else { MIB / 16 }, || id);
+        }
+        assert!(ledger.may_read(1, true, || 1) && !ledger.may_read(2, true, || 2) && !ledger.may_read(3, true, || 3));
+        assert_eq!(ledger.finished(1), [2]);
+        assert_eq!(ledger.leave(2), [3], "it was woken, and is gone before it has asked");
     }
 
     #[test]

@@ -92,5 +92,7 @@ mod there {
         WindowNotReopened,
         /// The masking-key begins anew with each part of a payload that comes.
         MaskRestarts,
+        /// A policy drops a frame and does not count it.
+        DropUntold,
     }
 }

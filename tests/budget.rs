@@ -75,6 +75,11 @@ async fn peer() -> Peer {
     test::websocket(handler, "/").await
 }
 
+/// One whose fragments are told one by one.
+async fn peer_of_fragments() -> Peer {
+    test::websocket(|| WebSockets::handled_by(|| KEEPER.with(Clone::clone)).upgrading(actix_sockets::Upgrade::fragments), "/").await
+}
+
 fn heard() -> usize {
     KEEPER.with(|keeper| keeper.kept.borrow().len())
 }
@@ -176,6 +181,71 @@ fn messages_that_fill_it_are_finished_one_by_one() {
         lets_go();
         a_moment().await;
         assert_eq!(Budget::buffered(), 0);
+    });
+}
+
+/// What is read to its end may be a frame that no handler hears of: then it is the next one's turn, too.
+#[test]
+fn a_ping_that_came_in_two_holds_up_nobody() {
+    let _limited = limited(Budget::bytes(LIMIT));
+    test::run(async {
+        let mut pings = peer().await;
+        pings.says_bytes(&[0x89, 0x80]).await;
+        a_moment().await;
+        let mut peers = Vec::new();
+        for _ in 0..5 {
+            let mut peer = peer().await;
+            peer.says_bytes(&begun(60 * KIB)).await;
+            a_moment().await;
+            peers.push(peer);
+        }
+        assert!(Budget::buffered() > LIMIT, "{}", Budget::buffered());
+        pings.says_bytes(&[0; 4]).await;
+        assert_eq!(pings.hears().await, Frame::pong(""));
+        for peer in &mut peers {
+            peer.says_bytes(&[7]).await;
+        }
+        a_moment().await;
+        assert_eq!(heard(), 5);
+        lets_go();
+        a_moment().await;
+        assert_eq!(Budget::buffered(), 0);
+    });
+}
+
+/// T23: fragments of no byte and of one, as many as a message may have. What is counted of them is bounded: where the library puts them together by their
+/// bytes, where a handler keeps each of them by its window and one read.
+#[test]
+fn t23_tiny_fragments_are_counted_within_a_limit() {
+    const WINDOW: usize = 256 * KIB;
+    const FRAGMENTS: usize = 16_384;
+    let _limited = limited(Budget::bytes(usize::MAX - 1));
+    test::run(async {
+        for (payload, whole) in [(&[][..], true), (&[7], true), (&[], false), (&[7], false)] {
+            let mut peer = if whole { peer().await } else { peer_of_fragments().await };
+            let fragment = |first| [&[first, 0x80 | payload.len() as u8, 0, 0, 0, 0][..], payload].concat();
+            let mut bytes = fragment(0x02);
+            (1..FRAGMENTS).for_each(|_| bytes.extend(fragment(0x00)));
+            peer.says_bytes(&bytes).await;
+            a_moment().await;
+            let (counted, told) = (Budget::buffered(), heard());
+            let worth = if whole { FRAGMENTS * payload.len() } else { told * (64 + payload.len()) };
+            // A read of 64 KiB is of so many fragments, and each of them may be kept.
+            let bound = if whole { FRAGMENTS } else { WINDOW + READ / (6 + payload.len()) * (64 + payload.len()) };
+            println!(
+                "{FRAGMENTS} fragments of {}, put together: {whole}; {told} in hand, {counted} bytes counted, at most {bound}",
+                payload.len()
+            );
+            assert!(counted + STEP > worth && counted <= bound, "{counted} {worth} {bound}");
+            assert!(if whole { told == 0 } else { told > 0 && told < FRAGMENTS }, "where they are kept, not all are read: {told}");
+            drop(peer);
+            // The rest, if any is left, and then the end.
+            for _ in 0..2 {
+                lets_go();
+                test::pass(Duration::from_secs(1)).await;
+            }
+            assert_eq!(Budget::buffered(), 0);
+        }
     });
 }
 

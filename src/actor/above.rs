@@ -102,7 +102,17 @@ impl Above {
         }
         let (Parts { http, transport }, date) = (parts, clock::http_date(now));
         buffers::lend_write_buffer(http.output());
-        for command in commands.drain(..) {
+        // Most are whole answers that nobody waits for: they are given where they lie.
+        let mut answered = 0;
+        while let Some(HttpCommand::Respond(number, response, None)) = commands.get_mut(answered)
+            && !response.status.is_informational()
+        {
+            if let Err(error) = http.answer_with(*number, response, &date, now) {
+                tracing::debug!(connection = %line.id, request = %number, %error, "an answer came too late");
+            }
+            answered += 1;
+        }
+        for command in commands.drain(answered..) {
             let (number, done, ack) = match command {
                 HttpCommand::Register(open) => {
                     self.register(open(), line, http);

@@ -134,6 +134,10 @@ impl Share {
 
     #[inline(never)]
     fn ask(&mut self, within_message: bool) -> bool {
+        if !within_message {
+            // What it has read to its end was nothing to be told of, a ping: it is another one's turn all the same.
+            self.told();
+        }
         self.known = true;
         let may = ledger().may_read(self.id, within_message, || self.line.clone());
         self.finishing = may && within_message;

@@ -86,7 +86,8 @@ where
         // Taken out where it lies, to be moved once only.
         let message = Frame { data: std::mem::take(&mut frame.data), ..*frame };
         let sender = scope.socket(Line::worth(message.data.len()));
-        queue.pop_front();
+        // What is left of it owns nothing.
+        std::mem::forget(queue.pop_front());
         actor.handle(Received { message, sender }, ctx).handle(ctx, None);
         if waiting(ctx) {
             return;

@@ -69,8 +69,19 @@ where
     S: Send + 'static,
 {
     pub(crate) fn new() -> Self {
-        Self { call: |actor, received, ctx| actor.handle(received, ctx).handle(ctx, None), mail: |addr, received| addr.do_send(received) }
+        Self { call: call::<A, M, S>, mail: |addr, received| addr.do_send(received) }
     }
+}
+
+/// A function and no closure: that would have what is received moved once more.
+fn call<A, M, S>(actor: &mut A, received: Received<M, S>, ctx: &mut A::Context)
+where
+    A: Actor + Handler<Received<M, S>>,
+    A::Context: ToEnvelope<A, Received<M, S>>,
+    M: Told,
+    S: Send + 'static,
+{
+    actor.handle(received, ctx).handle(ctx, None);
 }
 
 impl<A: Actor, M: Told, S: Send + 'static> Route<A, M, S> {

@@ -344,8 +344,13 @@ impl WebSocket {
         if let Some(upstream) = &mut self.upstream {
             let mut worth = 0;
             for delivery in &deliveries {
-                worth += delivery.worth();
-                self.messages += u64::from(matches!(delivery, Delivery::Frame(_)));
+                match delivery {
+                    Delivery::Frame(frame) => {
+                        worth += Line::worth(frame.data.len());
+                        self.messages += 1;
+                    }
+                    other => worth += other.worth(),
+                }
             }
             self.line.hand_out(worth);
             large::told(worth);

@@ -17,8 +17,25 @@ impl Server {
     /// # Errors
     ///
     /// When the request is not in hand (any more), or the status is 1xx. Nothing has changed then.
-    pub fn respond(&mut self, number: RequestNumber, response: HttpResponse, date: &HttpDate, now: Instant) -> Result<(), RespondError> {
-        let index = self.awaiting(number, &response)?;
+    pub fn respond(
+        &mut self,
+        number: RequestNumber,
+        mut response: HttpResponse,
+        date: &HttpDate,
+        now: Instant,
+    ) -> Result<(), RespondError> {
+        self.answer_with(number, &mut response, date, now)
+    }
+
+    /// As [`respond`](Self::respond), and takes the content out of the response.
+    pub(crate) fn answer_with(
+        &mut self,
+        number: RequestNumber,
+        response: &mut HttpResponse,
+        date: &HttpDate,
+        now: Instant,
+    ) -> Result<(), RespondError> {
+        let index = self.awaiting(number, response)?;
         self.clock = Some((now, *date));
         self.answer(index, response, now);
         Ok(())
@@ -209,17 +226,17 @@ impl Server {
         }
     }
 
-    pub(super) fn answer(&mut self, index: usize, response: HttpResponse, now: Instant) {
-        let drained = self.drain_content(RequestNumber(self.oldest + index as u64));
+    pub(super) fn answer(&mut self, index: usize, response: &mut HttpResponse, now: Instant) {
+        let drained = self.incoming.is_some() && self.drain_content(RequestNumber(self.oldest + index as u64));
         let exchange = &mut self.exchanges[index];
         exchange.close |= drained;
         exchange.answer = Answer::Complete;
         exchange.close |= exchange.method == Method::CONNECT && response.status.is_success();
         let announced = encode::announced(&exchange.method, exchange.version, response.status, Some(response.content.len()));
         let bodiless = is_sent_without_content(&exchange.method, response.status);
-        self.put_head(index, &response, announced, now);
+        self.put_head(index, response, announced, now);
         if !bodiless && !response.content.is_empty() {
-            self.put(index, response.content, now);
+            self.put(index, std::mem::take(&mut response.content), now);
         }
         self.settle(now);
     }

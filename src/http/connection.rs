@@ -51,6 +51,8 @@ pub struct Server {
     pub(super) keeps: bool,
     /// What is known of the peer, and told where it is asked for.
     pub(super) dress: Dress,
+    /// It is, or something else is changed of a request before it is told.
+    pub(super) dresses: bool,
     /// Bytes of responses that wait for their turn.
     pub(super) held: usize,
     /// Marks in the output, and where they are.
@@ -68,6 +70,7 @@ impl Server {
             times: Times::of(&settings),
             keeps: false,
             dress: Dress::default(),
+            dresses: Dress::is_asked_for(&settings),
             settings,
             wire: Wire::new(now),
             input: Input::default(),
@@ -321,13 +324,16 @@ impl Server {
     }
 
     /// A request is complete.
+    #[inline]
     pub(super) fn accept(&mut self, mut request: HttpRequest, steering: Steering, now: Instant) {
         request.secure = self.secure;
         let close = !persists(&request, steering);
         let upgrade = request.version != Version::HTTP_10 && steering.upgrade && has_token(&request.headers, &UPGRADE, "websocket");
         self.last |= close;
         let method = request.method.clone();
-        self.dress(&mut request);
+        if self.dresses {
+            self.dress(&mut request);
+        }
         let upgrade = upgrade.then(|| Box::new(request.clone()));
         let kept = self.keeps.then(|| Box::new(request.clone()));
         let number = self.open(Exchange { upgrade, kept, ..Exchange::new(method, request.version, close, now) });
@@ -351,7 +357,8 @@ impl Server {
     pub(super) fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
         self.refuse(error, now);
         let _ = self.open(Exchange::new(method, Version::HTTP_11, true, now));
-        self.answer(self.exchanges.len() - 1, self.refusal(error), now);
+        let mut refusal = self.refusal(error);
+        self.answer(self.exchanges.len() - 1, &mut refusal, now);
     }
 
     /// The answer to an error.
@@ -394,7 +401,9 @@ impl Server {
             if close {
                 return self.end(now);
             }
-            if let Some(next) = self.exchanges.front_mut() {
+            if let Some(next) = self.exchanges.front_mut()
+                && !next.held.is_empty()
+            {
                 for held in next.held.drain(..) {
                     match held {
                         Held::Bytes(bytes) => {
@@ -406,7 +415,9 @@ impl Server {
                 }
             }
         }
-        self.ask_for_content(now);
+        if self.incoming.is_some() {
+            self.ask_for_content(now);
+        }
         if !self.input.is_empty() || self.wire.eof {
             self.parse(now);
         }

@@ -53,8 +53,7 @@ impl Server {
         if !self.wire.is_open() {
             return wire;
         }
-        let exchanges = (0..self.exchanges.len()).filter_map(|index| self.answer_deadline(index));
-        [wire, self.head_deadline(), self.content_deadline(), self.idle_deadline()].into_iter().flatten().chain(exchanges).min()
+        [wire, self.head_deadline(), self.content_deadline(), self.idle_deadline(), self.next_answer_deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due. To be called at [`deadline`](Self::deadline); at other times it does no harm.
@@ -82,7 +81,7 @@ impl Server {
                     if self.telling() == Some(RequestNumber(self.oldest + index as u64)) {
                         self.abandon_content(HttpError::Unanswered);
                     }
-                    self.answer(index, overdue(), now);
+                    self.answer(index, &mut overdue(), now);
                     // The answer may have let others leave: begin again.
                     index = 0;
                     continue;
@@ -115,6 +114,21 @@ impl Server {
             return None;
         }
         self.incoming.as_ref()?.clock.deadline()
+    }
+
+    /// The earliest. Requests came one after the other: behind one of which nothing has been told yet none is due before it.
+    fn next_answer_deadline(&self) -> Option<Instant> {
+        let mut next = None;
+        for (index, exchange) in self.exchanges.iter().enumerate() {
+            if exchange.answer == Answer::Awaited {
+                let deadline = self.answer_deadline(index);
+                next = next.into_iter().chain(deadline).min();
+                if !exchange.told {
+                    break;
+                }
+            }
+        }
+        next
     }
 
     fn answer_deadline(&self, index: usize) -> Option<Instant> {

@@ -16,6 +16,16 @@ pub(super) struct Dress {
     session: Option<HeaderValue>,
 }
 
+impl Dress {
+    /// Whether [`Server::dress`] would change anything.
+    pub(super) fn is_asked_for(settings: &Settings) -> bool {
+        settings.remote_address_header
+            || settings.raw_request_target_header
+            || settings.tls_session_header
+            || settings.transparent_head_requests
+    }
+}
+
 impl Server {
     /// The same connection, with what fields are to say of its peer: see [`Settings::remote_address_header`] and
     /// [`Settings::tls_session_header`].

@@ -108,7 +108,9 @@ impl Server {
         let close = !persists(&request, steering);
         self.last |= close;
         let method = request.method.clone();
-        self.dress(&mut request);
+        if self.dresses {
+            self.dress(&mut request);
+        }
         let kept = self.keeps.then(|| Box::new(request.clone()));
         let number = self.open(Exchange { kept, ..Exchange::new(method, request.version, close, now) });
         let worth = self.settings.content_window.saturating_add(1);
@@ -225,7 +227,10 @@ impl Server {
         let Some(index) = self.index(number) else { return };
         self.exchanges[index].close = true;
         match self.exchanges[index].answer {
-            Answer::Awaited => self.answer(index, self.refusal(error), now),
+            Answer::Awaited => {
+                let mut refusal = self.refusal(error);
+                self.answer(index, &mut refusal, now);
+            }
             Answer::Streaming(_) => self.abort(),
             Answer::Complete => {}
         }

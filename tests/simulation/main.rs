@@ -18,13 +18,15 @@ use world::{Plan, run};
 #[test]
 fn seeds_as_they_come() {
     world_without_noise();
-    let mut heard = 0;
+    let (mut heard, mut dropped) = (0, 0);
     for seed in 0..200 {
         let outcome = run(Plan::of(seed, &[]), false, || {});
         assert!(outcome.wrong.is_empty(), "seed {seed}: {:#?}", outcome.wrong);
         heard += outcome.heard;
+        dropped += outcome.dropped;
     }
     assert!(heard > 1_000, "{heard} messages were heard");
+    assert!(dropped > 100, "{dropped} messages were dropped");
 }
 
 #[test]

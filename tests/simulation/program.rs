@@ -103,6 +103,7 @@ struct Swept {
     ran: u64,
     /// Messages.
     heard: u64,
+    dropped: u64,
     /// Of all their hashes.
     hash: u64,
 }
@@ -110,7 +111,7 @@ struct Swept {
 /// Runs seeds until all are run or one fails.
 fn sweep(options: &Options, bug: Option<&str>) -> Swept {
     let (next, failed, heard, ran) = (AtomicU64::new(options.from), Mutex::new(None::<u64>), AtomicU64::new(0), AtomicU64::new(0));
-    let hash = AtomicU64::new(0);
+    let (hash, dropped) = (AtomicU64::new(0), AtomicU64::new(0));
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..options.jobs {
@@ -122,10 +123,12 @@ fn sweep(options: &Options, bug: Option<&str>) -> Swept {
                     }
                     let outcome = run(seed, &options.without, false, bug);
                     heard.fetch_add(outcome.heard as u64, Ordering::Relaxed);
+                    dropped.fetch_add(outcome.dropped as u64, Ordering::Relaxed);
                     hash.fetch_add(outcome.hash, Ordering::Relaxed);
                     let number = ran.fetch_add(1, Ordering::Relaxed) + 1;
                     if number.is_multiple_of(10_000) {
-                        eprintln!("{number} seeds, {} messages", heard.load(Ordering::Relaxed));
+                        let (heard, dropped) = (heard.load(Ordering::Relaxed), dropped.load(Ordering::Relaxed));
+                        eprintln!("{number} seeds, {heard} messages heard, {dropped} dropped");
                     }
                     if !outcome.wrong.is_empty() {
                         over.store(true, Ordering::Relaxed);
@@ -136,7 +139,13 @@ fn sweep(options: &Options, bug: Option<&str>) -> Swept {
             });
         }
     });
-    Swept { failed: failed.into_inner().unwrap(), ran: ran.into_inner(), heard: heard.into_inner(), hash: hash.into_inner() }
+    Swept {
+        failed: failed.into_inner().unwrap(),
+        ran: ran.into_inner(),
+        heard: heard.into_inner(),
+        dropped: dropped.into_inner(),
+        hash: hash.into_inner(),
+    }
 }
 
 /// Leaves out of a failing seed all that it fails without.
@@ -167,10 +176,10 @@ fn show(seed: u64, without: &[&'static str], bug: Option<&str>, lines: usize) ->
 
 fn seeds(options: &Options) -> (u64, u64) {
     let began = Instant::now();
-    let Swept { failed, ran, heard, hash } = sweep(options, options.bug.as_deref());
+    let Swept { failed, ran, heard, dropped, hash } = sweep(options, options.bug.as_deref());
     let (seconds, first, last) = (began.elapsed().as_secs_f64(), options.from, options.from + ran - 1);
     println!(
-        "{ran} seeds, {first} to {last}, in {seconds:.1} s, {:.0} a second; {heard} messages were heard, each compared",
+        "{ran} seeds, {first} to {last}, in {seconds:.1} s, {:.0} a second; {heard} messages were heard, each compared; {dropped} were dropped, as was told",
         ran as f64 / seconds
     );
     println!("hash of all {hash:016x}");

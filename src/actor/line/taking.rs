@@ -93,6 +93,8 @@ impl Line {
                 let older = std::mem::replace(&mut items[at], entry);
                 let old = length(&older.command);
                 side.queued = side.queued - old + new;
+                // It is taken whole, too, and may be longer than the older one by any number.
+                side.ceiling = after - old;
                 if let Some(policy) = &mut side.policy {
                     policy.replaced();
                 }

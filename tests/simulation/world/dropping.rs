@@ -65,6 +65,11 @@ impl Books {
         true
     }
 
+    /// How many messages were dropped at both ends.
+    pub(crate) fn dropped(&self) -> usize {
+        self.open().sides.iter().map(Side::dropped).sum()
+    }
+
     /// Which of the other side's messages this is: the next that says the same.
     pub(crate) fn find(&self, from: End, said: &[Said], next: usize, text: bool, data: &[u8]) -> usize {
         let same = |number: &usize| {

@@ -42,11 +42,13 @@ pub(crate) struct Outcome {
     pub(crate) transcript: Vec<String>,
     /// Messages heard at both ends.
     pub(crate) heard: usize,
+    /// Messages that the policies at both ends are told to have dropped.
+    pub(crate) dropped: usize,
 }
 
 /// How long scripts run; how long it takes until all is quiet behind them, in a kind network at most, and in another.
 const BUSY: Duration = Duration::from_secs(5);
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_secs(600);
 const UNKIND: Duration = Duration::from_secs(9);
 
 /// Runs a seed, on a thread of its own, where nothing is left of another.
@@ -61,7 +63,7 @@ pub(crate) fn run(plan: Plan, recorded: bool, prepare: impl FnOnce() + Send + 's
         Err(panic) => {
             let what = panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(ToString::to_string));
             let wrong = vec![format!("panicked: {}", what.unwrap_or_default())];
-            Outcome { hash: 0, wrong, transcript: Vec::new(), heard: 0 }
+            Outcome { hash: 0, wrong, transcript: Vec::new(), heard: 0, dropped: 0 }
         }
     }
 }
@@ -100,15 +102,16 @@ async fn world(plan: Plan, recorded: bool) -> Outcome {
     }
     end(&books).await;
     books.judge();
-    let (heard, hash, wrong) = {
+    let (heard, dropped, hash, wrong) = {
+        let dropped = books.dropped();
         let mut inner = books.open();
         let sockets = [inner.sides[0].socket.take(), inner.sides[1].socket.take()];
-        let told = (inner.sides.iter().map(|side| side.heard - side.missed).sum(), inner.hash(), std::mem::take(&mut inner.wrong));
+        let told = (inner.sides.iter().map(|side| side.heard - side.missed).sum(), dropped, inner.hash(), std::mem::take(&mut inner.wrong));
         drop(inner);
         drop(sockets);
         told
     };
-    Outcome { hash, wrong, transcript: books.recorded(), heard }
+    Outcome { hash, wrong, transcript: books.recorded(), heard, dropped }
 }
 
 /// What happens to the network, and to the time.

@@ -56,6 +56,8 @@ pub(crate) enum Deed {
     },
     /// Messages until exactly the hard limit is unsent, and one more that is to be refused.
     Fill,
+    /// So many messages at once, of so many bytes at most.
+    Burst(usize, usize),
     Ping,
     /// The handler waits for something else, and hears nothing meanwhile.
     Wait(Duration),
@@ -231,6 +233,7 @@ impl Plan {
                 script: Vec::new(),
             }
         });
+        let mut bursts = Chance::of(seed, "bursts");
         for end in &mut ends {
             for _ in 0..c.one_of(&[0, 2, 6, 15]) {
                 let latest = c.one_of(&[3, 300, 3_000]);
@@ -252,6 +255,14 @@ impl Plan {
             }
             if deaths && c.percent(60) {
                 end.script.push((c.millis(0, 3_000), true, c.one_of(&[Deed::Stop, Deed::Panic, Deed::Close(3_000)])));
+            }
+            if end.drops() {
+                for _ in 0..bursts.between(1, 3) {
+                    let most = size(&mut bursts, longest).max(8);
+                    // Some more than there is room for, where that can be.
+                    let many = bursts.between(1, 2 * end.hard / most + 5).min(60);
+                    end.script.push((bursts.millis(0, 3_000), bursts.percent(60), Deed::Burst(many, most)));
+                }
             }
             end.script.sort_by_key(|(at, ..)| *at);
         }

@@ -114,6 +114,13 @@ pub(crate) fn act(books: &Shared, end: End, deed: &Deed) {
             books.say(end, &socket, Said::new(*length, text), *fragments, *how);
         }
         Deed::Fill => fill(books, end, &socket),
+        Deed::Burst(many, most) => {
+            for at in 0..*many {
+                // Of all lengths up to that, and each third is asked after.
+                let how = if at % 3 == 0 { How::Acked } else { How::Send };
+                books.say(end, &socket, Said::new(most - at * 7 % most, text), 1, how);
+            }
+        }
         Deed::Ping => books.ping(end, &socket),
         Deed::Close(code) => books.close(end, &socket, *code),
         Deed::Wait(_) | Deed::Stop | Deed::Panic => {}
