@@ -76,15 +76,16 @@ async fn world(plan: Plan, recorded: bool) -> Outcome {
         .forgetful(plan.forgetful);
     let link = Link::over(&network);
     let books = Books::new(plan.clone(), link.clone(), recorded);
-    let http = actix_sockets::http::Settings::default().pipelining_limit(plan.pipelining);
+    let http = actix_sockets::http::Settings::default().pipelining_limit(plan.pipelining).pipeline_any_method(true);
+    let settings = Settings::default().http(http);
     let site = books.clone();
-    link.serve(Settings::default().http(http), move || Site { books: site.clone() });
+    link.serve(settings.clone(), move || Site { books: site.clone() });
     weather(&books);
     if plan.hostile {
         hostile::comes(&books);
         sleep(BUSY + UNKIND).await;
     } else {
-        let requester = link.connect(Settings::default());
+        let requester = link.connect(settings);
         ask(&books, &requester).await;
         sleep(BUSY).await;
         if plan.kind {
