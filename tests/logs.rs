@@ -444,3 +444,16 @@ fn b37_an_http_handler_that_is_gone() {
     let _peer = site.says("");
     logs(Level::WARN, &["connection=", "the handler is gone"]);
 }
+
+/// `close` is heard. Whatever else the field says is not sent, and that is told.
+#[test]
+fn b22_a_field_that_is_not_the_handlers_business() {
+    fn says(_: HttpRequest, responder: Responder, _: &mut Context<Answering>) {
+        let value = http::HeaderValue::from_static("keep-alive, x-own");
+        responder.do_send(HttpResponse::ok("hello").with_header(http::header::CONNECTION, value));
+    }
+    let _turn = log();
+    let site = Site::answering(Settings::new(), says);
+    let _peer = site.says(GET);
+    logs(Level::WARN, &["name=connection", "this field is the library's business"]);
+}

@@ -109,8 +109,13 @@ pub(super) fn response_head(
         match *name {
             header::CONTENT_LENGTH if announced == Announced::Theirs && declared_length(&response.headers).is_some() => {}
             header::CONNECTION if persistence == Persistence::Switch => {}
-            // Ours to say. The user's `close` has been heard already, see `asks_to_close`.
-            header::CONNECTION => continue,
+            // Ours to say. The user's `close` has been heard already, see `asks_to_close`; `upgrade` is said with `Upgrade`.
+            header::CONNECTION => {
+                if !value.as_bytes().eq_ignore_ascii_case(b"close") && !value.as_bytes().eq_ignore_ascii_case(b"upgrade") {
+                    ignored(name);
+                }
+                continue;
+            }
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::DATE | header::SERVER => {
                 ignored(name);
                 continue;
