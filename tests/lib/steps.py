@@ -222,10 +222,10 @@ def steps(options: argparse.Namespace) -> list[Step]:
         Step("fmt", "rustfmt", [Command(["cargo", "fmt", "--all", "--check"])]),
         Step(
             "clippy",
-            "no lint on any target, on the same features as the tests, and on each feature alone",
+            "no lint on any target, on the same features as the tests, and in the library on each feature alone",
             [
-                Command(["cargo", "clippy", "--all-targets", *features, "--", "-D", "warnings"])
-                for features in (*feature_sets, *each_alone(package["features"]))
+                *(Command(["cargo", "clippy", "--all-targets", *features, "--", "-D", "warnings"]) for features in feature_sets),
+                *(Command(["cargo", "clippy", "--lib", *features, "--", "-D", "warnings"]) for features in each_alone(package["features"])),
             ],
         ),
         Step(
