@@ -51,7 +51,8 @@ fn storm(many: usize, tls: bool) {
         before.resident >> 10,
         resident >> 10,
     );
-    assert_eq!((descriptors, actors, threads), (before.descriptors, before.actors, before.threads));
+    assert_eq!((descriptors, actors), (before.descriptors, before.actors));
+    assert!(threads <= before.threads, "threads that have nothing to do may have ended meanwhile, none may have come");
     assert!(resident <= before.resident + NOISE, "limit {} KiB more", NOISE >> 10);
     // Nor does the listener think that anybody is there.
     let unbound = Site::wait(site.listener.send(Unbind::within(PATIENCE))).unwrap();

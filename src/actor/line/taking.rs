@@ -73,6 +73,10 @@ impl Line {
         };
         let freed: usize = gone.iter().map(|(entry, _)| length(&entry.command)).sum();
         side.queued -= freed;
+        if freed > 0 {
+            // Who saw that much, and waits for room, must hear that there is some, also if it was made by dropping.
+            side.seen = side.seen.max(unsent);
+        }
         let after = unsent.saturating_sub(freed) + frame.data.len() + 14;
         match verdict {
             Verdict::Take => {
