@@ -72,9 +72,13 @@ impl Over {
             #[cfg(feature = "tls")]
             Self::Tls => {
                 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
-                let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
-                connector.set_verify(SslVerifyMode::NONE);
-                let sealed = connector.build().connect("localhost", stream).map_err(|error| io::Error::other(error.to_string()))?;
+                // Made once: it reads the system's authorities.
+                static CONNECTOR: std::sync::LazyLock<SslConnector> = std::sync::LazyLock::new(|| {
+                    let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
+                    connector.set_verify(SslVerifyMode::NONE);
+                    connector.build()
+                });
+                let sealed = CONNECTOR.connect("localhost", stream).map_err(|error| io::Error::other(error.to_string()))?;
                 Ok(Box::new(sealed))
             }
         }
