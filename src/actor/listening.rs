@@ -23,7 +23,7 @@ use super::stream::Stream;
 /// use actix_sockets::At;
 ///
 /// At::from("localhost:8080"); // of a name, at the first of its addresses that can be had
-/// At::from(([0, 0, 0, 0], 8080));
+/// At::from(std::net::SocketAddr::from(([0, 0, 0, 0], 8080)));
 /// At::unix("/run/chat.sock").mode(0o660);
 /// ```
 pub struct At(Which);

@@ -101,7 +101,7 @@ fn numbers(peer: &mut Peer) -> Vec<usize> {
 fn t30_drop_newest_and_drop_oldest_bound_what_waits_and_keep_its_order() {
     for overflow in [Overflow::DropNewest, Overflow::DropOldest] {
         with_each_handler(|plan| {
-            let (sent, frames) = (Arc::new(Mutex::new((0, 0))), 100_000);
+            let (sent, frames) = (Arc::new(Mutex::new((0, 0))), 30_000);
             let (seen, elsewhere) = (sent.clone(), plan.kind == Kind::Elsewhere);
             let site = limited(plan, overflow)
                 .on_upgraded(move |upgraded, _| {
