@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_sockets::{Bind, ClearStats, Connect, Connected, GetStats, HttpResponse, Received, Register, Requester, Sockets, Stats};
+use actix_sockets::http::Settings as HttpSettings;
+use actix_sockets::{
+    Bind, ClearStats, Connect, Connected, GetStats, HttpResponse, Received, Register, Requester, Settings, Sockets, Stats,
+};
 
 use crate::site::{Guest, HANDSHAKE, Over, Site, over_each, tcp, wait};
 
@@ -14,7 +17,9 @@ fn is_at_rest(stats: &Stats) -> bool {
 #[test]
 fn the_eight_fields_of_spray() {
     over_each(|over| {
-        let site = Site::up(over, |bind| bind);
+        // Time enough to see a request that is open.
+        let http = HttpSettings::new().request_timeout(Duration::from_secs(5)).timeout_timeout(Duration::from_millis(100));
+        let site = Site::up(over, |bind| bind.settings(Settings::new().http(http)));
         assert!(is_at_rest(&site.stats()));
         let mut one = site.client();
         one.asks("/").hears_content();
@@ -91,7 +96,7 @@ fn websockets() {
 #[test]
 fn t34_failed_handshakes_are_counted() {
     use std::io::Write as _;
-    let settings = actix_sockets::Settings::new().tls_handshake_timeout(Duration::from_secs(3));
+    let settings = Settings::new().tls_handshake_timeout(Duration::from_secs(3));
     let site = Site::up(Over::Tls, |bind| bind.settings(settings));
     tcp(site.bound.address).write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let silent = tcp(site.bound.address);
