@@ -201,8 +201,8 @@ impl Plan {
         let acks = has("acks", 60);
         let mut ends = [0, 1].map(|end| {
             let soft = c.one_of(&[100, 1_000, 5_000, 20_000, 65_536]);
-            // Two ends that are both above their soft limits do not read, until `write_stall` ends it, which is not kind. So beside bursts the other has room.
-            let soft = if kind && policy.is_some() && flooder != Some(end) { 1 << 20 } else { soft };
+            // Two ends that are both above their soft limits do not read, until `write_stall` ends it, which is not kind. So beside one that floods the other has room.
+            let soft = if kind && flooder.is_some_and(|flooder| flooder != end) { 1 << 20 } else { soft };
             let policy = match policy {
                 Some(policy) if flooder == Some(end) => policy,
                 _ => Overflow::Close,
