@@ -204,7 +204,8 @@ fn answered(books: &Shared, number: usize, answer: Result<actix_sockets::HttpRes
                 (Some(_), 200) => response.content == site::content(books, End::Server, number, asked.answer),
                 (None, 500) => true,
                 // In time it is cut short.
-                (_, 500 | 503) => !books.plan.kind,
+                // 408: time may jump while a head is on its way.
+                (_, 408 | 500 | 503) => !books.plan.kind,
                 _ => false,
             };
             if !right {
