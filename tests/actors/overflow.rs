@@ -75,6 +75,8 @@ fn filled(plan: Plan, overflow: Overflow, room: usize) -> (Site, Peer, Socket) {
     let missing = KERNEL.saturating_sub(socket.buffered_amount());
     // Its end: what is begun cannot be dropped.
     socket.do_send(Frame::continuation(vec![8; missing]));
+    // On its way through stages on another thread it counts twice, and it is large.
+    settles(&socket);
     (site, peer, socket)
 }
 
