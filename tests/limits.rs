@@ -9,10 +9,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_sockets::stage::{AutoPong, Chain};
 use actix_sockets::test::{self, Peer};
 use actix_sockets::websocket::{CloseCode, OpCode};
 use actix_sockets::{
-    Close, Closed, Drained, Frame, Overflow, Received, SendError, SendStatus, Socket, Upgraded, WebSocketSettings, WebSockets,
+    Close, Closed, Drained, Frame, Overflow, Received, SendError, SendStatus, Socket, StageActor, Upgraded, WebSocketSettings, WebSockets,
 };
 
 const KIB: usize = 1 << 10;
@@ -78,10 +79,15 @@ struct Site {
 
 impl Site {
     async fn new() -> Self {
+        Self::with(WebSocketSettings::new()).await
+    }
+
+    async fn with(settings: WebSocketSettings) -> Self {
         kept(|kept| *kept = Kept::default());
-        let handler = || {
-            let keeper = || KEEPER.with(Clone::clone);
-            WebSockets::handled_by(keeper).upgrading(|upgrade| upgrade.hears::<Upgraded>().hears::<Drained>().hears::<Closed>())
+        let handler = move || {
+            let (keeper, settings) = (|| KEEPER.with(Clone::clone), settings.clone());
+            WebSockets::handled_by(keeper)
+                .upgrading(move |upgrade| upgrade.hears::<Upgraded>().hears::<Drained>().hears::<Closed>().settings(settings.clone()))
         };
         let site = Self { peer: test::websocket(handler, "/").await };
         a_moment().await;
@@ -333,6 +339,70 @@ async fn life(more: usize) -> String {
         test::pass(100 * NEARLY).await;
     }
     site.is().await
+}
+
+/// A control frame passes the hard limit, as far as one data frame may: then there is no room for it, and nothing is closed or dropped for its sake. So no
+/// more than the hard limit and one frame is ever unsent, whatever the policy.
+#[test]
+fn t30_control_frames_pass_the_hard_limit_as_far_as_one_frame() {
+    const FRAME: usize = 1000 + UNSENT;
+    for overflow in [Overflow::Close, Overflow::DropNewest, Overflow::DropOldest, Overflow::Conflate] {
+        test::run(async move {
+            let mut site = Site::with(WebSocketSettings::new().overflow(overflow)).await;
+            let socket = site.socket();
+            while socket.try_send(Frame::binary(vec![1; FRAME - UNSENT])).is_ok() {}
+            let data = socket.buffered_amount();
+            assert!((MIB..MIB + FRAME).contains(&data), "{data}");
+            let room = (MIB + FRAME - data) / UNSENT;
+            for _ in 0..room {
+                socket.try_send(Frame::ping("")).unwrap();
+            }
+            assert_eq!(socket.try_send(Frame::ping("")), Err(SendError::Full));
+            (0..100_000).for_each(|_| socket.do_send(Frame::pong("unasked")));
+            let unsent = socket.buffered_amount();
+            println!("t30, {overflow:?}: limit {} bytes, {unsent} unsent; {room} pings passed behind {data}", MIB + FRAME);
+            assert!(unsent <= MIB + FRAME && unsent > MIB + FRAME - UNSENT, "{unsent}");
+            assert_eq!((site.is().await.as_str(), socket.drops().total()), ("open", 0));
+            // A Close always passes.
+            socket.do_send(Close::new(CloseCode::NORMAL, ""));
+            assert_eq!(site.hears_close().await, "Close 1000");
+        });
+    }
+}
+
+/// Pings of no byte while output is almost blocked: their pongs cost more than they, and a hosted `AutoPong` keeps the newest only, as one in the pipeline.
+#[test]
+fn t25_pongs_of_a_hosted_stage_stop_at_the_soft_limit() {
+    test::run(async {
+        kept(|kept| *kept = Kept::default());
+        let handler = || {
+            WebSockets::handled_by(|| KEEPER.with(Clone::clone))
+                .upgrading(|upgrade| upgrade.stages(Chain::new()).hosted(StageActor::host(AutoPong)).hears::<Upgraded>())
+        };
+        let mut peer = test::websocket(handler, "/").await;
+        a_moment().await;
+        let socket = kept(|kept| kept.socket.clone()).unwrap();
+        // The network takes 64 KiB. What is unsent then is below the soft limit by little, and the websocket is read.
+        socket.do_send(Frame::binary(vec![1; 127 * KIB]));
+        a_moment().await;
+        let blocked = socket.buffered_amount();
+        assert!((60 * KIB..64 * KIB).contains(&blocked), "{blocked}");
+        let mut flood: Vec<u8> = [0x89, 0x80, 0, 0, 0, 0].repeat(10_000);
+        flood.extend([&[0x89, 0x84, 0, 0, 0, 0], &b"last"[..]].concat());
+        peer.says_bytes(&flood).await;
+        a_moment().await;
+        let (limit, unsent) = (64 * KIB + 139, socket.buffered_amount());
+        println!("t25, hosted: limit {limit} bytes, {unsent} unsent behind 10 001 pings, {blocked} before");
+        assert!(unsent > blocked && unsent <= limit, "{unsent}");
+        assert_eq!(peer.hears().await.data.len(), 127 * KIB);
+        let mut pongs = 1;
+        while peer.hears().await != Frame::pong("last") {
+            pongs += 1;
+        }
+        assert!(pongs < 1000, "{pongs} pongs");
+        peer.says(Frame::ping("flows again")).await;
+        assert_eq!(peer.hears().await, Frame::pong("flows again"));
+    });
 }
 
 /// Where the newest of a key takes the place of an older one it is taken whole, however long it is: a control frame passes the limit behind it all the same.
