@@ -62,6 +62,9 @@ pub(crate) trait Peer: Send + Sync {
     /// Content that was told is in nobody's hands any more.
     fn take_back(&self, _worth: usize) {}
 
+    /// There may be something for it to do.
+    fn nudge(&self) {}
+
     /// What it speaks.
     fn protocol(&self) -> Protocol {
         Protocol::Http
@@ -446,6 +449,10 @@ impl Peer for Line {
         let mut line = self.queue.lock();
         line.side.signals.add(signal);
         self.wake(&mut line);
+    }
+
+    fn nudge(&self) {
+        self.wake(&mut self.queue.lock());
     }
 
     fn protocol(&self) -> Protocol {

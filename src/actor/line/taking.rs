@@ -180,11 +180,6 @@ impl Line {
         some
     }
 
-    /// There may be something for the websocket to do.
-    pub(crate) fn nudge(&self) {
-        self.wake(&mut self.queue.lock());
-    }
-
     /// No room is waited for any more, here and above: what has been said must go out now.
     pub(crate) fn hurry(&self) {
         let mut line = self.queue.lock();
