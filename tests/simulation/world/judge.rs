@@ -82,7 +82,8 @@ impl Books {
             // What the other end has been told to be written came before its Close, if that came.
             if closed.clean {
                 let acked = there.said.iter().rposition(Said::is_written).map_or(0, |at| at + 1);
-                let lost = there.said.iter().enumerate().filter(|(number, said)| said.is_written() && !here.came.numbers.contains(number)).count();
+                let lost =
+                    there.said.iter().enumerate().filter(|(number, said)| said.is_written() && !here.came.numbers.contains(number)).count();
                 let lost = if self.plan.ends[end.other() as usize].conflates() { lost } else { acked.saturating_sub(here.heard) };
                 if lost > 0 && !here.overflown {
                     wrong.push(format!("{end:?}: closed clean with {} messages heard, and {acked} were told to be written", here.heard));

@@ -215,8 +215,11 @@ impl Plan {
                 Some(policy) if flooder == Some(end) => policy,
                 _ => Overflow::Close,
             };
-            let hard =
-                if overload || matches!(policy, Overflow::DropNewest | Overflow::DropOldest) { soft + c.between(0, 3_000) } else { soft + longest + 200 + c.between(0, 5_000) };
+            let hard = if overload || matches!(policy, Overflow::DropNewest | Overflow::DropOldest) {
+                soft + c.between(0, 3_000)
+            } else {
+                soft + longest + 200 + c.between(0, 5_000)
+            };
             let impatient = holder.is_none_or(|holder| holder == end) && !waits && !slow;
             let ping = (pings && c.percent(70) && (impatient || !kind)).then(|| (c.millis(200, 1_500), c.millis(400, 3_000)));
             let holds = if holder == Some(end) { c.one_of(&[20, 60, 100]) } else { 0 };
@@ -227,7 +230,8 @@ impl Plan {
                 window: c.one_of(&[0, 100, 1_000, 10_000, 262_144]),
                 ping,
                 closing: if kind { Duration::from_secs(5) } else { c.millis(100, 5_000) },
-                stall: if kind { Duration::from_secs(30) } else { c.millis(500, 30_000) },
+                // Who holds each of many messages for long, and reads nothing meanwhile, is kind, too.
+                stall: if kind { Duration::from_secs(600) } else { c.millis(500, 30_000) },
                 hosted: has("hosted", 20) && c.percent(60),
                 fragments: fragments && c.percent(25),
                 deflate,
