@@ -27,6 +27,14 @@ pub(super) struct Dial {
 }
 
 impl Dial {
+    /// The Unix socket stood for the host, and the next host is another.
+    pub(super) fn leaves_the_host(&mut self) {
+        #[cfg(unix)]
+        {
+            self.unix = None;
+        }
+    }
+
     /// The first stream that can be made: the addresses of the host are tried one after the other, the next when one has failed or is slow.
     pub(super) async fn open(&self, host: &str, port: u16, settings: &Settings) -> Result<Stream, ConnectError> {
         let name = || format!("{host}:{port}");

@@ -22,6 +22,7 @@ mod order;
 mod overflow;
 mod peer;
 mod pressure;
+mod redirects;
 #[cfg(feature = "tls")]
 mod sealed;
 mod seed;
