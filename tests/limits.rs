@@ -9,11 +9,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_sockets::stage::{AutoPong, Chain};
+use actix_sockets::stage::{AutoPong, Chain, Command, Flow, Stage};
 use actix_sockets::test::{self, Peer};
 use actix_sockets::websocket::{CloseCode, OpCode};
 use actix_sockets::{
-    Close, Closed, Drained, Frame, Overflow, Received, SendError, SendStatus, Socket, StageActor, Upgraded, WebSocketSettings, WebSockets,
+    Close, Closed, Drained, Frame, Overflow, Received, SendError, SendStatus, Socket, StageActor, UpgradeServer, Upgraded,
+    WebSocketSettings, WebSockets,
 };
 
 const KIB: usize = 1 << 10;
@@ -79,15 +80,14 @@ struct Site {
 
 impl Site {
     async fn new() -> Self {
-        Self::with(WebSocketSettings::new()).await
+        Self::with(|upgrade| upgrade).await
     }
 
-    async fn with(settings: WebSocketSettings) -> Self {
+    async fn with(more: fn(UpgradeServer<Keeper>) -> UpgradeServer<Keeper>) -> Self {
         kept(|kept| *kept = Kept::default());
         let handler = move || {
-            let (keeper, settings) = (|| KEEPER.with(Clone::clone), settings.clone());
-            WebSockets::handled_by(keeper)
-                .upgrading(move |upgrade| upgrade.hears::<Upgraded>().hears::<Drained>().hears::<Closed>().settings(settings.clone()))
+            let keeper = || KEEPER.with(Clone::clone);
+            WebSockets::handled_by(keeper).upgrading(move |upgrade| more(upgrade.hears::<Upgraded>().hears::<Drained>().hears::<Closed>()))
         };
         let site = Self { peer: test::websocket(handler, "/").await };
         a_moment().await;
@@ -346,9 +346,15 @@ async fn life(more: usize) -> String {
 #[test]
 fn t30_control_frames_pass_the_hard_limit_as_far_as_one_frame() {
     const FRAME: usize = 1000 + UNSENT;
-    for overflow in [Overflow::Close, Overflow::DropNewest, Overflow::DropOldest, Overflow::Conflate] {
+    const POLICIES: [fn(UpgradeServer<Keeper>) -> UpgradeServer<Keeper>; 4] = [
+        |upgrade| upgrade.settings(WebSocketSettings::new().overflow(Overflow::Close)),
+        |upgrade| upgrade.settings(WebSocketSettings::new().overflow(Overflow::DropNewest)),
+        |upgrade| upgrade.settings(WebSocketSettings::new().overflow(Overflow::DropOldest)),
+        |upgrade| upgrade.settings(WebSocketSettings::new().overflow(Overflow::Conflate)),
+    ];
+    for policy in POLICIES {
         test::run(async move {
-            let mut site = Site::with(WebSocketSettings::new().overflow(overflow)).await;
+            let mut site = Site::with(policy).await;
             let socket = site.socket();
             while socket.try_send(Frame::binary(vec![1; FRAME - UNSENT])).is_ok() {}
             let data = socket.buffered_amount();
@@ -360,7 +366,7 @@ fn t30_control_frames_pass_the_hard_limit_as_far_as_one_frame() {
             assert_eq!(socket.try_send(Frame::ping("")), Err(SendError::Full));
             (0..100_000).for_each(|_| socket.do_send(Frame::pong("unasked")));
             let unsent = socket.buffered_amount();
-            println!("t30, {overflow:?}: limit {} bytes, {unsent} unsent; {room} pings passed behind {data}", MIB + FRAME);
+            println!("t30: limit {} bytes, {unsent} unsent; {room} pings passed behind {data}", MIB + FRAME);
             assert!(unsent <= MIB + FRAME && unsent > MIB + FRAME - UNSENT, "{unsent}");
             assert_eq!((site.is().await.as_str(), socket.drops().total()), ("open", 0));
             // A Close always passes.
@@ -374,14 +380,8 @@ fn t30_control_frames_pass_the_hard_limit_as_far_as_one_frame() {
 #[test]
 fn t25_pongs_of_a_hosted_stage_stop_at_the_soft_limit() {
     test::run(async {
-        kept(|kept| *kept = Kept::default());
-        let handler = || {
-            WebSockets::handled_by(|| KEEPER.with(Clone::clone))
-                .upgrading(|upgrade| upgrade.stages(Chain::new()).hosted(StageActor::host(AutoPong)).hears::<Upgraded>())
-        };
-        let mut peer = test::websocket(handler, "/").await;
-        a_moment().await;
-        let socket = kept(|kept| kept.socket.clone()).unwrap();
+        let mut site = Site::with(|upgrade| upgrade.stages(Chain::new()).hosted(StageActor::host(AutoPong))).await;
+        let socket = site.socket();
         // The network takes 64 KiB. What is unsent then is below the soft limit by little, and the websocket is read.
         socket.do_send(Frame::binary(vec![1; 127 * KIB]));
         a_moment().await;
@@ -389,19 +389,84 @@ fn t25_pongs_of_a_hosted_stage_stop_at_the_soft_limit() {
         assert!((60 * KIB..64 * KIB).contains(&blocked), "{blocked}");
         let mut flood: Vec<u8> = [0x89, 0x80, 0, 0, 0, 0].repeat(10_000);
         flood.extend([&[0x89, 0x84, 0, 0, 0, 0], &b"last"[..]].concat());
-        peer.says_bytes(&flood).await;
+        site.peer.says_bytes(&flood).await;
         a_moment().await;
         let (limit, unsent) = (64 * KIB + 139, socket.buffered_amount());
         println!("t25, hosted: limit {limit} bytes, {unsent} unsent behind 10 001 pings, {blocked} before");
         assert!(unsent > blocked && unsent <= limit, "{unsent}");
-        assert_eq!(peer.hears().await.data.len(), 127 * KIB);
+        assert_eq!(site.peer.hears().await.data.len(), 127 * KIB);
         let mut pongs = 1;
-        while peer.hears().await != Frame::pong("last") {
+        while site.peer.hears().await != Frame::pong("last") {
             pongs += 1;
         }
         assert!(pongs < 1000, "{pongs} pongs");
-        peer.says(Frame::ping("flows again")).await;
-        assert_eq!(peer.hears().await, Frame::pong("flows again"));
+        site.peer.says(Frame::ping("flows again")).await;
+        assert_eq!(site.peer.hears().await, Frame::pong("flows again"));
+    });
+}
+
+/// Lets all pass.
+#[derive(Debug)]
+struct Pass;
+
+impl Stage for Pass {}
+
+/// Lets nothing pass.
+#[derive(Debug)]
+struct Keep;
+
+impl Stage for Keep {
+    fn command(&mut self, command: Command, _: &mut Flow<'_>) {
+        drop(command);
+    }
+}
+
+/// Found by the simulation: what the sender has seen above a hosted stage, the websocket has not, when it writes all that waits there before the stage's
+/// turn comes.
+#[test]
+fn what_was_seen_above_a_hosted_stage_is_told_to_be_drained() {
+    test::run(async {
+        let mut site = Site::with(|upgrade| upgrade.hosted(StageActor::host(Pass))).await;
+        let socket = site.socket();
+        socket.do_send(Frame::binary(vec![1; 64 * KIB - UNSENT]));
+        a_moment().await;
+        socket.do_send(Frame::binary(vec![2; 40 * KIB]));
+        a_moment().await;
+        assert_eq!((socket.buffered_amount().div_ceil(KIB), kept(|kept| kept.drained)), (40, 0), "the pipe is full, and little more waits");
+        // Now there is room for it below, and more is sent above, in one turn.
+        let first = site.peer.hears().await;
+        assert_eq!(socket.try_send(Frame::binary(vec![3; 40 * KIB])), Ok(SendStatus::Flooded));
+        let heard = [first, site.peer.hears().await, site.peer.hears().await];
+        a_moment().await;
+        assert_eq!((heard.map(|frame| frame.data[0]), socket.buffered_amount()), ([1, 2, 3], 0));
+        assert_eq!(kept(|kept| kept.drained), 1);
+    });
+}
+
+/// Nothing of it comes down to the websocket: it has no other reason to take a turn.
+#[test]
+fn what_a_hosted_stage_keeps_is_told_to_be_drained() {
+    test::run(async {
+        let site = Site::with(|upgrade| upgrade.hosted(StageActor::host(Keep))).await;
+        let socket = site.socket();
+        assert_eq!(socket.try_send(Frame::binary(vec![1; 64 * KIB])), Ok(SendStatus::Flooded));
+        a_moment().await;
+        assert_eq!((socket.buffered_amount(), kept(|kept| kept.drained)), (0, 1));
+    });
+}
+
+/// Whoever saw the long one, and waits for room, hears that the short one has made some.
+#[test]
+fn what_a_short_message_makes_room_for_is_told_to_be_drained() {
+    test::run(async {
+        let conflating = |upgrade: UpgradeServer<Keeper>| upgrade.settings(WebSocketSettings::new().overflow(Overflow::Conflate));
+        let mut site = Site::with(conflating).await;
+        let socket = site.socket();
+        assert_eq!(socket.try_send(Frame::binary(vec![1; 64 * KIB]).keyed(1)), Ok(SendStatus::Flooded));
+        assert_eq!(socket.try_send(Frame::binary(vec![2; KIB]).keyed(1)), Ok(SendStatus::Queued));
+        assert_eq!(site.peer.hears().await.data, vec![2; KIB]);
+        a_moment().await;
+        assert_eq!((socket.drops().conflated, kept(|kept| kept.drained)), (1, 1));
     });
 }
 
