@@ -362,7 +362,7 @@ impl ClientConnection {
             Delivery::Response(Box::new(Received { message: response, sender: requester })),
             Delivery::Upgraded(Box::new(message)),
         ]);
-        WebSocket::take_over(Takeover { transport, role: Role::Client, handled, unsent, unread, first });
+        WebSocket::take_over(Takeover { transport, role: Role::Client, handled, unsent, unread, acks: VecDeque::new(), first });
     }
 
     /// The end: in order, or because the stream is broken, or cut.

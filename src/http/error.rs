@@ -223,6 +223,8 @@ pub enum RespondError {
     Interim,
     /// What is sent ahead of an answer is 1xx and not 101 (RFC 9110 §15.2).
     NotInterim,
+    /// As many interim responses as may have gone ahead of the answer already ([`Settings::interim_limit`](super::Settings::interim_limit)).
+    TooManyInterim,
     /// The content is longer or shorter than the `Content-Length` it was given (RFC 9110 §8.6). The connection is aborted.
     Length,
 }
@@ -234,6 +236,7 @@ impl fmt::Display for RespondError {
             Self::OutOfTurn => "the request's response is not, or is already, being streamed",
             Self::Interim => "an interim status is no answer (RFC 9110 §15.2)",
             Self::NotInterim => "only 1xx goes ahead of an answer, and not 101 (RFC 9110 §15.2)",
+            Self::TooManyInterim => "as many interim responses as may go ahead of an answer have gone (RFC 9110 §15.2)",
             Self::Length => "the content has not the length that was announced (RFC 9110 §8.6): the connection is cut",
         })
     }

@@ -46,7 +46,9 @@ mod input;
 mod message;
 mod rate;
 mod receiving;
+mod refusing;
 mod settings;
+mod switching;
 mod trailers;
 mod wire;
 
