@@ -57,8 +57,6 @@ pub struct Server {
     pub(super) hides_head: bool,
     /// Bytes of responses that wait for their turn.
     pub(super) held: usize,
-    /// Marks in the output, and where they are.
-    pub(super) marks: VecDeque<(u64, u64)>,
     /// The connection is TLS.
     secure: bool,
     /// Nothing is read, for a reason of ours.
@@ -89,7 +87,6 @@ impl Server {
             events: VecDeque::new(),
             clock: None,
             held: 0,
-            marks: VecDeque::new(),
             secure: false,
             suspended: false,
         }
@@ -345,7 +342,7 @@ impl Server {
                             self.held -= bytes.len();
                             self.wire.writing(now).push(bytes);
                         }
-                        Held::Mark(mark) => self.marks.push_back((self.wire.output.end(), mark)),
+                        Held::Mark(mark) => self.wire.mark(mark),
                     }
                 }
             }
