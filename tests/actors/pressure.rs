@@ -91,6 +91,7 @@ fn t31_a_frame_larger_than_the_window_passes() {
         for _ in 0..3 {
             peer.says(binary(vec![5; MIB])).hears(binary(vec![5; MIB]));
         }
+        eprintln!("t31: limit 1000 bytes in hand, or one message: three of {MIB}, one after the other");
     });
 }
 
@@ -166,6 +167,7 @@ fn t30_try_send_is_full_and_drained_tells_when_there_is_room() {
             std::thread::sleep(Duration::from_millis(1));
         }
         let sent = sent.load(Ordering::SeqCst);
+        eprintln!("t30: limit {MIB} bytes unsent, and one frame: {sent} of 64 KiB were taken");
         assert!((16..=17).contains(&sent) || kind == Kind::Elsewhere, "{sent} frames of 64 KiB in 1 MiB");
         for _ in 0..sent {
             peer.hears(binary(vec![1; 64 << 10]));
