@@ -770,14 +770,39 @@ fn t12_each_silence_ends_within_its_deadline() {
     assert!(peer.server.output().is_empty());
 }
 
+/// It is not read, for a reason of ours: its head, its content and its silence have their time when it is again.
+#[test]
+fn while_it_is_not_read_no_peer_is_late() {
+    for (input, seconds, status) in
+        [("", 60, ""), ("GET / HT", 5, "HTTP/1.1 408 "), ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab", 5, "HTTP/1.1 408 ")]
+    {
+        let within = Duration::from_secs(seconds);
+        let mut peer = Peer::new(Settings::new());
+        peer.says(input);
+        peer.server.suspend(true, peer.now);
+        assert_eq!(peer.server.deadline(), None, "{input:?}");
+        peer.later(Duration::from_secs(3600));
+        assert_eq!((peer.server.closing(), peer.hears().as_str()), (Closing::Open, ""), "{input:?}");
+        peer.server.suspend(false, peer.now);
+        assert_eq!(peer.server.deadline(), Some(peer.now + within), "{input:?}");
+        peer.later(within);
+        assert_eq!(peer.server.closing(), Closing::AfterFlush);
+        assert!(peer.hears().starts_with(status), "{input:?}");
+    }
+}
+
 #[test]
 fn a_request_without_answer_is_told_of_then_answered_500() {
     let mut peer = Peer::new(Settings::new());
     let (number, _) = peer.says("GET / HTTP/1.1\r\nHost: a\r\n\r\n").request();
     let mut said = Vec::new();
-    peer.later(Duration::from_secs(20)).events(&mut said);
+    peer.later(Duration::from_secs(20) - Duration::from_nanos(1)).events(&mut said);
+    assert!(said.is_empty(), "{said:?}");
+    peer.later(Duration::from_nanos(1)).events(&mut said);
     assert_eq!((said.as_slice(), peer.server.closing()), (&["timed out 0".to_owned()][..], Closing::Open));
-    peer.later(Duration::from_secs(2));
+    peer.later(Duration::from_secs(2) - Duration::from_nanos(1));
+    assert_eq!(peer.hears(), "");
+    peer.later(Duration::from_nanos(1));
     assert!(peer.hears().starts_with("HTTP/1.1 500 "));
     assert_eq!(peer.server.closing(), Closing::AfterFlush);
     assert_eq!(peer.answers(number, HttpResponse::ok("late")), Err(RespondError::NotInHand));

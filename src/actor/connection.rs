@@ -309,7 +309,12 @@ fn read(
     use ControlFlow::Continue;
     let registered = above.upstream.is_some();
     for _ in 0..READS {
-        if !wants(parts, registered) || !may_read(parts, share, line, now) {
+        if !wants(parts, registered) {
+            // It is not for the budget that it is not read.
+            parts.http.suspend(false, now);
+            return Continue(false);
+        }
+        if !may_read(parts, share, line, now) {
             return Continue(false);
         }
         match parts.transport.poll_readable(cx) {

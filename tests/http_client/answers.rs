@@ -76,10 +76,15 @@ fn malformed_heads() {
     assert_eq!(told(&[get("/")], "HTTP/2.0 200 OK\r\n\r\n", false), ["0 Version", "Version", "AfterFlush"]);
     assert_eq!(told(&[get("/")], "HTTP/1.1 200 OK\n\r\n", false), ["0 BareLineFeed", "BareLineFeed", "AfterFlush"]);
     assert_eq!(told(&[get("/")], "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", false), ["0 200 ", "Open"]);
-    assert_eq!(
-        told(&[get("/")], format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(17 << 10)), false),
-        ["0 HeadTooLarge", "HeadTooLarge", "AfterFlush"]
-    );
+    let head = |n: usize| {
+        let (begins, ends) = ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", "\r\n");
+        let fields = format!("a: {}\r\n", "b".repeat((8 << 10) - 5))
+            + &format!("c: {}\r\n", "d".repeat(n - begins.len() - ends.len() - (8 << 10) - 5));
+        format!("{begins}{fields}{ends}")
+    };
+    assert_eq!(head(16 << 10).len(), 16 << 10);
+    assert_eq!(told(&[get("/")], head(16 << 10), false), ["0 200 ", "Open"]);
+    assert_eq!(told(&[get("/")], head((16 << 10) + 1), false), ["0 HeadTooLarge", "HeadTooLarge", "AfterFlush"]);
 }
 
 /// RFC 9110 §15.2.
@@ -122,6 +127,8 @@ fn each_silence_ends_within_its_deadline() {
         peer.asks(get("/"));
         peer.hears(input);
         assert_eq!(peer.client.deadline(), Some(peer.now + SECOND * seconds), "{input:?}");
+        peer.client.handle_timeout(peer.now + SECOND * seconds - Duration::from_nanos(1));
+        assert_eq!((peer.events().len(), peer.client.closing()), (0, Closing::Open), "{input:?}");
         peer.client.handle_timeout(peer.now + SECOND * seconds);
         assert_eq!((peer.events(), peer.client.closing()), (vec![format!("0 {said}"), said.to_owned()], Closing::AfterFlush));
     }
