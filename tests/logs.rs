@@ -445,6 +445,26 @@ fn b37_an_http_handler_that_is_gone() {
     logs(Level::WARN, &["connection=", "the handler is gone"]);
 }
 
+/// What a function says that is a handler, or a fast path, when it panics.
+#[test]
+fn a_function_that_panics() {
+    for fast in [false, true] {
+        let _turn = log();
+        let site = Site::up(move || {
+            let register = move || {
+                let register = Register::answering(|_, _| panic!("a mistake of a program"));
+                if fast { register.fast_path(|_| panic!("a mistake of a program")) } else { register }
+            };
+            Bind::registering(register, "127.0.0.1:0").workers(1)
+        });
+        let mut peer = site.says(GET);
+        logs(Level::ERROR, &["connection=", "request=0", "panic=\"a mistake of a program\"", "the connection closes"]);
+        let mut heard = String::new();
+        peer.read_to_string(&mut heard).unwrap();
+        assert!(heard.starts_with("HTTP/1.1 500 "), "{heard}");
+    }
+}
+
 /// `close` is heard. Whatever else the field says is not sent, and that is told.
 #[test]
 fn b22_a_field_that_is_not_the_handlers_business() {

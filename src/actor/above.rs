@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Context as TaskContext;
 use std::time::Instant;
 
-use ::http::StatusCode;
+use ::http::header::CONNECTION;
+use ::http::{HeaderValue, StatusCode};
 use actix::Recipient;
 use bytes::BytesMut;
 
@@ -46,8 +48,8 @@ pub(super) struct Above {
     /// Who waits for which mark in the output.
     pub(super) acks: BTreeMap<u64, Ack>,
     pub(super) next_mark: u64,
-    /// Who waits for room in the output.
-    pub(super) room: Vec<Ack>,
+    /// Who waits for room in the output, to go on with which response.
+    pub(super) room: Vec<(RequestNumber, Ack)>,
     /// Requests whose streamed answer is that of the second who was asked.
     pub(super) seconds: BTreeSet<RequestNumber>,
     /// The handler is a function: it answers while it is told.
@@ -134,6 +136,10 @@ impl Above {
                         self.seconds.retain(|number| http.is_streaming(*number));
                         self.seconds.insert(number);
                     }
+                    if http.is_without_content(number) {
+                        // Its head is all there is: whoever asks next need not wait for what is never sent.
+                        let _ = http.finish(number, now);
+                    }
                     (number, started, None)
                 }
                 HttpCommand::Chunk(number, _, who, _) | HttpCommand::Finish(number, _, who, _) if !self.streams(number, who) => {
@@ -153,8 +159,10 @@ impl Above {
                     self.control(control, http, transport, now)?;
                     continue;
                 }
-                HttpCommand::Room(ack) => {
-                    self.room.push(ack);
+                HttpCommand::Room(number, who, ack) => {
+                    if http.is_streaming(number) && self.streams(number, who) {
+                        self.room.push((number, ack));
+                    }
                     continue;
                 }
                 HttpCommand::Unanswered(number) => {
@@ -163,6 +171,10 @@ impl Above {
                         tracing::warn!(connection = %line.id, request = %number, "a request's responder was dropped without an answer");
                     }
                     (number, answered, None)
+                }
+                HttpCommand::Panicked(number) => {
+                    self.panicked(number, http, now);
+                    continue;
                 }
                 HttpCommand::Later(number, later) => {
                     self.lobby.get_or_insert_default().add(number, later);
@@ -181,7 +193,7 @@ impl Above {
                     self.next_mark += 1;
                 }
                 (Ok(()), None) => {}
-                (Err(error @ (RespondError::Length | RespondError::NotInterim)), _) => {
+                (Err(error @ (RespondError::Length | RespondError::NotInterim | RespondError::TooManyInterim)), _) => {
                     tracing::error!(connection = %line.id, request = %number, %error, "an answer that cannot be sent");
                 }
                 (Err(error), _) => tracing::debug!(connection = %line.id, request = %number, %error, "an answer came too late"),
@@ -193,7 +205,7 @@ impl Above {
 
     /// From now on this is the handler.
     pub(super) fn register(&mut self, registration: Registration, line: &Arc<HttpLine>, http: &mut http::Server) {
-        let Registration { mut upstream, is_function, fast, streams, keeps, timeouts } = registration;
+        let Registration { mut upstream, is_function, fast, streams, keeps, timeouts, knows_head } = registration;
         upstream.attach(line);
         self.upstream = Some(upstream);
         (self.is_function, self.fast, self.timeouts) = (is_function, fast, timeouts);
@@ -203,6 +215,9 @@ impl Above {
         if streams {
             http.stream_content();
         }
+        if knows_head {
+            http.tell_head();
+        }
         if !self.unread.is_empty() {
             http.receive(std::mem::take(&mut self.unread), clock::now());
         }
@@ -211,6 +226,14 @@ impl Above {
     /// Whether a streamed answer is this one's to go on with: of two who may answer only one has begun.
     fn streams(&self, number: RequestNumber, who: Who) -> bool {
         self.seconds.contains(&number) == (who == Who::Second)
+    }
+
+    /// Of whoever was to answer this nothing is to be expected any more: unless it has answered that is a 500, and no other request is taken.
+    fn panicked(&mut self, number: RequestNumber, http: &mut http::Server, now: Instant) {
+        let last = internal_error().with_header(CONNECTION, HeaderValue::from_static("close"));
+        if http.respond(number, last, &clock::http_date(now), now).is_err() {
+            http.close_gracefully(now);
+        }
     }
 
     /// Does what concerns the whole connection. Breaks when all is over.
@@ -236,7 +259,7 @@ impl Above {
             let _ = ack.send(Ok(SendStatus::Sent));
         }
         if !self.room.is_empty() && parts.http.has_room() {
-            self.room.drain(..).for_each(|ack| {
+            self.room.drain(..).for_each(|(_, ack)| {
                 let _ = ack.send(Ok(SendStatus::Sent));
             });
         }
@@ -310,7 +333,14 @@ impl Above {
         while self.fast.is_some() && !parts.http.events().is_empty() {
             for event in std::mem::take(parts.http.events()) {
                 let answer = match (&self.fast, &event) {
-                    (Some(fast), Event::Request { request, .. }) => fast(request),
+                    (Some(fast), Event::Request { number, request }) => match unpanicked(line, *number, || fast(request)) {
+                        Some(answer) => answer,
+                        None => {
+                            answered += 1;
+                            self.panicked(*number, &mut parts.http, now);
+                            continue;
+                        }
+                    },
                     _ => None,
                 };
                 match (event, answer) {
@@ -385,6 +415,17 @@ impl Above {
         parts.transport.seat().requests(requests + fast, parts.http.in_hand());
         requests > 0 || others
     }
+}
+
+/// What a function of the user's says, which is called in the connection's own turn; `None` if it panics, which is told in the log.
+pub(super) fn unpanicked<T>(line: &HttpLine, number: RequestNumber, call: impl FnOnce() -> T) -> Option<T> {
+    let said = catch_unwind(AssertUnwindSafe(call));
+    said.inspect_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let panic = text.unwrap_or("of no text");
+        tracing::error!(connection = %line.id, request = %number, panic, "the function that answers panicked: a 500, and the connection closes");
+    })
+    .ok()
 }
 
 pub(super) fn internal_error() -> HttpResponse {

@@ -13,7 +13,6 @@ use std::time::Instant;
 
 use http::{Method, Uri};
 
-use super::client_ears::Ears;
 use super::client_line::{Asker, ClientCommand, ClientLine, Taken};
 use super::clock;
 use super::content::{Content, ContentAborted, RequestId};
@@ -28,6 +27,7 @@ use super::socket::{SendStatus, SocketId};
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::{Handled, Handling};
+use super::way::Way;
 use super::websocket::{Takeover, WebSocket};
 use crate::http::{self as ours, ClientEvent, Closing, ContentEnd, HttpEnd, HttpError, HttpRequest, HttpResponse, RequestNumber, Streams};
 use crate::output::Output;
@@ -43,7 +43,8 @@ pub struct ClientConnection {
     /// `None` once the connection has been handed over.
     parts: Option<Parts>,
     line: Arc<ClientLine>,
-    settings: Settings,
+    /// How it was made, and its settings.
+    way: Arc<Way>,
     connected: Connected,
     /// Who waits for what, oldest first.
     asked: VecDeque<Question>,
@@ -72,16 +73,16 @@ struct Question {
 
 impl ClientConnection {
     /// Starts the connection on this arbiter.
-    pub(crate) fn start(transport: Transport, connected: Connected, settings: Settings, ears: Ears) -> Requester {
-        let line = ClientLine::new(connected.id, ears, &settings.http);
+    pub(crate) fn start(transport: Transport, connected: Connected, way: Arc<Way>) -> Requester {
+        let line = ClientLine::new(connected.id, way.ears.clone(), &way.settings.http);
         transport.seat().take(&line);
         let now = clock::now();
-        let http = ours::Client::new(settings.http.clone(), now).secure(connected.tls.is_some());
+        let http = ours::Client::new(way.settings.http.clone(), now).secure(connected.tls.is_some());
         let requester = Requester::new(line.clone());
         drop(actix_rt::spawn(Self {
             parts: Some(Parts { http, transport }),
             line,
-            settings,
+            way,
             connected,
             asked: VecDeque::new(),
             acks: VecDeque::new(),
@@ -320,9 +321,19 @@ impl ClientConnection {
                 None
             }
             Err(error) => {
-                refuse(handling, self.line.id, Some(response), UpgradeError::Handshake(error));
+                self.declined(&parts.transport, &request, response, handling, error);
                 Some(parts)
             }
+        }
+    }
+
+    /// There is no websocket here. There may be one where the server sends us: then another connection goes on.
+    fn declined(&self, transport: &Transport, sent: &HttpRequest, response: HttpResponse, handling: Handling, error: HandshakeError) {
+        let secure = self.connected.tls.is_some();
+        match self.way.redirects.follow(sent, secure, &response, rand::random()) {
+            Ok(Some(to)) => self.way.goes_on(to, response, handling, self.line.id, transport.seat().another()),
+            Ok(None) => refuse(handling, self.line.id, Some(response), UpgradeError::Handshake(error)),
+            Err(error) => refuse(handling, self.line.id, Some(response), UpgradeError::Redirect(error)),
         }
     }
 
@@ -338,7 +349,7 @@ impl ClientConnection {
         let Parts { mut http, transport } = parts;
         let unsent: Output = std::mem::take(http.output());
         let unread = if planted!(UnreadLost) { bytes::BytesMut::new() } else { http.into_unread() };
-        let handled = handling.open(Role::Client, &self.settings.websocket, deflate.as_ref());
+        let handled = handling.open(Role::Client, &self.way.settings.websocket, deflate.as_ref());
         let requester = Requester::new(self.line.clone());
         let message = Upgraded {
             request,
@@ -351,7 +362,7 @@ impl ClientConnection {
             Delivery::Response(Box::new(Received { message: response, sender: requester })),
             Delivery::Upgraded(Box::new(message)),
         ]);
-        WebSocket::take_over(Takeover { transport, role: Role::Client, handled, unsent, unread, first });
+        WebSocket::take_over(Takeover { transport, role: Role::Client, handled, unsent, unread, acks: VecDeque::new(), first });
     }
 
     /// The end: in order, or because the stream is broken, or cut.

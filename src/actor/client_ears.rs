@@ -1,6 +1,7 @@
 //! Who hears what becomes of requests, besides those who wait for a response of their own.
 
 use std::fmt;
+use std::sync::Arc;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler};
@@ -12,10 +13,10 @@ use super::socket::SocketId;
 use super::upstream::Route;
 use crate::http::{Chunk, ContentEnd, HttpEnd, HttpError, HttpResponse};
 
-type Ear<M> = Option<Box<dyn Fn(M) + Send + Sync>>;
+type Ear<M> = Option<Arc<dyn Fn(M) + Send + Sync>>;
 
 /// The actors that were named when the connection was made.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Ears {
     response: Ear<Received<HttpResponse>>,
     start: Ear<Received<ResponseStart>>,
@@ -29,7 +30,7 @@ pub(crate) struct Ears {
 macro_rules! ear {
     ($handler:expr, $message:ty) => {{
         let (route, addr) = (Route::<A, $message>::new(), $handler.clone());
-        Some(Box::new(move |received| route.mail(&addr, received)))
+        Some(Arc::new(move |received| route.mail(&addr, received)))
     }};
 }
 

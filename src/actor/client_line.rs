@@ -47,7 +47,7 @@ pub(crate) enum Asker {
 pub(crate) struct ClientLine {
     pub(super) id: SocketId,
     pub(super) queue: Queue<ClientCommand, Side>,
-    pub(super) ears: Ears,
+    pub(super) ears: Arc<Ears>,
     /// Requesters that are there.
     requesters: AtomicUsize,
     limits: Limits,
@@ -86,7 +86,7 @@ pub(super) struct Taken {
 }
 
 impl ClientLine {
-    pub(super) fn new(id: SocketId, ears: Ears, settings: &Settings) -> Arc<Self> {
+    pub(super) fn new(id: SocketId, ears: Arc<Ears>, settings: &Settings) -> Arc<Self> {
         let (requests, bytes) = settings.queue_limits();
         let (soft, hard) = (settings.soft_limit(), settings.hard_limit());
         let limits = Limits { requests, bytes, soft, hard };

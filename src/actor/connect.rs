@@ -1,4 +1,4 @@
-//! Makes connections: what was [dialled](super::dial) goes to its arbiter, becomes perhaps a TLS session, and starts.
+//! Makes connections: what was [dialled](super::dial) on the [way](super::way) goes to its arbiter, becomes perhaps a TLS session, and starts.
 
 use std::fmt;
 use std::io;
@@ -8,44 +8,33 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message};
-use bytes::BytesMut;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
+#[cfg(feature = "test")]
 use super::client_connection::ClientConnection;
 use super::client_ears::Ears;
-use super::clock;
 use super::content::ContentAborted;
-use super::dial::Dial;
 use super::messages::{ConnectError, Connected, HttpClosed, Received, RequestFailed, ResponseStart};
-use super::proxy::{ProxyError, authority, tunnel};
 use super::requester::{Asked, Requester};
-use super::roster::{Roster, Seat};
-use super::secure::{self, Session};
+use super::roster::Roster;
 use super::settings::Settings;
-use super::stream::Moving;
+#[cfg(feature = "test")]
 use super::transport::Transport;
 use super::upgrade::UpgradeClient;
 use super::upstream::Route;
+use super::way::Way;
 use crate::http::{Chunk, ContentEnd, HttpResponse};
-use crate::upgrade::handshake::Target;
+use crate::proxies::{Proxies, ProxiesError};
+use crate::upgrade::handshake::{Redirects, Target};
 
 /// Makes a TCP connection: sent to [`Sockets`](super::Sockets), answered with [`Connected`] or [`ConnectError`].
 ///
 /// The handler hears [`Received<Connected, Requester>`](Requester), whose sender takes an [`HttpRequest`](crate::HttpRequest) or an [`UpgradeClient`]. With
 /// [`websocket`](Self::websocket) that is done for you.
 pub struct Connect {
-    host: String,
-    port: u16,
-    dial: Dial,
-    secure: bool,
-    tls: Option<secure::Connector>,
-    proxy: Option<Target>,
-    settings: Settings,
-    within: Duration,
+    way: Way,
     arbiter: ArbiterHandle,
     connected: Box<dyn FnOnce(Connected, Requester) + Send>,
-    ears: Ears,
 }
 
 impl Connect {
@@ -63,17 +52,9 @@ impl Connect {
     {
         let route = Route::<A, Connected, Requester>::new();
         Self {
-            host: host.into(),
-            port,
-            dial: Dial::default(),
-            secure: false,
-            tls: None,
-            proxy: None,
-            settings: Settings::default(),
-            within: Duration::from_secs(10),
+            way: Way::new(host, port, false),
             arbiter: Arbiter::current(),
             connected: Box::new(move |message, sender| route.mail(&handler, Received { message, sender })),
-            ears: Ears::default(),
         }
     }
 
@@ -89,17 +70,9 @@ impl Connect {
     pub fn websocket<A: Actor>(target: &Target, upgrade: UpgradeClient<A>) -> Self {
         let upgrade = Asked::upgrade(upgrade.into_parts());
         Self {
-            host: target.host.clone(),
-            port: target.port,
-            dial: Dial::default(),
-            secure: target.secure,
-            tls: None,
-            proxy: None,
-            settings: Settings::default(),
-            within: Duration::from_secs(10),
+            way: Way::new(target.host.clone(), target.port, target.secure),
             arbiter: Arbiter::current(),
             connected: Box::new(move |_, sender| sender.do_send(upgrade)),
-            ears: Ears::default(),
         }
     }
 
@@ -114,7 +87,9 @@ impl Connect {
         A: Actor + Handler<Received<Connected, Requester>>,
         A::Context: ToEnvelope<A, Received<Connected, Requester>>,
     {
-        Self { secure: target.secure, ..Self::new(handler, target.host.clone(), target.port) }
+        let mut connect = Self::new(handler, target.host.clone(), target.port);
+        connect.way.secure = target.secure;
+        connect
     }
 
     /// Under TLS, made as this says, whatever the URL's scheme. Without it, `wss` and `https` are under TLS as
@@ -122,8 +97,8 @@ impl Connect {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: crate::tls::Client) -> Self {
-        self.secure = true;
-        self.tls = Some(tls);
+        self.way.secure = true;
+        self.way.tls = Some(tls);
         self
     }
 
@@ -135,7 +110,7 @@ impl Connect {
         A: Actor + Handler<Received<HttpResponse>>,
         A::Context: ToEnvelope<A, Received<HttpResponse>>,
     {
-        self.ears.hear_responses(&handler);
+        self.ears().hear_responses(&handler);
         self
     }
 
@@ -154,7 +129,7 @@ impl Connect {
             + ToEnvelope<A, Received<ContentEnd>>
             + ToEnvelope<A, Received<ContentAborted>>,
     {
-        self.ears.hear_streams(&handler);
+        self.ears().hear_streams(&handler);
         self
     }
 
@@ -165,7 +140,7 @@ impl Connect {
         A: Actor + Handler<Received<RequestFailed>>,
         A::Context: ToEnvelope<A, Received<RequestFailed>>,
     {
-        self.ears.hear_failures(&handler);
+        self.ears().hear_failures(&handler);
         self
     }
 
@@ -176,15 +151,40 @@ impl Connect {
         A: Actor + Handler<Received<HttpClosed>>,
         A::Context: ToEnvelope<A, Received<HttpClosed>>,
     {
-        self.ears.hear_the_end(&handler);
+        self.ears().hear_the_end(&handler);
         self
     }
 
-    /// By way of this HTTP proxy, whatever is spoken: it is asked for a tunnel by CONNECT (RFC 9110 §9.3.6), and TLS is between us and the host. The scheme of its URL is
-    /// `http`; a userinfo in it becomes `Proxy-Authorization`. Names are resolved by the proxy. [`Connected::remote`] is the proxy then.
+    /// By way of this HTTP proxy, whatever is spoken: it is asked for a tunnel by CONNECT (RFC 9110 §9.3.6), and TLS is between us and the host. Where the scheme of its URL is
+    /// `https`, there is TLS between us and the proxy, too. A userinfo in it becomes `Proxy-Authorization`. Names are resolved by the proxy. [`Connected::remote`] is the proxy then.
     #[must_use]
-    pub fn proxy(mut self, proxy: &Target) -> Self {
-        self.proxy = Some(proxy.clone());
+    pub fn proxy(self, proxy: &Target) -> Self {
+        self.proxies(Proxies::all(proxy.clone()))
+    }
+
+    /// By way of one of these proxies, or of none, depending on where it leads: that of a [redirect](Self::redirects) may be another.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.way.proxies = proxies;
+        self
+    }
+
+    /// By way of the proxy that the environment names, if it does: `https_proxy`, `http_proxy` and `no_proxy`, or their names in capitals. See [`Proxies::of`]. Nobody looks at them
+    /// unless asked to.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be understood.
+    pub fn proxy_from_environment(self) -> Result<Self, ProxiesError> {
+        Ok(self.proxies(Proxies::of(|name| std::env::var_os(name))?))
+    }
+
+    /// TLS to the proxy is made as this says, where its URL is `https`: as [`tls::Client::new`](crate::tls::Client::new) makes it by default, whatever
+    /// [`tls`](Self::tls) says of the host.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn proxy_tls(mut self, tls: crate::tls::Client) -> Self {
+        self.way.proxy_tls = Some(tls);
         self
     }
 
@@ -193,37 +193,56 @@ impl Connect {
     #[cfg(unix)]
     #[must_use]
     pub fn unix_socket(mut self, path: impl Into<std::path::PathBuf>) -> Self {
-        self.dial.unix = Some(path.into());
+        self.way.dial.unix = Some(path.into());
         self
     }
 
     /// From this address of ours; port 0 is any. The operating system chooses both by default.
     #[must_use]
     pub fn local_address(mut self, from: SocketAddr) -> Self {
-        self.dial.from = Some(from);
+        self.way.dial.from = Some(from);
         self
+    }
+
+    /// Follows so many redirects, one after the other, where an [`UpgradeClient`] is answered with one (RFC 9110 §15.4): none by default. Each is a connection of its own, made as this
+    /// one is, with as long a [`timeout`](Self::timeout). The frame handler hears the last answer only; whoever hears [of the end](Self::closed_to) hears of each.
+    ///
+    /// What is not followed fails the upgrade with [`UpgradeError::Redirect`](super::UpgradeError::Redirect), whose [`RedirectError`](crate::handshake::RedirectError) says
+    /// why: one too many, one to where we have been, one from `wss` to `ws`, or to what is no URL. Another origin is told neither `Authorization` nor `Cookie` nor
+    /// `Proxy-Authorization`; a [Unix socket](Self::unix_socket) that stands for the host is not asked about it. What [`tls`](Self::tls) says holds for all of them, a certificate of
+    /// ours with it. Other requests are answered with the redirect itself: where it leads may be another connection, which is theirs to make.
+    #[must_use]
+    pub fn redirects(mut self, limit: usize) -> Self {
+        self.way.redirects = Redirects::up_to(limit);
+        self
+    }
+
+    fn ears(&mut self) -> &mut Ears {
+        // Nobody shares them before there is a connection.
+        Arc::make_mut(&mut self.way.ears)
     }
 
     /// All limits and deadlines.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
+        self.way.settings = settings;
         self
     }
 
     /// How long connecting may take, all addresses of the host together and the TLS handshake with them: 10 s.
     #[must_use]
     pub fn timeout(mut self, within: Duration) -> Self {
-        self.within = within;
+        self.way.within = within;
         self
     }
 }
 
 #[cfg(feature = "test")]
 impl Connect {
-    /// Starts the connection over this transport, as if it had been made.
+    /// Starts the connection over this transport, as if it had been made. It is the only one: no redirect leads out of memory.
     pub(crate) fn over(self, transport: Transport, connected: Connected) {
-        (self.connected)(connected.clone(), ClientConnection::start(transport, connected, self.settings, self.ears));
+        let way = Arc::new(Way { redirects: Redirects::default(), ..self.way });
+        (self.connected)(connected.clone(), ClientConnection::start(transport, connected, way));
     }
 }
 
@@ -233,99 +252,26 @@ impl Message for Connect {
 
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Connect").field("host", &self.way.host).field("port", &self.way.port).finish_non_exhaustive()
     }
 }
 
-/// Resolves, connects, and starts the connection's actor on the arbiter where the message was made.
+/// Resolves, connects, and starts the connection on the arbiter where the message was made.
 pub(crate) async fn connect(message: Connect, roster: Arc<Roster>) -> Result<Connected, ConnectError> {
-    let Connect { host, port, dial, secure, tls, proxy, settings, within, arbiter, connected, ears } = message;
-    let began = clock::now();
-    let name = format!("{host}:{port}");
-    let session = if secure { Some(session(tls, &host, &name)?) } else { None };
-    let opened = async {
-        let Some(proxy) = proxy else { return dial.open(&host, port, &settings).await };
-        if proxy.secure {
-            return Err(ConnectError::Proxy(name.clone(), ProxyError::Secure));
-        }
-        let mut stream = dial.open(&proxy.host, proxy.port, &settings).await?;
-        let tunnel = tunnel(&mut stream, &proxy, &authority(&host, port)).await;
-        tunnel.map(|()| stream).map_err(|error| ConnectError::Proxy(name.clone(), error))
-    };
-    let stream = match timeout(within, opened).await {
-        Ok(opened) => opened?,
-        Err(_) => return Err(ConnectError::Timeout(name, within)),
-    };
-    let refused = |error| ConnectError::Refused(name.clone(), error);
-    // The stream moves to its arbiter, and starts there or fails there.
-    let stream = stream.set_nodelay(settings.nodelay).and_then(|()| stream.leave()).map_err(refused)?;
+    let Connect { way, arbiter, connected } = message;
+    let way = Arc::new(way);
+    let dialled = way.open().await?;
     let (tell, told) = oneshot::channel();
-    let dialled = Dialled {
-        name: name.clone(),
-        stream,
-        session,
-        within: within.saturating_sub(clock::now().duration_since(began)),
-        seat: roster.seat(),
-    };
+    let (there, seat) = (way.clone(), roster.seat());
+    // The stream moves to its arbiter, and starts there or fails there.
     arbiter.spawn_fn(move || {
         actix_rt::spawn(async move {
-            let started = dialled.secured().await.map(|(transport, told)| {
-                connected(told.clone(), ClientConnection::start(transport, told.clone(), settings, ears));
+            let started = there.start(dialled, seat).await.map(|(told, requester)| {
+                connected(told.clone(), requester);
                 told
             });
             let _ = tell.send(started);
         });
     });
-    told.await.unwrap_or_else(|_| Err(refused(io::Error::new(io::ErrorKind::NotConnected, "the arbiter has stopped"))))
-}
-
-/// A stream that is connected, and perhaps to be put under TLS.
-struct Dialled {
-    name: String,
-    stream: Moving,
-    session: Option<Session>,
-    within: Duration,
-    seat: Seat,
-}
-
-impl Dialled {
-    async fn secured(self) -> Result<(Transport, Connected), ConnectError> {
-        let Self { name, stream, session, within, seat } = self;
-        let refused = |error| ConnectError::Refused(name.clone(), error);
-        let stream = stream.arrive().map_err(refused)?;
-        let remote = stream.peer_addr().map_err(refused)?;
-        let (stream, secure, seat) = match session {
-            None => (stream, None, seat),
-            Some(session) => {
-                let made = secure::handshake(stream, session, BytesMut::new(), seat, within).await;
-                made.map(|(stream, secure, seat)| (stream, Some(secure), seat)).map_err(|error| ConnectError::Tls(name.clone(), error))?
-            }
-        };
-        let transport = Transport::new(stream, remote, secure, seat);
-        let connected = transport.connected().map_err(refused)?;
-        Ok((transport, connected))
-    }
-}
-
-/// A TLS session with this host, at its beginning.
-#[cfg(feature = "tls")]
-fn session(tls: Option<secure::Connector>, host: &str, name: &str) -> Result<Session, ConnectError> {
-    use std::sync::OnceLock;
-    /// To read the system's authorities takes milliseconds: once will do.
-    static USUAL: OnceLock<secure::Connector> = OnceLock::new();
-    let failed = |error| ConnectError::Tls(name.to_owned(), error);
-    let tls = match (tls, USUAL.get()) {
-        (Some(tls), _) => tls,
-        (None, Some(usual)) => usual.clone(),
-        (None, None) => {
-            let made = secure::Connector::new().map_err(failed)?;
-            USUAL.get_or_init(|| made).clone()
-        }
-    };
-    tls.session(host).map_err(failed)
-}
-
-#[cfg(not(feature = "tls"))]
-fn session(_: Option<secure::Connector>, _: &str, name: &str) -> Result<Session, ConnectError> {
-    Err(ConnectError::NoTls(name.to_owned()))
+    told.await.unwrap_or_else(|_| Err(way.refused(io::Error::new(io::ErrorKind::NotConnected, "the arbiter has stopped"))))
 }

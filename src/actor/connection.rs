@@ -6,7 +6,7 @@
 //! [`upstream`](super::upstream)) and answers in its own turn has the connection's next turn taken right there, at the end of its own: the
 //! answers leave, and what waited for them is parsed, without the connection being woken.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,6 +23,7 @@ use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
 use super::http_line::HttpLine;
+use super::line::Ack;
 use super::lobby::Lobby;
 use super::messages::{Received, Upgraded};
 use super::register::Registrar;
@@ -270,7 +271,8 @@ impl Conversation {
             };
             let http = match switched {
                 Ok(switched) => {
-                    take_over(switched, *handling, transport, &self.settings);
+                    let acks = std::mem::take(&mut self.above.acks);
+                    take_over(switched, *handling, transport, acks, &self.settings);
                     return Poll::Ready(());
                 }
                 Err((mut http, error)) => {
@@ -293,8 +295,10 @@ fn session(tls: &Info) -> String {
     format!("{}, {}{subject}", tls.version, tls.cipher)
 }
 
-fn take_over(switched: Switched, handling: Handling, transport: Transport, settings: &Settings) {
-    let Switched { head_bytes, unread, request, agreed, deflate, .. } = switched;
+fn take_over(switched: Switched, handling: Handling, transport: Transport, mut acks: BTreeMap<u64, Ack>, settings: &Settings) {
+    let Switched { head_bytes, unread, request, agreed, deflate, marks, .. } = switched;
+    // They are answered as their bytes leave, whoever writes them.
+    let acks = marks.into_iter().filter_map(|(end, mark)| Some((end, acks.remove(&mark)?))).collect();
     let handled = handling.open(Role::Server, &settings.websocket, deflate.as_ref());
     let message = Upgraded {
         request,
@@ -304,7 +308,7 @@ fn take_over(switched: Switched, handling: Handling, transport: Transport, setti
         extensions: agreed.extensions,
     };
     let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
-    WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent: head_bytes, unread, first });
+    WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent: head_bytes, unread, acks, first });
 }
 
 /// Whether there is something to be read for.

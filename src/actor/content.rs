@@ -90,8 +90,9 @@ impl fmt::Debug for Content {
 
 /// A request has begun whose content is told as it comes: its [`Chunk`](crate::Chunk)s follow, then [`ContentEnd`](crate::ContentEnd) or
 /// [`ContentAborted`]. Its sender is the [`Responder`](super::Responder), which may answer at any time: who has answered hears no more
-/// of the content, but for what was on its way already. It cannot be upgraded: an [`UpgradeServer`](super::UpgradeServer) in answer to it is
-/// a 500. A handshake has no content, and is told as an [`HttpRequest`].
+/// of the content, but for what was on its way already. It cannot be upgraded, since a handshake has no content (what would be content to one reader is frames to
+/// another): [`handshake::accept`](crate::handshake::accept) refuses it with a 400, and an [`UpgradeServer`](super::UpgradeServer) in answer to it is a 500. A
+/// handshake is told as an [`HttpRequest`], whatever the handler has asked for.
 ///
 /// Asked for with [`Register::hears`](super::Register::hears).
 #[derive(Debug)]

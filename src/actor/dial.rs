@@ -27,6 +27,14 @@ pub(super) struct Dial {
 }
 
 impl Dial {
+    /// Who listens at the Unix socket is not who is to be reached next.
+    pub(super) fn unix_is_elsewhere(&mut self) {
+        #[cfg(unix)]
+        {
+            self.unix = None;
+        }
+    }
+
     /// The first stream that can be made: the addresses of the host are tried one after the other, the next when one has failed or is slow.
     pub(super) async fn open(&self, host: &str, port: u16, settings: &Settings) -> Result<Stream, ConnectError> {
         let name = || format!("{host}:{port}");

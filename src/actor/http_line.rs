@@ -32,13 +32,15 @@ pub(crate) enum HttpCommand {
     Start(RequestNumber, HttpResponse, Who),
     Chunk(RequestNumber, Chunk, Who, Option<Ack>),
     Finish(RequestNumber, ContentEnd, Who, Option<Ack>),
-    /// Who says this wants to know when there is room for more.
-    Room(Ack),
+    /// Who streams this wants to know when there is room for more.
+    Room(RequestNumber, Who, Ack),
     Upgrade(RequestNumber, HttpResponse, Box<Handling>),
     /// The answer is being made.
     Later(RequestNumber, Later),
     /// The responder was dropped without an answer.
     Unanswered(RequestNumber),
+    /// The function that was to answer has panicked.
+    Panicked(RequestNumber),
     /// A streamed response was dropped before its end.
     Unfinished(RequestNumber, Who),
     Control(Control),
@@ -55,14 +57,14 @@ pub(crate) enum Who {
 
 vec_pool!(commands, HttpCommand);
 
-/// What a chunk is worth besides its bytes, while it waits.
+/// What a chunk or an interim response is worth besides its bytes, while it waits.
 const OVERHEAD: usize = 64;
 
 /// What is decided under the lock of the queue.
 #[derive(Default)]
 pub(crate) struct Side {
     signals: Signals,
-    /// Bytes of chunks in the queue.
+    /// Bytes of chunks and interim responses in the queue.
     queued: usize,
     /// A chunk has met the hard limit: no other is taken.
     overflown: bool,
@@ -80,6 +82,8 @@ pub(crate) struct HttpLine {
     unsent: AtomicUsize,
     /// The most that may be unsent where a chunk is offered.
     hard: usize,
+    /// How many interim responses may go ahead of an answer.
+    pub(super) interim_limit: u32,
     /// Content that was given back and is not yet heeded.
     back: AtomicUsize,
     /// Wake the connection when so much has been given back.
@@ -97,8 +101,8 @@ impl HttpLine {
         let proxied = transport.proxied.clone();
         let (unsent, back, wake_at) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
         let (queue, conversation, home) = (Queue::new(Side::default()), Mutex::default(), thread::current().id());
-        let hard = settings.hard_limit();
-        Arc::new(Self { id, remote, proxied, tls, queue, unsent, hard, back, wake_at, conversation, home })
+        let (hard, interim_limit) = (settings.hard_limit(), settings.interim());
+        Arc::new(Self { id, remote, proxied, tls, queue, unsent, hard, interim_limit, back, wake_at, conversation, home })
     }
 
     fn conversation(&self) -> MutexGuard<'_, Option<Conversation>> {
@@ -191,6 +195,22 @@ impl HttpLine {
         line.wake();
     }
 
+    /// The function that was to answer this request has panicked: so its responder, which was dropped with it, says.
+    pub(super) fn panicked(&self, number: RequestNumber) {
+        let mut line = self.queue.lock();
+        if matches!(line.items.back(), Some(HttpCommand::Unanswered(dropped)) if *dropped == number) {
+            line.items.pop_back();
+        }
+        drop(line);
+        self.push(HttpCommand::Panicked(number));
+    }
+
+    /// An interim response is taken as long as less than the hard limit is unsent.
+    pub(super) fn push_interim(&self, number: RequestNumber, response: HttpResponse) -> Result<(), SendError> {
+        let worth = response.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>() + OVERHEAD;
+        self.push_bounded(worth, HttpCommand::Interim(number, response), false)
+    }
+
     /// A chunk is taken whole as long as less than the hard limit is unsent. At or above it the connection is cut, if the policy is to be applied.
     pub(super) fn push_chunk(
         &self,
@@ -200,6 +220,11 @@ impl HttpLine {
         ack: Option<Ack>,
         policy: bool,
     ) -> Result<(), SendError> {
+        let worth = chunk.data.len() + chunk.extensions.len() + OVERHEAD;
+        self.push_bounded(worth, HttpCommand::Chunk(number, chunk, who, ack), policy)
+    }
+
+    fn push_bounded(&self, worth: usize, command: HttpCommand, policy: bool) -> Result<(), SendError> {
         let mut line = self.queue.lock();
         if line.closed {
             return Err(SendError::Closed);
@@ -215,8 +240,8 @@ impl HttpLine {
         if line.items.capacity() == 0 {
             line.items = commands::get();
         }
-        line.side.queued += chunk.data.len() + chunk.extensions.len() + OVERHEAD;
-        line.items.push_back(HttpCommand::Chunk(number, chunk, who, ack));
+        line.side.queued += worth;
+        line.items.push_back(command);
         line.wake();
         Ok(())
     }

@@ -48,7 +48,7 @@ use super::{Address, Content, Listener, Proxied, ProxyError, Registrar, Requeste
 use crate::http::{Chunk, ContentEnd, HttpEnd, HttpError, HttpRequest, HttpResponse};
 use crate::stage::By;
 use crate::tls::{Info, TlsError};
-use crate::upgrade::handshake::HandshakeError;
+use crate::upgrade::handshake::{HandshakeError, RedirectError};
 use crate::websocket::{CloseCode, Frame};
 
 /// A message that came from a connection, and whom to answer: Akka's `sender`, typed by the state that the connection is in.
@@ -324,6 +324,8 @@ pub struct UpgradeFailed {
 pub enum UpgradeError {
     /// The server's answer is no acceptance (RFC 6455 §4.1).
     Handshake(HandshakeError),
+    /// It redirects, and is not followed: see [`Connect::redirects`](super::Connect::redirects).
+    Redirect(RedirectError),
     /// The connection ended, or something that is not HTTP came from it.
     Connection(String),
 }
@@ -332,6 +334,7 @@ impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handshake(error) => error.fmt(f),
+            Self::Redirect(error) => error.fmt(f),
             Self::Connection(what) => f.write_str(what),
         }
     }

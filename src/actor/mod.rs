@@ -83,6 +83,8 @@ mod timer;
 mod transport;
 mod upgrade;
 mod upstream;
+mod veil;
+mod way;
 #[cfg(feature = "actix-web")]
 pub mod web;
 mod websocket;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Context, Handler, Recipient};
 
+use super::above::unpanicked;
 use super::http_connection::HttpConnection;
 use super::http_delivery::{HttpNotice, HttpRoutes};
 use super::http_line::{HttpCommand, HttpLine};
@@ -52,6 +53,8 @@ pub struct Register<A: Actor> {
     handler: Who<A>,
     fast: Option<FastPath>,
     timeouts: Option<Recipient<Received<TimedOut>>>,
+    /// The handler knows what to do about HEAD.
+    knows_head: bool,
 }
 
 /// Who hears requests.
@@ -74,7 +77,7 @@ where
     /// This actor.
     #[must_use]
     pub fn new(handler: impl IntoHandler<A>) -> Self {
-        Self { handler: Who::Actor(handler.place(), HttpRoutes::new()), fast: None, timeouts: None }
+        Self::of(Who::Actor(handler.place(), HttpRoutes::new()))
     }
 
     /// An actor that is made for the connection, on the connection's arbiter.
@@ -83,21 +86,34 @@ where
     where
         A: Actor<Context = Context<A>>,
     {
-        Self { handler: Who::Actor(Place::made(make), HttpRoutes::new()), fast: None, timeouts: None }
+        Self::of(Who::Actor(Place::made(make), HttpRoutes::new()))
     }
 }
 
 impl Register<Nobody> {
     /// No actor: a function that is called in the connection's own turn. It answers at once, or moves the [`Responder`] elsewhere; what it answers at
-    /// once leaves with that turn. It must not block: all connections of the arbiter wait for it.
+    /// once leaves with that turn. It must not block: all connections of the arbiter wait for it. If it panics the request is answered with a 500, behind the answers
+    /// to earlier ones, and the connection closes; others go on.
     #[must_use]
     pub fn answering(answer: impl Fn(HttpRequest, Responder) + Send + 'static) -> Self {
-        Self { handler: Who::Function(Box::new(answer)), fast: None, timeouts: None }
+        Self::of(Who::Function(Box::new(answer)))
     }
 }
 
 impl<A: Actor> Register<A> {
-    /// What this answers is answered in the connection's own turn, without the handler hearing of it: spray's `fastPath`. It must not block.
+    fn of(handler: Who<A>) -> Self {
+        Self { handler, fast: None, timeouts: None, knows_head: false }
+    }
+
+    /// HEAD is told as HEAD, whatever the settings say.
+    #[cfg(feature = "actix-web")]
+    pub(crate) fn knows_head(mut self) -> Self {
+        self.knows_head = true;
+        self
+    }
+
+    /// What this answers is answered in the connection's own turn, without the handler hearing of it: spray's `fastPath`. It must not block. If it panics,
+    /// the request is answered with a 500, and the connection closes.
     ///
     /// Not asked about requests whose content is told as it comes.
     #[must_use]
@@ -126,16 +142,16 @@ impl<A: Actor> Register<A> {
 
     /// Opens the way to the handler: on the connection's arbiter.
     pub(crate) fn open(self) -> Registration {
-        let Self { handler, fast, timeouts } = self;
+        let Self { handler, fast, timeouts, knows_head } = self;
         let elsewhere = timeouts.is_some();
         match handler {
             Who::Actor(place, routes) => {
                 let (streams, keeps) = (routes.streams(), routes.hears_timeouts() || elsewhere);
-                Registration { upstream: place.open(routes), is_function: false, streams, keeps, fast, timeouts }
+                Registration { upstream: place.open(routes), is_function: false, streams, keeps, fast, timeouts, knows_head }
             }
             Who::Function(function) => {
                 let upstream = Box::new(Called { function, line: None });
-                Registration { upstream, is_function: true, streams: false, keeps: elsewhere, fast, timeouts }
+                Registration { upstream, is_function: true, streams: false, keeps: elsewhere, fast, timeouts, knows_head }
             }
         }
     }
@@ -162,6 +178,8 @@ pub(crate) struct Registration {
     pub(crate) keeps: bool,
     /// Who does, if it is not the handler.
     pub(crate) timeouts: Option<Recipient<Received<TimedOut>>>,
+    /// HEAD is told as HEAD.
+    pub(crate) knows_head: bool,
 }
 
 /// The way to a handler that is no actor.
@@ -175,7 +193,10 @@ impl Upstream<Event> for Called {
         let Some(line) = &self.line else { return events.clear() };
         for event in events.drain(..) {
             if let Event::Request { number, request } = event {
-                (self.function)(request, Responder::new(line.clone(), number));
+                let responder = Responder::new(line.clone(), number);
+                if unpanicked(line, number, || (self.function)(request, responder)).is_none() {
+                    line.panicked(number);
+                }
             }
         }
     }

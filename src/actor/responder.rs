@@ -13,7 +13,7 @@ use super::http_connection::HttpConnection;
 use super::http_line::{HttpCommand, HttpLine, Who};
 use super::lobby::{Later, Made};
 use super::proxied::Proxied;
-use super::socket::{Sending, SocketId};
+use super::socket::{SendError, Sending, SocketId};
 use super::streaming::Streaming;
 use super::upgrade::{Handling, UpgradeServer};
 use crate::http::{HttpRequest, HttpResponse, RequestNumber};
@@ -49,16 +49,18 @@ pub struct Responder {
     number: RequestNumber,
     who: Who,
     answered: bool,
+    /// Interim responses sent.
+    interim: u32,
 }
 
 impl Responder {
     pub(crate) fn new(line: Arc<HttpLine>, number: RequestNumber) -> Self {
-        Self { line, number, who: Who::First, answered: false }
+        Self { line, number, who: Who::First, answered: false, interim: 0 }
     }
 
     /// Another for the same request, for whoever is told that it was not answered in time. Dropped, it answers nothing.
     pub(crate) fn second(line: Arc<HttpLine>, number: RequestNumber) -> Self {
-        Self { line, number, who: Who::Second, answered: false }
+        Self { line, number, who: Who::Second, answered: false, interim: 0 }
     }
 
     /// The connection, to be told what concerns all of it.
@@ -137,7 +139,7 @@ impl Responder {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`](super::SendError::Closed) when the connection ended first.
+    /// [`SendError::Closed`] when the connection ended first.
     pub fn send(mut self, response: HttpResponse) -> Sending {
         self.answered = true;
         let (ack, written) = oneshot::channel();
@@ -153,8 +155,18 @@ impl Responder {
     }
 
     /// Sends an interim response ahead of the answer, 103 Early Hints say (RFC 9110 §15.2). HTTP/1.0 has none, and gets none.
-    pub fn interim(&self, response: HttpResponse) {
-        self.line.push(HttpCommand::Interim(self.number, response));
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] when there have been as many as may be ([`interim_limit`](crate::http::Settings::interim_limit), 16), or as much as the hard limit
+    /// allows is unsent; [`SendError::Closed`] when the connection has ended. Nothing was sent then.
+    pub fn interim(&mut self, response: HttpResponse) -> Result<(), SendError> {
+        if self.interim >= self.line.interim_limit {
+            return Err(SendError::Full);
+        }
+        self.line.push_interim(self.number, response)?;
+        self.interim += 1;
+        Ok(())
     }
 }
 

@@ -230,6 +230,11 @@ impl Seat {
         self.id
     }
 
+    /// A seat for one connection more, in the same roster.
+    pub(crate) fn another(&self) -> Self {
+        self.roster.seat()
+    }
+
     pub(crate) fn guest(&mut self) -> Option<&mut Guest> {
         self.guest.as_mut()
     }

@@ -18,13 +18,17 @@ use crate::http::{Chunk, ContentEnd, HttpResponse, RequestNumber};
 /// the connection; unless it is offered with [`try_send`](Self::try_send). Who has much to say awaits [`send`](Self::send) or
 /// [`ready`](Self::ready).
 ///
+/// The response to HEAD, and a 204 or 304, ends with its head (RFC 9110 §6.4.1): it is complete as it begins. What is sent of its content goes nowhere, and
+/// [`send`](Self::send), [`ready`](Self::ready) and [`finish_acked`](Self::finish_acked) are answered with [`SendError::Closed`], so that nobody makes what nobody
+/// will hear.
+///
 /// ```
 /// # use actix_sockets::Streaming;
 /// async fn count(stream: Streaming) {
 ///     for n in 0..1_000_000 {
 ///         stream.do_send(format!("{n}\n"));
 ///         if stream.ready().await.is_err() {
-///             return; // the peer has gone
+///             return; // nobody listens
 ///         }
 ///     }
 ///     stream.finish();
@@ -100,10 +104,10 @@ impl Streaming {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] when the connection has ended.
+    /// [`SendError::Closed`] when the connection has ended, or the response has.
     pub fn ready(&self) -> Sending {
         let (ack, room) = oneshot::channel();
-        self.line.push(HttpCommand::Room(ack));
+        self.line.push(HttpCommand::Room(self.number, self.who, ack));
         Sending::awaited(room)
     }
 

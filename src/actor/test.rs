@@ -73,7 +73,6 @@ use tokio::time::{pause, sleep, timeout};
 
 use super::bind::Acceptor;
 use super::client_connection::ClientConnection;
-use super::client_ears::Ears;
 use super::clock;
 use super::connect::Connect;
 use super::connection::Connection;
@@ -86,6 +85,7 @@ use super::settings::Settings;
 use super::stream::{PipeReader, PipeWriter, pipe};
 use super::transport::Transport;
 use super::upgrade::UpgradeClient;
+use super::way::Way;
 use crate::http::{self as ours, ClientEvent, Event, HttpRequest, HttpResponse};
 use crate::upgrade::handshake::{self, Target};
 use crate::upgrade::switch;
@@ -264,7 +264,7 @@ fn client(transport: Transport) -> Requester {
     let connected = transport.connected().expect("a pipe knows where it is");
     // How long a handler takes is for the test to judge, and for its own end.
     let patient = ours::Settings::default().response_timeout(PATIENT);
-    ClientConnection::start(transport, connected, Settings::default().http(patient), Ears::default())
+    ClientConnection::start(transport, connected, Way::nowhere(Settings::default().http(patient)))
 }
 
 fn transport(incoming: PipeReader, outgoing: PipeWriter) -> Transport {

@@ -194,7 +194,7 @@ pub fn upgrade<A: Actor>(upgrade: UpgradeServer<A>, request: &HttpRequest, paylo
     let message = Upgraded { request: ours, remote, tls: None, protocol: agreed.protocol, extensions: agreed.extensions };
     let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
     let (unsent, unread) = (Output::new(), BytesMut::new());
-    WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent, unread, first });
+    WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent, unread, acks: VecDeque::new(), first });
     Ok(theirs(response).body(Outgoing { from_us, roster }))
 }
 

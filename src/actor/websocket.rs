@@ -76,6 +76,8 @@ pub(crate) struct Takeover {
     pub(crate) handled: Handled,
     pub(crate) unsent: crate::output::Output,
     pub(crate) unread: BytesMut,
+    /// Who waits for what of it to have been written: see [`WebSocket::acks`].
+    pub(crate) acks: VecDeque<(u64, Ack)>,
     /// What the handler hears before all else.
     pub(crate) first: VecDeque<Delivery>,
 }
@@ -83,7 +85,7 @@ pub(crate) struct Takeover {
 impl WebSocket {
     /// Starts it on this arbiter.
     pub(crate) fn take_over(takeover: Takeover) {
-        let Takeover { transport, role, handled, unsent, unread, first } = takeover;
+        let Takeover { transport, role, handled, unsent, unread, acks, first } = takeover;
         let Handled { settings, chain, mut upstream, masks, observers } = handled;
         let now = clock::now();
         let line = Line::new(transport.seat().id(), settings.unsent(), transport.write_half().clone());
@@ -121,7 +123,7 @@ impl WebSocket {
             partial: unread.into(),
             expected: 0,
             waited: 0,
-            acks: VecDeque::new(),
+            acks,
             flooded: false,
             calm: false,
             behind: 0,
@@ -397,7 +399,7 @@ impl WebSocket {
         let (most, unsent) = self.line.report(waiting, open, self.pipeline.life());
         self.behind = unsent - waiting;
         // Also if all of it left within this turn: whoever saw it and waits for room must hear that there is some.
-        self.flooded |= most > self.soft;
+        self.flooded |= most.max(unsent) > self.soft;
         // Nothing is told behind `Closed`.
         if unsent <= self.soft && std::mem::take(&mut self.flooded) && !self.pipeline.has_ended() && !planted!(DrainedForgotten) {
             self.deliver(VecDeque::from([Delivery::Drained]));

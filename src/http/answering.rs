@@ -57,6 +57,7 @@ impl Server {
         let (announced, chunks) = match (announced, length) {
             (announced @ (Announced::Length(_) | Announced::Theirs), _) => (announced, Chunks::Dropped),
             (_, Some(_)) if exchange.method == Method::HEAD => (Announced::Theirs, Chunks::Dropped),
+            (_, None) if bodiless && self.settings.chunkless_streaming => (Announced::Nothing, Chunks::Dropped),
             (announced, _) if bodiless => (announced, Chunks::Dropped),
             (_, Some(length)) => (Announced::Theirs, Chunks::Counted(length)),
             (Announced::Chunked, None) if !self.settings.chunkless_streaming => (Announced::Chunked, Chunks::Framed),
@@ -119,20 +120,25 @@ impl Server {
         Ok(())
     }
 
-    /// Sends an interim response, 103 Early Hints say, ahead of the answer (RFC 9110 §15.2). HTTP/1.0 has none: it is passed over there.
+    /// Sends an interim response, 103 Early Hints say, ahead of the answer (RFC 9110 §15.2): [`Settings::interim_limit`](super::Settings::interim_limit) of
+    /// them at most. HTTP/1.0 has none: it is passed over there.
     ///
     /// # Errors
     ///
-    /// When the request is not in hand, its answer has begun, or the status is not 1xx, or 101. Nothing has changed then.
+    /// When the request is not in hand, its answer has begun, the status is not 1xx, or 101, or there have been as many as may be. Nothing has changed then.
     pub fn interim(&mut self, number: RequestNumber, response: &HttpResponse, now: Instant) -> Result<(), RespondError> {
         let index = self.index(number).ok_or(RespondError::NotInHand)?;
-        let exchange = &self.exchanges[index];
+        let exchange = &mut self.exchanges[index];
         if exchange.answer != Answer::Awaited {
             return Err(RespondError::OutOfTurn);
         }
         if !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(RespondError::NotInterim);
         }
+        if exchange.interim >= self.settings.interim_limit {
+            return Err(RespondError::TooManyInterim);
+        }
+        exchange.interim += 1;
         if exchange.version != Version::HTTP_10 {
             let mut head = BytesMut::new();
             encode::response_head(&mut head, response, Announced::Nothing, Persistence::Implied, None, None);
@@ -146,19 +152,14 @@ impl Server {
     pub fn mark(&mut self, number: RequestNumber, mark: u64) {
         match self.index(number) {
             Some(index @ 1..) => self.exchanges[index].held.push(Held::Mark(mark)),
-            _ => self.marks.push_back((self.wire.output.end(), mark)),
+            _ => self.wire.mark(mark),
         }
     }
 
     /// The next [mark](Self::mark) whose bytes have all been written.
     #[must_use]
     pub fn poll_written(&mut self) -> Option<u64> {
-        let &(end, mark) = self.marks.front()?;
-        if self.wire.output.written() < end {
-            return None;
-        }
-        self.marks.pop_front();
-        Some(mark)
+        self.wire.poll_written()
     }
 
     /// Bytes of responses that have not been written: those that wait for their turn, too.
@@ -171,6 +172,12 @@ impl Server {
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.unsent() <= self.settings.output_soft_limit
+    }
+
+    /// Whether the response that has begun to this request has no content, whatever is said of it: that to HEAD, 204, 304 (RFC 9110 §6.4.1).
+    #[must_use]
+    pub fn is_without_content(&self, number: RequestNumber) -> bool {
+        matches!(self.streaming(number), Ok((_, Chunks::Dropped)))
     }
 
     /// Whether a response to this request has begun and not ended.

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use http::header::{EXPECT, UPGRADE};
+use http::header::EXPECT;
 use http::uri::Scheme;
-use http::{Method, StatusCode, Version};
+use http::{Method, Version};
 
 use super::content::Framing;
 use super::deadlines::Times;
-use super::decode::{RequestDecoder, elements, has_token};
+use super::decode::{RequestDecoder, elements};
 use super::dressing::Dress;
-use super::encode::{self, Announced, HttpDate, Persistence};
-use super::exchange::{Answer, Exchange, Held, Incoming, Steering, Way, persists};
+use super::encode::HttpDate;
+use super::exchange::{Answer, Exchange, Held, Incoming, Steering, Way, asks_for_websocket, persists};
 use super::input::Input;
 use super::receiving::{Progress, ToldContent};
 use super::wire::{Closing, Wire};
-use super::{Event, HttpError, HttpRequest, HttpResponse, Parts, RequestNumber, Settings, SwitchError};
+use super::{Event, HttpError, HttpRequest, RequestNumber, Settings};
 use crate::output::Output;
 
 /// The server's side of one HTTP/1.1 connection, without I/O and clock.
@@ -53,10 +53,10 @@ pub struct Server {
     pub(super) dress: Dress,
     /// It is, or something else is changed of a request before it is told.
     pub(super) dresses: bool,
+    /// HEAD is told as GET.
+    pub(super) hides_head: bool,
     /// Bytes of responses that wait for their turn.
     pub(super) held: usize,
-    /// Marks in the output, and where they are.
-    pub(super) marks: VecDeque<(u64, u64)>,
     /// The connection is TLS.
     secure: bool,
 }
@@ -71,6 +71,7 @@ impl Server {
             keeps: false,
             dress: Dress::default(),
             dresses: Dress::is_asked_for(&settings),
+            hides_head: settings.transparent_head_requests,
             settings,
             wire: Wire::new(now),
             input: Input::default(),
@@ -84,7 +85,6 @@ impl Server {
             events: VecDeque::new(),
             clock: None,
             held: 0,
-            marks: VecDeque::new(),
             secure: false,
         }
     }
@@ -135,6 +135,11 @@ impl Server {
         self.keeps = true;
     }
 
+    /// HEAD is told as HEAD, whatever the [settings](Settings::transparent_head_requests) say: for a handler that knows what to do about it.
+    pub fn tell_head(&mut self) {
+        self.hides_head = false;
+    }
+
     /// The next event, if there is one.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -145,54 +150,6 @@ impl Server {
     #[must_use]
     pub fn events(&mut self) -> &mut VecDeque<Event> {
         &mut self.events
-    }
-
-    /// Whether [`into_switched`](Self::into_switched) would go now: the request asks for an upgrade, and all earlier ones are answered.
-    #[must_use]
-    pub fn can_switch(&self, number: RequestNumber) -> bool {
-        self.check_switch(number).is_ok()
-    }
-
-    /// Whether [`into_switched`](Self::into_switched) would only go later: earlier requests are not answered yet.
-    #[must_use]
-    pub fn must_wait(&self, number: RequestNumber) -> bool {
-        matches!(self.check_switch(number), Err(SwitchError::NotYet))
-    }
-
-    /// The request, if it is in hand and asks for an upgrade.
-    #[must_use]
-    pub fn upgrade_request(&self, number: RequestNumber) -> Option<&HttpRequest> {
-        self.exchanges[self.index(number)?].upgrade.as_deref()
-    }
-
-    /// Leaves HTTP (RFC 9110 §7.8): writes the 101, and hands out all that a new protocol needs.
-    ///
-    /// # Errors
-    ///
-    /// When the request is not in hand, did not ask for it or must wait its turn, or the status is not 101. The connection is given back
-    /// as it was.
-    #[expect(clippy::result_large_err, reason = "the connection goes on, and is moved once in its life")]
-    pub fn into_switched(
-        mut self,
-        number: RequestNumber,
-        response: HttpResponse,
-        date: &HttpDate,
-        now: Instant,
-    ) -> Result<Parts, (Self, SwitchError)> {
-        let error = match self.check_switch(number) {
-            Err(error) => error,
-            Ok(()) if response.status != StatusCode::SWITCHING_PROTOCOLS => SwitchError::Status,
-            Ok(()) => match self.exchanges.pop_front().and_then(|exchange| exchange.upgrade) {
-                Some(request) => {
-                    let server = self.settings.server_header.as_ref();
-                    let out = self.wire.writing(now).tail();
-                    encode::response_head(out, &response, Announced::Nothing, Persistence::Switch, Some(date), server);
-                    return Ok(Parts { output: self.wire.output, unread: self.input.into_bytes(), request: *request, eof: self.wire.eof });
-                }
-                None => SwitchError::NotAsked,
-            },
-        };
-        Err((self, error))
     }
 
     /// What waits to be written. Report progress to [`wrote`](Self::wrote).
@@ -328,9 +285,9 @@ impl Server {
     pub(super) fn accept(&mut self, mut request: HttpRequest, steering: Steering, now: Instant) {
         request.secure = self.secure;
         let close = !persists(&request, steering);
-        let upgrade = request.version != Version::HTTP_10 && steering.upgrade && has_token(&request.headers, &UPGRADE, "websocket");
+        let upgrade = asks_for_websocket(&request, steering);
         self.last |= close;
-        let method = request.method.clone();
+        let method = self.told_method(&mut request, upgrade);
         if self.dresses {
             self.dress(&mut request);
         }
@@ -343,6 +300,17 @@ impl Server {
         self.events.push_back(Event::Request { number, request });
     }
 
+    /// The method, which steers how the request is answered; what is told of it may be another. To a request for an upgrade HEAD says that it is
+    /// none (RFC 6455 §4.1).
+    #[inline]
+    pub(super) fn told_method(&self, request: &mut HttpRequest, upgrade: bool) -> Method {
+        let method = request.method.clone();
+        if self.hides_head && !upgrade && method == Method::HEAD {
+            request.method = Method::GET;
+        }
+        method
+    }
+
     pub(super) fn open(&mut self, exchange: Exchange) -> RequestNumber {
         let number = RequestNumber(self.oldest + self.exchanges.len() as u64);
         if self.exchanges.capacity() == 0 {
@@ -351,46 +319,6 @@ impl Server {
         }
         self.exchanges.push_back(exchange);
         number
-    }
-
-    /// The peer broke a rule: it is told so in its turn, and nothing it sends is parsed any more.
-    pub(super) fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
-        self.refuse(error, now);
-        let _ = self.open(Exchange::new(method, Version::HTTP_11, true, now));
-        let mut refusal = self.refusal(error);
-        self.answer(self.exchanges.len() - 1, &mut refusal, now);
-    }
-
-    /// The answer to an error.
-    pub(super) fn refusal(&self, error: HttpError) -> HttpResponse {
-        if self.settings.verbose_errors {
-            let status = error.status();
-            return HttpResponse::new(status).with_text(format!("{status}: {error}\n"));
-        }
-        error.into_response()
-    }
-
-    /// Nothing that the peer sends is parsed any more.
-    pub(super) fn refuse(&mut self, error: HttpError, now: Instant) {
-        tracing::debug!(%error, "request refused");
-        // Nobody has told us the time for this answer.
-        self.clock = self.clock.map(|(then, date)| (now, date.after(now.saturating_duration_since(then))));
-        self.events.push_back(Event::Failed(error));
-        self.last = true;
-        self.head_since = None;
-        self.incoming = None;
-        self.input = Input::default();
-    }
-
-    fn check_switch(&self, number: RequestNumber) -> Result<(), SwitchError> {
-        let index = self.index(number).ok_or(SwitchError::NotInHand)?;
-        let exchange = &self.exchanges[index];
-        match (exchange.answer, &exchange.upgrade) {
-            (Answer::Awaited, None) => Err(SwitchError::NotAsked),
-            (Answer::Awaited, Some(_)) if index > 0 => Err(SwitchError::NotYet),
-            (Answer::Awaited, Some(_)) => Ok(()),
-            _ => Err(SwitchError::NotInHand),
-        }
     }
 
     /// Lets the responses leave whose turn it is, then takes the requests that waited.
@@ -410,7 +338,7 @@ impl Server {
                             self.held -= bytes.len();
                             self.wire.writing(now).push(bytes);
                         }
-                        Held::Mark(mark) => self.marks.push_back((self.wire.output.end(), mark)),
+                        Held::Mark(mark) => self.wire.mark(mark),
                     }
                 }
             }

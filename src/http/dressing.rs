@@ -1,7 +1,7 @@
 //! What a request is told with besides what the peer has sent, where the settings ask for it.
 
 use http::header::{HOST, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Version};
 
 use super::{HttpRequest, Server, Settings};
 
@@ -19,10 +19,7 @@ pub(super) struct Dress {
 impl Dress {
     /// Whether [`Server::dress`] would change anything.
     pub(super) fn is_asked_for(settings: &Settings) -> bool {
-        settings.remote_address_header
-            || settings.raw_request_target_header
-            || settings.tls_session_header
-            || settings.transparent_head_requests
+        settings.remote_address_header || settings.raw_request_target_header || settings.tls_session_header
     }
 }
 
@@ -48,9 +45,6 @@ impl Server {
         }
         if settings.tls_session_header {
             set(&mut request.headers, SSL_SESSION_INFO, self.dress.session.clone());
-        }
-        if settings.transparent_head_requests && request.method == Method::HEAD {
-            request.method = Method::GET;
         }
     }
 }

@@ -196,7 +196,7 @@ impl fmt::Display for HttpError {
             Self::TooManyInterim => "too many interim responses (RFC 9110 §15.2)",
             Self::UnexpectedResponse => "a response that answers no request (RFC 9112 §9.2)",
             Self::UnexpectedSwitch => "101 to a request without Upgrade (RFC 9110 §7.8)",
-            Self::ResponseTimeout => "the response was not there in time",
+            Self::ResponseTimeout => "the response was not there in time (RFC 9112 §9.5)",
             Self::Truncated => "the connection ended inside a response (RFC 9112 §8)",
             Self::Closed => "the connection ended before the response (RFC 9112 §9.5)",
             Self::NotSent => "the connection ended, and nothing of the request was sent (RFC 9112 §9.6)",
@@ -204,7 +204,7 @@ impl fmt::Display for HttpError {
             Self::Abandoned => "the request's content was given up before its end (RFC 9112 §8)",
             Self::ContentMismatch => "the request's content is not as long as its Content-Length (RFC 9110 §8.6)",
             Self::Insecure => "a request for https or wss, on a connection that is not TLS (RFC 9110 §4.2.2)",
-            Self::WriteTimeout => "the peer takes no bytes",
+            Self::WriteTimeout => "the peer takes no bytes (RFC 9112 §9.5)",
         })
     }
 }
@@ -223,6 +223,8 @@ pub enum RespondError {
     Interim,
     /// What is sent ahead of an answer is 1xx and not 101 (RFC 9110 §15.2).
     NotInterim,
+    /// As many interim responses as may have gone ahead of the answer already ([`Settings::interim_limit`](super::Settings::interim_limit)).
+    TooManyInterim,
     /// The content is longer or shorter than the `Content-Length` it was given (RFC 9110 §8.6). The connection is aborted.
     Length,
 }
@@ -234,6 +236,7 @@ impl fmt::Display for RespondError {
             Self::OutOfTurn => "the request's response is not, or is already, being streamed",
             Self::Interim => "an interim status is no answer (RFC 9110 §15.2)",
             Self::NotInterim => "only 1xx goes ahead of an answer, and not 101 (RFC 9110 §15.2)",
+            Self::TooManyInterim => "as many interim responses as may go ahead of an answer have gone (RFC 9110 §15.2)",
             Self::Length => "the content has not the length that was announced (RFC 9110 §8.6): the connection is cut",
         })
     }

@@ -1,5 +1,6 @@
 //! What a server's connection tells, and what it leaves behind.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use bytes::BytesMut;
@@ -142,4 +143,6 @@ pub struct Parts {
     pub request: HttpRequest,
     /// Whether the peer has sent FIN already.
     pub eof: bool,
+    /// The [marks](super::Server::mark) that have not been given, in order: where they are in the output ([`Output::written`]), and which they are.
+    pub marks: VecDeque<(u64, u64)>,
 }

@@ -23,6 +23,8 @@ pub(super) struct Exchange {
     /// Whether `TimedOut` has been told.
     pub(super) told: bool,
     pub(super) answer: Answer,
+    /// How many interim responses have gone ahead of it.
+    pub(super) interim: u32,
     /// The request, if it asks for an upgrade.
     pub(super) upgrade: Option<Box<HttpRequest>>,
     /// The request, if requests are kept until they are answered.
@@ -41,7 +43,18 @@ pub(super) enum Held {
 
 impl Exchange {
     pub(super) fn new(method: Method, version: Version, close: bool, now: Instant) -> Self {
-        Self { method, version, close, since: now, told: false, answer: Answer::Awaited, upgrade: None, kept: None, held: Vec::new() }
+        Self {
+            method,
+            version,
+            close,
+            since: now,
+            told: false,
+            answer: Answer::Awaited,
+            interim: 0,
+            upgrade: None,
+            kept: None,
+            held: Vec::new(),
+        }
     }
 
     /// Whether what follows the request may be of another protocol: behind an upgrade (RFC 9110 §7.8), and in a tunnel (RFC 9110 §9.3.6).
@@ -116,6 +129,11 @@ impl Steering {
         }
         found
     }
+}
+
+/// Whether the request asks for an upgrade to websocket (RFC 9110 §7.8).
+pub(super) fn asks_for_websocket(request: &HttpRequest, steering: Steering) -> bool {
+    steering.upgrade && request.version != Version::HTTP_10 && has_token(&request.headers, &UPGRADE, "websocket")
 }
 
 /// Whether the connection goes on behind this request (RFC 9112 §9.3).

@@ -31,6 +31,7 @@
 mod answering;
 mod asking;
 mod client;
+mod client_deadlines;
 mod client_event;
 mod connection;
 mod content;
@@ -41,12 +42,15 @@ mod encode;
 mod error;
 mod event;
 mod exchange;
+mod hearing;
 mod held;
 mod input;
 mod message;
 mod rate;
 mod receiving;
+mod refusing;
 mod settings;
+mod switching;
 mod trailers;
 mod wire;
 

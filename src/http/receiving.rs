@@ -14,7 +14,7 @@ use http::Method;
 use super::connection::Server;
 use super::content::{ContentDecoder, Framing, Piece};
 use super::encode::CONTINUE;
-use super::exchange::{Answer, Exchange, Incoming, Steering, Way, persists};
+use super::exchange::{Answer, Exchange, Incoming, Steering, Way, asks_for_websocket, persists};
 use super::input::Input;
 use super::rate::ContentClock;
 use super::{Event, HttpError, HttpRequest, RequestNumber};
@@ -107,7 +107,9 @@ impl Server {
         request.secure = self.is_secure();
         let close = !persists(&request, steering);
         self.last |= close;
-        let method = request.method.clone();
+        // None is upgraded: a handshake has no content.
+        let upgrade = asks_for_websocket(&request, steering);
+        let method = self.told_method(&mut request, upgrade);
         if self.dresses {
             self.dress(&mut request);
         }

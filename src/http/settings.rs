@@ -84,7 +84,7 @@ impl Default for Settings {
             interim_limit: 16,
             chunkless_streaming: false,
             allow_half_closed: true,
-            transparent_head_requests: false,
+            transparent_head_requests: true,
             verbose_errors: false,
             remote_address_header: false,
             raw_request_target_header: false,
@@ -175,10 +175,11 @@ impl Settings {
         trailer_field_limit: usize,
         /// Size of one chunk's extensions; above it 400 (RFC 9112 §7.1.1). Default 256.
         chunk_extension_limit: usize,
-        /// Client: number of interim responses before the final one (RFC 9110 §15.2). Default 16.
+        /// Number of interim responses before the final one (RFC 9110 §15.2). Of a handler's, one more is refused; of a server's to our client, one more
+        /// ends the connection. Default 16.
         interim_limit: u32,
-        /// Server: whether a HEAD is told as the GET whose answer it wants without the content (RFC 9110 §9.3.2). The content of an answer to HEAD is never
-        /// sent, either way. Default no.
+        /// Server: whether a HEAD is told as the GET whose answer it wants without the content (RFC 9110 §9.3.2), so that no handler need know of it. One that
+        /// asks for an upgrade is told as what it is. The content of an answer to HEAD is never sent, either way. Default yes.
         transparent_head_requests: bool,
         /// Server: whether the answer to a request that breaks a rule says which, and not its status only. It goes to strangers: for those who debug
         /// their own. Default no.
@@ -237,6 +238,10 @@ impl Settings {
     /// How many requests may wait for their turn, and with how many bytes of content.
     pub(crate) fn queue_limits(&self) -> (usize, usize) {
         (self.queue_limit, self.queue_bytes_limit)
+    }
+
+    pub(crate) fn interim(&self) -> u32 {
+        self.interim_limit
     }
 
     pub(crate) fn soft_limit(&self) -> usize {

@@ -1,5 +1,6 @@
 //! The switch itself: HTTP goes in, and what a websocket needs comes out.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use bytes::BytesMut;
 
 use super::handshake::deflate::{self, Parameters, Preferences};
 use super::handshake::{self, Agreed, SwitchRefused};
-use crate::http::{HttpDate, HttpRequest, HttpResponse, RequestNumber, Server, SwitchError};
+use crate::http::{HttpDate, HttpRequest, HttpResponse, Parts, RequestNumber, Server, SwitchError};
 use crate::output::Output;
 
 /// What is left of an HTTP connection that has switched protocols. Nothing of it is lost: bytes that came behind the handshake are
@@ -27,6 +28,8 @@ pub struct Switched {
     pub deflate: Option<Parameters>,
     /// Whether the peer's FIN has come already.
     pub eof: bool,
+    /// Who wants to know when what precedes the 101 has left: [`Parts::marks`](crate::http::Parts::marks).
+    pub marks: VecDeque<(u64, u64)>,
 }
 
 /// Why a connection did not switch.
@@ -78,8 +81,8 @@ pub fn switch(
         Err(error) => return Err((http, NotSwitched::Response(error))),
     };
     match http.into_switched(number, response, date, now) {
-        Ok(parts) => {
-            Ok(Switched { head_bytes: parts.output, unread: parts.unread, request: parts.request, agreed, deflate, eof: parts.eof })
+        Ok(Parts { output, unread, request, eof, marks }) => {
+            Ok(Switched { head_bytes: output, unread, request, agreed, deflate, eof, marks })
         }
         Err((http, SwitchError::NotYet)) => Err((http, NotSwitched::NotYet)),
         Err((http, error)) => Err((http, NotSwitched::Request(error))),

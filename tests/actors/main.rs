@@ -17,11 +17,13 @@ mod defects;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod guards;
+mod hostile_servers;
 mod http;
 mod order;
 mod overflow;
 mod peer;
 mod pressure;
+mod redirects;
 #[cfg(feature = "tls")]
 mod sealed;
 mod seed;

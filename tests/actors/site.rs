@@ -117,6 +117,7 @@ pub(crate) struct Plan {
     websocket: WebSocketSettings,
     ping: Option<Duration>,
     workers: usize,
+    redirects: usize,
     observed: bool,
     forgets: bool,
     on_frame: Do<Frame>,
@@ -138,6 +139,7 @@ impl Plan {
             websocket: WebSocketSettings::new().ping_every(None),
             ping: None,
             workers: 1,
+            redirects: 0,
             observed: false,
             forgets: false,
             on_frame: Arc::new(|Received { message, sender }, _| {
@@ -172,6 +174,12 @@ impl Plan {
 
     pub(crate) fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// A client that follows so many redirects.
+    pub(crate) fn redirects(mut self, limit: usize) -> Self {
+        self.redirects = limit;
         self
     }
 
@@ -267,30 +275,33 @@ impl Plan {
         let transport = self.transport;
         Site::start(transport, move |told| async move {
             let settings = self.settings.clone().websocket(self.websocket.clone());
-            let kind = self.kind;
+            let (kind, redirects) = (self.kind, self.redirects);
             let arbiter = Arbiter::new();
             let observer = Observer(told.clone()).start();
             let probe = Probe { plan: self, told, elsewhere: arbiter.handle(), observer };
             std::mem::forget(arbiter);
+            let asks = |connect: Connect| {
+                Sockets::from_registry().do_send(transport.connect(connect).settings(settings).redirects(redirects));
+            };
             match kind {
                 Kind::Fed => {
                     let request = handshake::request(&target, [7; 16]);
                     Probe::create(|ctx| {
                         let upgrade = probe.plan.equip(UpgradeClient::new(request, ctx), &probe);
-                        Sockets::from_registry().do_send(transport.connect(Connect::websocket(&target, upgrade)).settings(settings));
+                        asks(Connect::websocket(&target, upgrade));
                         probe.clone()
                     });
                 }
                 Kind::Made => {
                     let made = probe.clone();
                     let upgrade = probe.plan.equip(UpgradeClient::factory(handshake::request(&target, [8; 16]), move || made), &probe);
-                    Sockets::from_registry().do_send(transport.connect(Connect::websocket(&target, upgrade)).settings(settings));
+                    asks(Connect::websocket(&target, upgrade));
                 }
                 _ => {
                     let plan = probe.plan.clone();
                     let observer = probe.clone();
                     let upgrade = plan.equip(UpgradeClient::to(&target, probe.start()), &observer);
-                    Sockets::from_registry().do_send(transport.connect(Connect::websocket(&target, upgrade)).settings(settings));
+                    asks(Connect::websocket(&target, upgrade));
                 }
             }
             None

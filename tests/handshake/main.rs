@@ -4,6 +4,7 @@ mod client;
 mod deflate;
 mod origin;
 mod properties;
+mod redirect;
 mod server;
 mod switching;
 mod target;

@@ -4,8 +4,12 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_sockets::{Chunk, HttpRequest, HttpResponse, Received, Register, Responder, SendError, Streaming, test};
+use actix_sockets::http::Settings as HttpSettings;
+use actix_sockets::{
+    Chunk, Frame, HttpRequest, HttpResponse, Received, Register, Responder, SendError, Settings, Streaming, UpgradeServer, Upgraded, test,
+};
 use bytes::Bytes;
+use http::header::{CONNECTION, LINK, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::peer::{Log, Talk};
@@ -184,10 +188,105 @@ fn what_cannot_be_written_fails() {
 #[test]
 fn early_hints() {
     test::run(async {
-        let (mut peer, responder) = responder().await;
-        responder.interim(HttpResponse::new(StatusCode::EARLY_HINTS));
-        responder.interim(HttpResponse::new(StatusCode::SWITCHING_PROTOCOLS));
+        let (mut peer, mut responder) = responder().await;
+        responder.interim(HttpResponse::new(StatusCode::EARLY_HINTS)).unwrap();
+        responder.interim(HttpResponse::new(StatusCode::SWITCHING_PROTOCOLS)).unwrap();
         responder.do_send(HttpResponse::ok("final"));
         assert!(peer.hears("final").await.starts_with("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n"));
     });
+}
+
+/// In number and in bytes, whether they are written meanwhile or not; what is refused was not sent.
+#[test]
+fn interim_responses_are_bounded() {
+    test::run(async {
+        let hints = || HttpResponse::new(StatusCode::EARLY_HINTS);
+        let (mut peer, mut responder) = responder().await;
+        for _ in 0..16 {
+            assert_eq!(responder.interim(hints()), Ok(()));
+        }
+        assert_eq!(responder.interim(hints()), Err(SendError::Full));
+        responder.do_send(HttpResponse::ok("final"));
+        assert_eq!(peer.hears("final").await.matches("HTTP/1.1 103 ").count(), 16);
+
+        let http = HttpSettings::new().interim_limit(1_000_000).output_hard_limit(100_000);
+        let mut peer = Talk::with(Settings::new().http(http), || Register::factory(|| Given));
+        peer.says("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        test::pass(Duration::from_millis(1)).await;
+        let mut responder = RESPONDER.with(|responder| responder.borrow_mut().take()).unwrap();
+        let large = || hints().with_header(LINK, HeaderValue::from_bytes(&[b'x'; 10_000]).unwrap());
+        let taken = (0..100).take_while(|_| responder.interim(large()).is_ok()).count();
+        assert_eq!(taken, 10, "below the hard limit one is taken whole, and none at it");
+        assert_eq!(responder.interim(hints()), Err(SendError::Full));
+        drop(peer);
+        test::pass(Duration::from_millis(1)).await;
+        assert_eq!(responder.interim(hints()), Err(SendError::Closed));
+    });
+}
+
+/// Its head is all there is: the next is asked at once, and who streams is told that nobody listens.
+#[test]
+fn a_stream_in_answer_to_head_ends_with_its_head() {
+    test::run(async {
+        let mut peer = Talk::to(|| Register::factory(|| Given));
+        peer.says("HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let head = peer.hears("\r\n\r\n").await;
+        assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+        test::pass(Duration::from_millis(1)).await;
+        let stream = STREAM.with(|stream| stream.borrow_mut().take()).unwrap();
+        stream.do_send("to nobody");
+        assert_eq!((stream.send("to nobody").await, stream.ready().await), (Err(SendError::Closed), Err(SendError::Closed)));
+        drop(stream);
+        RESPONDER.with(|responder| responder.borrow_mut().take()).unwrap().do_send(HttpResponse::ok("next"));
+        let next = peer.hears("next").await;
+        assert!(next.starts_with("HTTP/1.1 200 OK\r\n") && next.contains("content-length: 4\r\n"), "{next}");
+    });
+}
+
+/// An answer that is acked, and an upgrade behind it before it has left: the websocket writes it, and who waits is told.
+#[test]
+fn acks_outlive_an_upgrade() {
+    test::run(async {
+        let settings = Settings::new().http(HttpSettings::new().pipelining_limit(2).output_soft_limit(usize::MAX));
+        let mut peer = Talk::with(settings, || Register::factory(|| Given));
+        peer.says("GET /first HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        test::pass(Duration::from_millis(1)).await;
+        let first = RESPONDER.with(|responder| responder.borrow_mut().take()).unwrap();
+        peer.says(HANDSHAKE).await;
+        test::pass(Duration::from_millis(1)).await;
+        let second = RESPONDER.with(|responder| responder.borrow_mut().take()).unwrap();
+        let sent = first.send(HttpResponse::ok(vec![b'x'; 500_000]));
+        let (tell, told) = tokio::sync::oneshot::channel();
+        actix::spawn(async move { tell.send(sent.await) });
+        second.do_send(UpgradeServer::new(switching(), Given.start()).hears::<Upgraded>());
+        test::pass(Duration::from_secs(1)).await;
+        assert_eq!(heard(), ["upgraded"], "it is a websocket, and the answer has not left");
+        let mut told = told;
+        assert!(told.try_recv().is_err(), "nor is it told to have");
+        peer.hears("HTTP/1.1 101 Switching Protocols").await;
+        assert_eq!(told.await, Ok(Ok(actix_sockets::SendStatus::Sent)));
+    });
+}
+
+const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// The 101 for it.
+fn switching() -> HttpResponse {
+    HttpResponse::new(StatusCode::SWITCHING_PROTOCOLS)
+        .with_header(UPGRADE, HeaderValue::from_static("websocket"))
+        .with_header(CONNECTION, HeaderValue::from_static("Upgrade"))
+        .with_header(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
+}
+
+impl Handler<Received<Frame>> for Given {
+    type Result = ();
+    fn handle(&mut self, _: Received<Frame>, _: &mut Self::Context) {}
+}
+
+impl Handler<Received<Upgraded>> for Given {
+    type Result = ();
+    fn handle(&mut self, _: Received<Upgraded>, _: &mut Self::Context) {
+        log("upgraded");
+    }
 }

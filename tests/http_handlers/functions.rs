@@ -43,6 +43,67 @@ fn pipelined(limit: usize) -> Settings {
     Settings::new().http(HttpSettings::new().pipelining_limit(limit))
 }
 
+/// What has panicked is a 500 in its turn, and the connection's end; its neighbours know nothing of it.
+#[test]
+fn a_function_that_panics_is_a_500() {
+    let answer = |request: HttpRequest, responder: actix_sockets::Responder| match request.path() {
+        "/panics" => panic!("on purpose"),
+        "/panics-behind-its-answer" => {
+            responder.do_send(HttpResponse::ok("said before\n"));
+            panic!("on purpose");
+        }
+        "/later" => drop(actix::spawn(async move {
+            actix::clock::sleep(Duration::from_secs(1)).await;
+            responder.do_send(HttpResponse::ok("said later\n"));
+        })),
+        _ => responder.do_send(HttpResponse::ok("said\n")),
+    };
+    test::run(async {
+        for limit in [1, 8] {
+            let peer = || Talk::with(pipelined(limit), move || Register::answering(answer));
+            let (mut neighbour, mut peer, mut third) = (peer(), peer(), peer());
+            neighbour.says(get("/later")).await;
+            peer.says(["/", "/later", "/", "/panics", "/"].map(get).concat()).await;
+            let heard = peer.hears_the_rest().await;
+            assert_eq!(contents(&heard), ["said", "said later", "said"], "{heard}");
+            let (_, last) = heard.rsplit_once("HTTP/1.1 ").unwrap();
+            assert!(last.starts_with("500 ") && last.contains("connection: close\r\n") && last.ends_with("500 Internal Server Error\n"));
+
+            third.says(get("/panics-behind-its-answer")).await;
+            assert_eq!(contents(&third.hears_the_rest().await), ["said before"]);
+
+            neighbour.hears("said later\n").await;
+            neighbour.says(get("/")).await.hears("said\n").await;
+        }
+    });
+}
+
+/// The same of a fast path, before a handler that has requests of its own in hand.
+#[test]
+fn a_fast_path_that_panics_is_a_500() {
+    test::run(async {
+        for limit in [1, 8] {
+            let peer = || {
+                Talk::with(pipelined(limit), || {
+                    Register::factory(|| Slow).fast_path(|request| {
+                        assert!(request.path() != "/panics", "on purpose");
+                        fast(request)
+                    })
+                })
+            };
+            let (mut neighbour, mut peer) = (peer(), peer());
+            neighbour.says(get("/a")).await;
+            peer.says(["/fast", "/b", "/panics", "/fast"].map(get).concat()).await;
+            let heard = peer.hears_the_rest().await;
+            assert_eq!(contents(&heard), ["fast", "slow /b"], "{heard}");
+            let (_, last) = heard.rsplit_once("HTTP/1.1 ").unwrap();
+            assert!(last.starts_with("500 ") && last.contains("connection: close\r\n"), "{last}");
+            neighbour.hears("slow /a\n").await;
+            neighbour.says(get("/fast")).await.hears("fast\n").await;
+        }
+    });
+}
+
 /// In the order of the requests, whoever answers (RFC 9112 §9.3.2).
 #[test]
 fn a_fast_path_before_a_handler() {

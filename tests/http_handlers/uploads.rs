@@ -6,8 +6,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use actix_sockets::http::Settings as HttpSettings;
 use actix_sockets::{
-    Chunk, Content, ContentAborted, ContentEnd, Guard, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder, Settings,
-    test,
+    Chunk, Content, ContentAborted, ContentEnd, Frame, Guard, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder,
+    Settings, UpgradeServer, handshake, test,
 };
 use http::StatusCode;
 
@@ -41,9 +41,19 @@ impl Actor for Upload {
 
 impl Handler<Received<HttpRequest>> for Upload {
     type Result = ();
-    fn handle(&mut self, Received { message, sender }: Received<HttpRequest>, _: &mut Self::Context) {
+    fn handle(&mut self, Received { message, sender }: Received<HttpRequest>, ctx: &mut Self::Context) {
         log(format!("request {}", message.path()));
+        if message.path() == "/chat" {
+            return chat(&message, sender, ctx);
+        }
         sender.do_send(HttpResponse::ok("whole"));
+    }
+}
+
+fn chat(request: &HttpRequest, sender: Responder, ctx: &mut Context<Upload>) {
+    match handshake::accept(request) {
+        Ok(response) => sender.do_send(UpgradeServer::new(response, ctx)),
+        Err(refusal) => sender.do_send(refusal.into_response()),
     }
 }
 
@@ -55,6 +65,8 @@ impl Handler<Received<RequestStart>> for Upload {
         assert_eq!(content.request(), sender.request());
         match request.path() {
             "/refused" => return sender.do_send(HttpResponse::new(StatusCode::PAYLOAD_TOO_LARGE)),
+            "/chat" => return chat(&request, sender, ctx),
+            "/chat-at-any-rate" => return sender.do_send(UpgradeServer::new(HttpResponse::new(StatusCode::SWITCHING_PROTOCOLS), ctx)),
             "/asks" => drop(ctx.run_later(Duration::from_secs(1), |_, _| drop(content))),
             _ => {}
         }
@@ -75,7 +87,7 @@ impl Handler<Received<Chunk>> for Upload {
 impl Handler<Received<ContentEnd>> for Upload {
     type Result = ();
     fn handle(&mut self, Received { message, sender }: Received<ContentEnd>, _: &mut Self::Context) {
-        let responder = self.responder.take().expect("a request");
+        let Some(responder) = self.responder.take() else { return log("end of what was answered") };
         assert_eq!(responder.request(), sender.request());
         log(format!("end {:?}", message.trailers.get("x-sum")));
         responder.do_send(HttpResponse::ok(format!("{} bytes", self.bytes)));
@@ -96,6 +108,43 @@ fn upload() -> Talk {
 /// By the mailbox, too.
 fn upload_by_mail() -> Talk {
     Talk::to(|| Register::new(Upload::default().start()).hears::<RequestStart>())
+}
+
+impl Handler<Received<Frame>> for Upload {
+    type Result = ();
+    fn handle(&mut self, Received { message: frame, .. }: Received<Frame>, _: &mut Self::Context) {
+        log(format!("frame {:?}", frame.as_text()));
+    }
+}
+
+/// RFC 6455 §4.1: a handshake has no content, so it is told as any request without; one that has is refused, whatever the handler makes of it.
+#[test]
+fn a_handshake_has_no_content() {
+    let handshake = |path: &str, fields: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
+        )
+    };
+    test::run(async {
+        for fields in ["", "Content-Length: 0\r\n"] {
+            // A masked text behind it, whose key is 0.
+            let all = [handshake("/chat", fields).as_bytes(), &[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']].concat();
+            let mut peer = upload();
+            assert!(peer.says(all).await.hears("\r\n\r\n").await.starts_with("HTTP/1.1 101 "));
+            test::pass(Duration::from_millis(1)).await;
+            assert_eq!(heard(), ["request /chat", "frame Some(\"hi\")"]);
+        }
+        for (path, status) in [("/chat", "400"), ("/chat-at-any-rate", "500")] {
+            for (fields, content) in [("Content-Length: 6\r\n", "abcdef"), ("Transfer-Encoding: chunked\r\n", "0\r\n\r\n")] {
+                let mut peer = upload();
+                let answer = peer.says(handshake(path, fields) + content).await.hears("\r\n\r\n").await;
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+                test::pass(Duration::from_millis(1)).await;
+                assert!(heard()[0].starts_with("start /chat"));
+            }
+        }
+    });
 }
 
 const CHUNKED: &str = "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";

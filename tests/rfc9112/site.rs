@@ -39,7 +39,9 @@ static LISTENERS: LazyLock<Vec<(Transport, usize, SocketAddr)>> = LazyLock::new(
             let mut listeners = Vec::new();
             for transport in Transport::ALL {
                 for limit in LIMITS {
-                    let settings = Settings::new().http(HttpSettings::new().pipelining_limit(limit).content_limit(100_000));
+                    // HEAD is seen as HEAD, so that a row knows how each response is to be read.
+                    let http = HttpSettings::new().pipelining_limit(limit).content_limit(100_000).transparent_head_requests(false);
+                    let settings = Settings::new().http(http);
                     let bind = Bind::new(Greeter.start(), "127.0.0.1:0").settings(settings);
                     let bound = Sockets::from_registry().send(transport.bind(bind)).await.unwrap().unwrap();
                     listeners.push((transport, limit, bound.address));

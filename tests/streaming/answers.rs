@@ -116,6 +116,43 @@ fn t10_a_streamed_response_without_content() {
     }
 }
 
+/// Streamed, without a length: it says what GET would say of its framing, in each version, and ends with its head.
+#[test]
+fn t10_a_streamed_answer_to_head() {
+    let chunked = "transfer-encoding: chunked";
+    for (version, chunkless, framing) in [("1.1", false, chunked), ("1.1", true, ""), ("1.0", false, "")] {
+        let mut peer = asked("HEAD", version, Settings::new().chunkless_streaming(chunkless));
+        peer.starts(HttpResponse::ok("abc"));
+        assert!(peer.server.is_without_content(peer.number.unwrap()));
+        peer.server.chunk(peer.number.unwrap(), "def", peer.now).unwrap();
+        peer.server.finish(peer.number.unwrap(), peer.now).unwrap();
+        let heard = peer.hears();
+        let (head, content) = content(&heard);
+        assert!(head.contains(framing) && head.contains("transfer-encoding") != framing.is_empty() && content.is_empty(), "{heard}");
+        let goes_on = if version == "1.0" { Closing::AfterFlush } else { Closing::Open };
+        assert_eq!(peer.server.closing(), goes_on, "HTTP/{version}, chunkless: {chunkless}");
+    }
+}
+
+/// So many, and not one more; whatever is passed over counts, too.
+#[test]
+fn interim_responses_are_limited() {
+    for version in ["1.1", "1.0"] {
+        for limit in [0, 1, 16] {
+            let mut peer = asked("GET", version, Settings::new().interim_limit(limit));
+            let mut says = || peer.server.interim(peer.number.unwrap(), &HttpResponse::new(StatusCode::PROCESSING), peer.now);
+            for _ in 0..limit {
+                assert_eq!(says(), Ok(()));
+            }
+            assert_eq!(says(), Err(RespondError::TooManyInterim));
+            let heard = peer.hears();
+            assert_eq!(heard.matches("HTTP/1.1 102 Processing").count(), if version == "1.1" { limit as usize } else { 0 });
+            peer.answers(HttpResponse::ok(""));
+            assert!(peer.hears().starts_with("HTTP/1.1 200 OK\r\n"), "the answer itself is not in the way");
+        }
+    }
+}
+
 #[test]
 fn interim_responses_go_ahead() {
     let hints = HttpResponse::new(StatusCode::EARLY_HINTS).with_header(LINK, HeaderValue::from_static("</a.css>; rel=preload"));

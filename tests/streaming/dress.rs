@@ -44,8 +44,12 @@ fn the_peers_own_fields_of_these_names_are_not_heard() {
 /// B20: the handler sees a GET, the peer hears no content.
 #[test]
 fn a_head_may_be_told_as_a_get() {
-    for (transparent, method) in [(false, "HEAD"), (true, "GET")] {
-        let mut server = server(Settings::new().transparent_head_requests(transparent));
+    for (settings, method) in [
+        (Settings::new(), "GET"),
+        (Settings::new().transparent_head_requests(true), "GET"),
+        (Settings::new().transparent_head_requests(false), "HEAD"),
+    ] {
+        let mut server = server(settings);
         server.receive(BytesMut::from("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), Instant::now());
         let Some(Event::Request { number, request }) = server.poll_event() else { panic!("a request") };
         assert_eq!(request.method, method);
@@ -53,6 +57,32 @@ fn a_head_may_be_told_as_a_get() {
         server.respond(number, actix_sockets::HttpResponse::ok("content"), &date, Instant::now()).unwrap();
         let heard = String::from_utf8(server.output().take(usize::MAX >> 1)).unwrap();
         assert!(heard.contains("content-length: 7\r\n") && heard.ends_with("\r\n\r\n"), "{heard}");
+    }
+}
+
+/// What a handler can do on its own it is left to.
+#[test]
+fn a_handler_may_know_of_head() {
+    let mut server = server(Settings::new());
+    server.tell_head();
+    assert_eq!(told(&mut server, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").method, "HEAD");
+}
+
+/// RFC 6455 §4.1: a handshake is a GET, and no HEAD becomes one; whether it has content or not.
+#[test]
+fn a_head_that_asks_for_an_upgrade_is_told_as_what_it_is() {
+    for (content, end) in [("", ""), ("Content-Length: 1\r\n", "x")] {
+        for streams in [false, true] {
+            let mut server = server(Settings::new());
+            if streams {
+                server.stream_content();
+            }
+            let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+            let request = told(&mut server, &format!("HEAD / HTTP/1.1\r\nHost: a\r\n{handshake}{content}\r\n{end}"));
+            assert_eq!(request.method, "HEAD");
+            assert!(actix_sockets::handshake::accept(&request).is_err(), "it is no handshake");
+        }
     }
 }
 

@@ -10,9 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::messages::Unbound;
 use super::super::network::{Wire, WireReader, WireWriter};
-use super::{
-    Acceptor, ClientConnection, Connection, Ears, HttpRequest, NOWHERE, Network, Received, Requester, Roster, Settings, Transport,
-};
+use super::{Acceptor, ClientConnection, Connection, HttpRequest, NOWHERE, Network, Received, Requester, Roster, Settings, Transport, Way};
 
 /// One of the two ends of a [`Link`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,7 +108,7 @@ impl Link {
     pub fn connect(&self, settings: Settings) -> Requester {
         let transport = self.transport(End::Client);
         let connected = transport.connected().expect("a wire knows where it is");
-        ClientConnection::start(transport, connected, settings, Ears::default())
+        ClientConnection::start(transport, connected, Way::nowhere(settings))
     }
 
     /// This end speaks and hears bytes, whatever they are.

@@ -67,7 +67,9 @@ where
     let plan = Arc::new(Plan { name, make: Box::new(make), there: watch::Sender::new(()) });
     move || {
         let plan = plan.clone();
-        Register::factory(move || AppHandler { site: Site::here(&plan), plan, calls: Vec::new(), incoming: None }).hears::<RequestStart>()
+        Register::factory(move || AppHandler { site: Site::here(&plan), plan, calls: Vec::new(), incoming: None })
+            .hears::<RequestStart>()
+            .knows_head()
     }
 }
 

@@ -109,7 +109,10 @@ impl Preferences {
         if self.client_max_window_bits < LARGEST {
             offer.push_str(&format!("={}", self.client_max_window_bits.max(8)));
         }
-        if let Ok(offer) = HeaderValue::try_from(offer) {
+        // A request that goes where it was redirected to has it already.
+        if let Ok(offer) = HeaderValue::try_from(offer)
+            && !request.headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().any(|there| *there == offer)
+        {
             request.headers.append(SEC_WEBSOCKET_EXTENSIONS, offer);
         }
     }

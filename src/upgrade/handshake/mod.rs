@@ -38,6 +38,7 @@ mod accept;
 pub mod deflate;
 mod list;
 mod origin;
+mod redirect;
 mod refusal;
 mod request;
 mod target;
@@ -45,6 +46,7 @@ mod verify;
 
 pub use accept::{Rules, accept, accept_key, is_handshake};
 pub use origin::Origin;
+pub use redirect::{RedirectError, Redirected, Redirects};
 pub use refusal::Refusal;
 pub use request::{BadProtocols, request, with_protocols};
 pub use target::{Target, UrlError};

@@ -19,8 +19,6 @@ use crate::http::HttpRequest;
 /// The key is a nonce: 16 random bytes, fresh for each request (RFC 6455 §4.1 item 7).
 #[must_use]
 pub fn request(target: &Target, key: [u8; 16]) -> HttpRequest {
-    // Base64 is visible ASCII: the other value is never taken.
-    let key = HeaderValue::try_from(STANDARD.encode(key)).unwrap_or(HeaderValue::from_static(""));
     let mut request = HttpRequest::new(Method::GET, target.uri.clone()).with_header(HOST, target.authority.clone());
     request.secure = target.secure;
     if let Some(authorization) = &target.authorization {
@@ -29,8 +27,14 @@ pub fn request(target: &Target, key: [u8; 16]) -> HttpRequest {
     request
         .with_header(UPGRADE, HeaderValue::from_static("websocket"))
         .with_header(CONNECTION, HeaderValue::from_static("Upgrade"))
-        .with_header(SEC_WEBSOCKET_KEY, key)
+        .with_header(SEC_WEBSOCKET_KEY, key_value(key))
         .with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+}
+
+/// The nonce as it is said.
+pub(super) fn key_value(key: [u8; 16]) -> HeaderValue {
+    // Base64 is visible ASCII: the other value is never taken.
+    HeaderValue::try_from(STANDARD.encode(key)).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The same request, offering these subprotocols, the most wanted first (RFC 6455 §4.1 item 10). It replaces what was offered

@@ -45,7 +45,7 @@ impl Target {
     /// A [`UrlError`] for what is no such URL. Stricter than a browser: white space, control characters, `\` and a missing `//` are
     /// errors and are not repaired.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
-        if url.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        if url.chars().any(is_forbidden) {
             return Err(UrlError::ForbiddenCharacter);
         }
         let (scheme, rest) = url.split_once(':').ok_or(UrlError::Scheme)?;
@@ -88,6 +88,17 @@ impl Target {
             authorization: authorization(&url)?,
         })
     }
+
+    /// Whether scheme, host and port are the same (RFC 6454 §4): `ws` and `http` are one scheme here, as are `wss` and `https`.
+    #[must_use]
+    pub fn is_same_origin(&self, other: &Self) -> bool {
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+    }
+}
+
+/// What a URL parser would leave out, repair or take for something else.
+pub(super) fn is_forbidden(c: char) -> bool {
+    c.is_control() || c.is_whitespace() || c == '\\'
 }
 
 /// A `reg-name` (RFC 3986 §3.2.2), but for `%`, which is decoded here, and the comma, which would make a list of `Host`.
