@@ -4,7 +4,8 @@
 //!
 //! It works in turns as a websocket does, and what a turn has to say leaves in one write. A handler that lives in a context (see
 //! [`upstream`](super::upstream)) and answers in its own turn has the connection's next turn taken right there, at the end of its own: the
-//! answers leave, and what waited for them is parsed, without the connection being woken.
+//! answers leave, and what waited for them is parsed, without the connection being woken. The feeder of a handler that was made for the
+//! connection is also who the socket wakes next, and who reads.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
