@@ -20,6 +20,7 @@ use bytes::BytesMut;
 
 use super::above::{Above, internal_error};
 use super::bind::Acceptor;
+use super::budget::Lazy;
 use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
@@ -95,6 +96,7 @@ impl Connection {
             awaits_bytes: false,
             is_fed: false,
             is_broken: false,
+            share: Lazy::default(),
         });
         drop(actix_rt::spawn(Self { line }));
     }
@@ -125,6 +127,8 @@ pub(crate) struct Conversation {
     is_fed: bool,
     /// What the feeder has read, or failed to read, has ended the connection.
     is_broken: bool,
+    /// What it has of the process's budget.
+    share: Lazy,
 }
 
 /// What an upgrade takes over.
@@ -136,7 +140,9 @@ pub(super) struct Parts {
 impl Conversation {
     /// One turn. Ready when all is over.
     pub(super) fn turn(&mut self, line: &Arc<HttpLine>, turn: Turn<'_>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, is_broken: false, .. } = self else { return Poll::Ready(()) };
+        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, is_broken: false, share, .. } = self else {
+            return Poll::Ready(());
+        };
         let now = clock::now();
         let own = matches!(turn, Turn::Own);
         let (commands, signals) = line.take(cx.waker());
@@ -158,7 +164,7 @@ impl Conversation {
             }
         }
         if own {
-            match read(parts, above, now, cx) {
+            match read(parts, above, (share, line), now, cx) {
                 Continue(Reading { awaits, .. }) => (*awaits_bytes, *is_fed) = (awaits, false),
                 Break(()) => return Poll::Ready(()),
             }
@@ -182,7 +188,7 @@ impl Conversation {
                 return Poll::Ready(());
             }
         }
-        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, .. } = self else { return Poll::Ready(()) };
+        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, share, .. } = self else { return Poll::Ready(()) };
         if write(parts, above, now, cx).is_break() {
             return Poll::Ready(());
         }
@@ -220,16 +226,20 @@ impl Conversation {
         if parts.http.awaits_back().is_some_and(|back| line.wake_at(back)) {
             cx.waker().wake_by_ref();
         }
+        share.settle(|| parts.http.buffered(), line);
         match turn {
             // It has nothing else to do before there is something to be read.
-            Turn::Feeder(Some(reader)) if above.may_be_fed() && wants(parts, true) => {
+            Turn::Feeder(Some(reader)) if above.may_be_fed() && wants(parts, true) && may_read(parts, share, line, now) => {
                 (*awaits_bytes, *is_fed) = (true, true);
                 if parts.transport.poll_readable(&mut TaskContext::from_waker(reader)).is_ready() {
                     reader.wake_by_ref();
                 }
             }
             // What kept us from reading was written in this turn, or only our turn is over, or that of the feeder, which may not come back.
-            _ if (!*awaits_bytes || *is_fed && matches!(turn, Turn::LastOfFeeder)) && wants(parts, above.upstream.is_some()) => {
+            _ if (!*awaits_bytes || *is_fed && matches!(turn, Turn::LastOfFeeder))
+                && wants(parts, above.upstream.is_some())
+                && may_read(parts, share, line, now) =>
+            {
                 cx.waker().wake_by_ref();
             }
             _ => {}
@@ -242,12 +252,12 @@ impl Conversation {
     /// Reads for the feeder that the socket has woken, and hands over what has come. Tells whether something has: then the feeder has the
     /// connection take a turn.
     pub(super) fn read(&mut self, line: &Arc<HttpLine>, cx: &mut TaskContext<'_>) -> bool {
-        let Self { parts: Some(parts), above, awaits_bytes, is_fed, is_broken, .. } = self else { return false };
+        let Self { parts: Some(parts), above, awaits_bytes, is_fed, is_broken, share, .. } = self else { return false };
         if !*is_fed {
             return false;
         }
         let now = clock::now();
-        match read(parts, above, now, cx) {
+        match read(parts, above, (share, line), now, cx) {
             Continue(Reading { reads: 0, awaits: true }) => return false,
             Continue(Reading { awaits, .. }) => (*awaits_bytes, *is_fed) = (awaits, awaits),
             Break(()) => *is_broken = true,
@@ -326,15 +336,28 @@ struct Reading {
     awaits: bool,
 }
 
+/// Whether the budget of the process lets it read. What is thrown away may always come.
+fn may_read(parts: &mut Parts, share: &mut Lazy, line: &Arc<HttpLine>, now: Instant) -> bool {
+    let may = share.may_read(|| parts.http.is_within_message(), line) || parts.http.closing() == Closing::AfterFlush;
+    parts.http.suspend(!may, now);
+    may
+}
+
 /// Reads while there is something and HTTP wants it. Breaks when the connection is broken.
-fn read(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<(), Reading> {
+fn read(
+    parts: &mut Parts,
+    above: &mut Above,
+    (share, line): (&mut Lazy, &Arc<HttpLine>),
+    now: Instant,
+    cx: &mut TaskContext<'_>,
+) -> ControlFlow<(), Reading> {
     // Of the arbiter, as all buffers are: at rest a connection owns none.
     if parts.http.events().capacity() == 0 {
         *parts.http.events() = Event::pool_get();
     }
     let registered = above.upstream.is_some();
     for reads in 0..READS {
-        if !wants(parts, registered) {
+        if !wants(parts, registered) || !may_read(parts, share, line, now) {
             return Continue(Reading { reads, awaits: false });
         }
         match parts.transport.poll_readable(cx) {
@@ -352,7 +375,12 @@ fn read(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContext
                 parts.http.receive_eof(now);
                 return Continue(Reading { reads: reads + 1, awaits: true });
             }
-            Poll::Ready(Ok(_)) => parts.http.receive(arrived, now),
+            Poll::Ready(Ok(_)) => {
+                parts.http.receive(arrived, now);
+                if !parts.http.events().is_empty() {
+                    share.told();
+                }
+            }
             Poll::Ready(Err(error)) => return above.broken(&error),
         }
     }
