@@ -274,7 +274,8 @@ fn all_are_closed_while_a_proxy_thinks() {
         let made = service.send(connect);
         spawn(async move { say.send(made.await.unwrap().map(|_| ()).expect_err("no tunnel").to_string()).unwrap() });
     });
-    head(&mut listener.accept().unwrap().0);
+    let mut stream = listener.accept().unwrap().0;
+    head(&mut stream);
     spawn(async move { close.send(sockets.send(CloseAll::within(2 * PATIENCE)).await.unwrap()).unwrap() });
     assert_eq!(said.recv_timeout(PATIENCE).unwrap(), "no connection to localhost:99: all connections are being closed");
     assert_eq!(closed.recv_timeout(PATIENCE).unwrap().cut_off, 0);
