@@ -19,6 +19,7 @@ use bytes::BytesMut;
 
 use super::above::{Above, internal_error};
 use super::bind::Acceptor;
+use super::budget::Lazy;
 use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
@@ -86,7 +87,14 @@ impl Connection {
             }
         }
         let parts = Some(Parts { http, transport });
-        line.begin(Conversation { parts, above, settings: settings.clone(), timer: Timer::default(), awaits_bytes: false });
+        line.begin(Conversation {
+            parts,
+            above,
+            settings: settings.clone(),
+            timer: Timer::default(),
+            awaits_bytes: false,
+            share: Lazy::default(),
+        });
         drop(actix_rt::spawn(Self { line }));
     }
 }
@@ -111,6 +119,8 @@ pub(crate) struct Conversation {
     timer: Timer,
     /// The socket wakes the connection when there is something to read.
     awaits_bytes: bool,
+    /// What it has of the process's budget.
+    share: Lazy,
 }
 
 /// What an upgrade takes over.
@@ -122,7 +132,7 @@ pub(super) struct Parts {
 impl Conversation {
     /// One turn. Ready when all is over.
     pub(super) fn turn(&mut self, line: &Arc<HttpLine>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Self { parts: Some(parts), above, timer, awaits_bytes, .. } = self else { return Poll::Ready(()) };
+        let Self { parts: Some(parts), above, timer, awaits_bytes, share, .. } = self else { return Poll::Ready(()) };
         let now = clock::now();
         let (commands, signals) = line.take(cx.waker());
         if !signals.is_empty() && above.heed(signals, line, parts, now) {
@@ -146,7 +156,7 @@ impl Conversation {
             if parts.http.events().capacity() == 0 {
                 *parts.http.events() = Event::pool_get();
             }
-            match read(parts, above, now, cx) {
+            match read(parts, above, (share, line), now, cx) {
                 ControlFlow::Continue(awaits) => *awaits_bytes = awaits,
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
@@ -170,7 +180,7 @@ impl Conversation {
                 return Poll::Ready(());
             }
         }
-        let Self { parts: Some(parts), above, timer, awaits_bytes, .. } = self else { return Poll::Ready(()) };
+        let Self { parts: Some(parts), above, timer, awaits_bytes, share, .. } = self else { return Poll::Ready(()) };
         if write(parts, above, now, cx).is_break() {
             return Poll::Ready(());
         }
@@ -209,7 +219,8 @@ impl Conversation {
             cx.waker().wake_by_ref();
         }
         // What kept us from reading was written in this turn, or only our turn is over.
-        if !*awaits_bytes && wants(parts, above.upstream.is_some()) {
+        share.settle(|| parts.http.buffered(), line);
+        if !*awaits_bytes && wants(parts, above.upstream.is_some()) && may_read(parts, share, line, now) {
             cx.waker().wake_by_ref();
         }
         let deadline = [parts.http.deadline(), above.register_by, above.look].into_iter().flatten().min();
@@ -279,13 +290,26 @@ fn wants(parts: &Parts, registered: bool) -> bool {
     discarding || registered && parts.http.wants_read()
 }
 
+/// Whether the budget of the process lets it read. What is thrown away may always come.
+fn may_read(parts: &mut Parts, share: &mut Lazy, line: &Arc<HttpLine>, now: Instant) -> bool {
+    let may = share.may_read(|| parts.http.is_within_message(), line) || parts.http.closing() == Closing::AfterFlush;
+    parts.http.suspend(!may, now);
+    may
+}
+
 /// Reads while there is something and HTTP wants it. Tells whether the socket will wake the task when there is more; breaks when the
 /// connection is broken.
-fn read(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<(), bool> {
+fn read(
+    parts: &mut Parts,
+    above: &mut Above,
+    (share, line): (&mut Lazy, &Arc<HttpLine>),
+    now: Instant,
+    cx: &mut TaskContext<'_>,
+) -> ControlFlow<(), bool> {
     use ControlFlow::Continue;
     let registered = above.upstream.is_some();
     for _ in 0..READS {
-        if !wants(parts, registered) {
+        if !wants(parts, registered) || !may_read(parts, share, line, now) {
             return Continue(false);
         }
         match parts.transport.poll_readable(cx) {
@@ -303,7 +327,12 @@ fn read(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContext
                 parts.http.receive_eof(now);
                 return Continue(true);
             }
-            Poll::Ready(Ok(_)) => parts.http.receive(arrived, now),
+            Poll::Ready(Ok(_)) => {
+                parts.http.receive(arrived, now);
+                if !parts.http.events().is_empty() {
+                    share.told();
+                }
+            }
             Poll::Ready(Err(error)) => return above.broken(&error),
         }
     }
