@@ -365,6 +365,11 @@ impl Above {
         answered
     }
 
+    /// Whether the feeder of the handler may read: nobody comes between.
+    pub(super) fn may_be_fed(&self) -> bool {
+        self.lobby.is_none() && self.fast.is_none() && self.upstream.is_some() && self.upgrades.is_empty()
+    }
+
     /// The transport has failed.
     pub(super) fn broken<T>(&mut self, error: &io::Error) -> ControlFlow<(), T> {
         self.end = Some(HttpEnd::ErrorClosed(error.to_string()));
