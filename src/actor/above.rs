@@ -20,7 +20,7 @@ use super::http_connection::{Control, Controls, HttpClose};
 use super::http_line::{HttpCommand, HttpLine, Who};
 use super::line::{Ack, Signal, Signals};
 use super::lobby::Lobby;
-use super::messages::{Received, TimedOut};
+use super::messages::{HttpClosed, Received, TimedOut};
 use super::register::{FastPath, Registration};
 use super::responder::Responder;
 use super::socket::SendStatus;
@@ -58,6 +58,8 @@ pub(super) struct Above {
     pub(super) fast: Option<FastPath>,
     /// Who else hears of requests that are not answered in time.
     pub(super) timeouts: Option<Recipient<Received<TimedOut>>>,
+    /// Who answers the latest of the requests whose answerer wants to hear of the end, too.
+    pub(super) closed_to: Option<(RequestNumber, Recipient<Received<HttpClosed>>)>,
     /// How the connection has ended, where HTTP does not know.
     pub(super) end: Option<HttpEnd>,
     /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
@@ -171,6 +173,12 @@ impl Above {
                         tracing::warn!(connection = %line.id, request = %number, "a request's responder was dropped without an answer");
                     }
                     (number, answered, None)
+                }
+                HttpCommand::ClosedTo(number, recipient) => {
+                    if self.closed_to.as_ref().is_none_or(|(earlier, _)| *earlier <= number) {
+                        self.closed_to = Some((number, recipient));
+                    }
+                    continue;
                 }
                 HttpCommand::Panicked(number) => {
                     self.panicked(number, http, now);

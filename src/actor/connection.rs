@@ -25,13 +25,14 @@ use super::delivery::Delivery;
 use super::http_line::HttpLine;
 use super::line::Ack;
 use super::lobby::Lobby;
-use super::messages::{Received, Upgraded};
+use super::messages::{HttpClosed, Received, Upgraded};
 use super::register::Registrar;
 use super::settings::Settings;
 use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handling;
 use super::upstream::Parcel;
+use super::watch::{Gone, Watch};
 use super::websocket::{Takeover, WebSocket};
 use crate::http::{self, Closing, Event};
 use crate::tls::Info;
@@ -69,6 +70,14 @@ impl Connection {
                 session.as_deref(),
             );
         }
+        if let Some(on_connect) = &settings.on_connect {
+            let Ok(connected) = transport.connected() else { return };
+            let Some(data) = on_connect.data(&connected) else {
+                tracing::error!(connection = %line.id, "what is called for each connection panicked: the connection is closed");
+                return;
+            };
+            http = http.with_extensions(data);
+        }
         match acceptor {
             Acceptor::Registering(recipient) => {
                 above.register_by = Some(now + settings.registration);
@@ -86,7 +95,14 @@ impl Connection {
             }
         }
         let parts = Some(Parts { http, transport });
-        line.begin(Conversation { parts, above, settings: settings.clone(), timer: Timer::default(), awaits_bytes: false });
+        line.begin(Conversation {
+            parts,
+            above,
+            settings: settings.clone(),
+            timer: Timer::default(),
+            awaits_bytes: false,
+            watch: Watch::Off,
+        });
         drop(actix_rt::spawn(Self { line }));
     }
 }
@@ -111,6 +127,8 @@ pub(crate) struct Conversation {
     timer: Timer,
     /// The socket wakes the connection when there is something to read.
     awaits_bytes: bool,
+    /// Looks after a peer that is not read.
+    watch: Watch,
 }
 
 /// What an upgrade takes over.
@@ -170,7 +188,7 @@ impl Conversation {
                 return Poll::Ready(());
             }
         }
-        let Self { parts: Some(parts), above, timer, awaits_bytes, .. } = self else { return Poll::Ready(()) };
+        let Self { parts: Some(parts), above, timer, awaits_bytes, watch, settings } = self else { return Poll::Ready(()) };
         if write(parts, above, now, cx).is_break() {
             return Poll::Ready(());
         }
@@ -209,10 +227,26 @@ impl Conversation {
             cx.waker().wake_by_ref();
         }
         // What kept us from reading was written in this turn, or only our turn is over.
-        if !*awaits_bytes && wants(parts, above.upstream.is_some()) {
+        if *awaits_bytes || parts.http.closing() != Closing::Open {
+            watch.rest();
+        } else if wants(parts, above.upstream.is_some()) {
+            watch.rest();
             cx.waker().wake_by_ref();
+        } else {
+            match watch.poll(&parts.transport, !settings.http.allows_half_closed(), now, cx) {
+                Poll::Pending => {}
+                Poll::Ready(Gone::Broken(error)) => {
+                    let _: ControlFlow<(), ()> = above.broken(&error);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Gone::Finished) => {
+                    watch.rest();
+                    parts.http.receive_eof(now);
+                    cx.waker().wake_by_ref();
+                }
+            }
         }
-        let deadline = [parts.http.deadline(), above.register_by, above.look].into_iter().flatten().min();
+        let deadline = [parts.http.deadline(), above.register_by, above.look, watch.deadline()].into_iter().flatten().min();
         timer.arm(deadline, now, cx);
         Poll::Pending
     }
@@ -333,8 +367,13 @@ fn write(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContex
 impl Drop for Conversation {
     /// A connection ends: its handler is told so, and before that, where content was under way, that no more will come.
     fn drop(&mut self) {
-        let (Some(Parts { http, .. }), Some(upstream)) = (&mut self.parts, &mut self.above.upstream) else { return };
+        let Some(Parts { http, transport }) = &mut self.parts else { return };
         let how = self.above.end.take().unwrap_or_else(|| http.ended());
+        if let Some((_, recipient)) = self.above.closed_to.take() {
+            let id = transport.seat().id();
+            recipient.do_send(Received { message: HttpClosed { id, how: how.clone() }, sender: id });
+        }
+        let Some(upstream) = &mut self.above.upstream else { return };
         http.abort();
         if let Some(lobby) = &self.above.lobby {
             // What has just come was not let in, and will not be any more.

@@ -83,6 +83,7 @@ mod timer;
 mod transport;
 mod upgrade;
 mod upstream;
+mod watch;
 mod way;
 #[cfg(feature = "actix-web")]
 pub mod web;

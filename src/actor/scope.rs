@@ -31,6 +31,8 @@ struct Current {
     returned: usize,
     spare: Option<Arc<Line>>,
     encoded: Output,
+    /// How many messages that are, or ends of them.
+    messages: u64,
     /// How many bytes may be encoded; `None`: none, not even an empty frame.
     room: Option<usize>,
 }
@@ -40,7 +42,7 @@ impl Current {
     #[inline(never)]
     fn close(&mut self, line: &Line) {
         if self.room.take().is_some() {
-            line.close_scope(&mut self.encoded);
+            line.close_scope(&mut self.encoded, std::mem::take(&mut self.messages));
             buffers::take_write_buffer(&mut self.encoded);
         }
     }
@@ -57,7 +59,7 @@ impl<'a> Scope<'a> {
     #[inline]
     pub(crate) fn enter(line: &'a Arc<Line>) -> Self {
         let (address, room) = (Arc::as_ptr(line).addr(), line.open_scope());
-        let current = Current { line: address, returned: 0, spare: Some(line.clone()), encoded: Output::new(), room };
+        let current = Current { line: address, returned: 0, spare: Some(line.clone()), encoded: Output::new(), messages: 0, room };
         Self { line, outer: CURRENT.replace(current) }
     }
 
@@ -86,6 +88,7 @@ impl<'a> Scope<'a> {
                 && let Some(Command::Frame(frame)) = command.take()
             {
                 buffers::lend_write_buffer(&mut current.encoded);
+                current.messages += u64::from(frame.fin);
                 // A data frame without RSV bits can always be encoded.
                 let _ = SERVER.encode_into(frame, || [0; 4], &mut current.encoded);
                 return;

@@ -51,6 +51,11 @@ impl Talk {
         std::mem::take(&mut self.unread)
     }
 
+    /// What comes next; none at the end.
+    pub(crate) async fn hears_some(&mut self) -> Option<String> {
+        self.peer.hears_bytes().await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Nothing is said any more.
     pub(crate) fn finishes(&mut self) -> &mut Self {
         self.peer.finishes();
