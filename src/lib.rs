@@ -33,6 +33,7 @@ mod budget;
 pub mod drain;
 pub mod http;
 pub mod output;
+mod proxies;
 pub mod proxy;
 pub mod rate;
 pub mod stage;
@@ -61,6 +62,7 @@ pub use planted::{Bug, plant};
 
 pub use actor::{ProxyError, RequestFailed, ResponseBody, ResponseStart, StreamingRequest};
 pub use http::{Chunk, ContentEnd, HttpRequest, HttpResponse};
+pub use proxies::{Proxies, ProxiesError};
 pub use stage::{Close, Dropped, Drops, Keyed, Overflow};
 pub use upgrade::handshake;
 pub use websocket::Frame;

@@ -40,6 +40,7 @@ fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
         "src/stage",
         "src/tls",
         "src/proxy",
+        "src/proxies.rs",
         "src/output.rs",
         "src/budget.rs",
         "src/admission.rs",
@@ -59,6 +60,7 @@ fn nothing_points_back() {
     never("src/tls", &["crate::"]);
     never("src/proxy", &["crate::"]);
     never("src/admission.rs", &["crate::"]);
+    never("src/proxies.rs", &["crate::actor", "crate::stage", "crate::websocket", "crate::http"]);
     never("src/http", &["crate::actor", "crate::stage", "crate::upgrade", "crate::websocket"]);
     never("src/websocket", &["crate::actor", "crate::stage", "crate::upgrade", "crate::http"]);
     never("src/upgrade", &["crate::actor", "crate::stage", "crate::websocket"]);

@@ -9,10 +9,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_sockets::stage::{Command, Flow, Stage};
 use actix_sockets::test::{self, Peer};
 use actix_sockets::websocket::{CloseCode, OpCode};
 use actix_sockets::{
-    Close, Closed, Drained, Frame, Overflow, Received, SendError, SendStatus, Socket, Upgraded, WebSocketSettings, WebSockets,
+    Close, Closed, Drained, Frame, Overflow, Received, SendError, SendStatus, Socket, StageActor, UpgradeServer, Upgraded,
+    WebSocketSettings, WebSockets,
 };
 
 const KIB: usize = 1 << 10;
@@ -78,10 +80,14 @@ struct Site {
 
 impl Site {
     async fn new() -> Self {
+        Self::with(|upgrade| upgrade).await
+    }
+
+    async fn with(more: fn(UpgradeServer<Keeper>) -> UpgradeServer<Keeper>) -> Self {
         kept(|kept| *kept = Kept::default());
-        let handler = || {
+        let handler = move || {
             let keeper = || KEEPER.with(Clone::clone);
-            WebSockets::handled_by(keeper).upgrading(|upgrade| upgrade.hears::<Upgraded>().hears::<Drained>().hears::<Closed>())
+            WebSockets::handled_by(keeper).upgrading(move |upgrade| more(upgrade.hears::<Upgraded>().hears::<Drained>().hears::<Closed>()))
         };
         let site = Self { peer: test::websocket(handler, "/").await };
         a_moment().await;
@@ -333,6 +339,71 @@ async fn life(more: usize) -> String {
         test::pass(100 * NEARLY).await;
     }
     site.is().await
+}
+
+/// Lets all pass.
+#[derive(Debug)]
+struct Pass;
+
+impl Stage for Pass {}
+
+/// Lets nothing pass.
+#[derive(Debug)]
+struct Keep;
+
+impl Stage for Keep {
+    fn command(&mut self, command: Command, _: &mut Flow<'_>) {
+        drop(command);
+    }
+}
+
+/// Found by the simulation: what the sender has seen above a hosted stage, the websocket has not, when it writes all that waits there before the stage's
+/// turn comes.
+#[test]
+fn what_was_seen_above_a_hosted_stage_is_told_to_be_drained() {
+    test::run(async {
+        let mut site = Site::with(|upgrade| upgrade.hosted(StageActor::host(Pass))).await;
+        let socket = site.socket();
+        socket.do_send(Frame::binary(vec![1; 64 * KIB - UNSENT]));
+        a_moment().await;
+        socket.do_send(Frame::binary(vec![2; 40 * KIB]));
+        a_moment().await;
+        assert_eq!((socket.buffered_amount().div_ceil(KIB), kept(|kept| kept.drained)), (40, 0), "the pipe is full, and little more waits");
+        // Now there is room for it below, and more is sent above, in one turn.
+        let first = site.peer.hears().await;
+        assert_eq!(socket.try_send(Frame::binary(vec![3; 40 * KIB])), Ok(SendStatus::Flooded));
+        let heard = [first, site.peer.hears().await, site.peer.hears().await];
+        a_moment().await;
+        assert_eq!((heard.map(|frame| frame.data[0]), socket.buffered_amount()), ([1, 2, 3], 0));
+        assert_eq!(kept(|kept| kept.drained), 1);
+    });
+}
+
+/// Nothing of it comes down to the websocket: it has no other reason to take a turn.
+#[test]
+fn what_a_hosted_stage_keeps_is_told_to_be_drained() {
+    test::run(async {
+        let site = Site::with(|upgrade| upgrade.hosted(StageActor::host(Keep))).await;
+        let socket = site.socket();
+        assert_eq!(socket.try_send(Frame::binary(vec![1; 64 * KIB])), Ok(SendStatus::Flooded));
+        a_moment().await;
+        assert_eq!((socket.buffered_amount(), kept(|kept| kept.drained)), (0, 1));
+    });
+}
+
+/// Whoever saw the long one, and waits for room, hears that the short one has made some.
+#[test]
+fn what_a_short_message_makes_room_for_is_told_to_be_drained() {
+    test::run(async {
+        let conflating = |upgrade: UpgradeServer<Keeper>| upgrade.settings(WebSocketSettings::new().overflow(Overflow::Conflate));
+        let mut site = Site::with(conflating).await;
+        let socket = site.socket();
+        assert_eq!(socket.try_send(Frame::binary(vec![1; 64 * KIB]).keyed(1)), Ok(SendStatus::Flooded));
+        assert_eq!(socket.try_send(Frame::binary(vec![2; KIB]).keyed(1)), Ok(SendStatus::Queued));
+        assert_eq!(site.peer.hears().await.data, vec![2; KIB]);
+        a_moment().await;
+        assert_eq!((socket.drops().conflated, kept(|kept| kept.drained)), (1, 1));
+    });
 }
 
 /// Where the newest of a key takes the place of an older one it is taken whole, however long it is: a control frame passes the limit behind it all the same.

@@ -24,6 +24,7 @@ use super::upgrade::UpgradeClient;
 use super::upstream::Route;
 use super::way::Way;
 use crate::http::{Chunk, ContentEnd, HttpResponse};
+use crate::proxies::{Proxies, ProxiesError};
 use crate::upgrade::handshake::{Redirects, Target};
 
 /// Makes a TCP connection: sent to [`Sockets`](super::Sockets), answered with [`Connected`] or [`ConnectError`].
@@ -154,11 +155,36 @@ impl Connect {
         self
     }
 
-    /// By way of this HTTP proxy, whatever is spoken: it is asked for a tunnel by CONNECT (RFC 9110 §9.3.6), and TLS is between us and the host. The scheme of its URL is
-    /// `http`; a userinfo in it becomes `Proxy-Authorization`. Names are resolved by the proxy. [`Connected::remote`] is the proxy then.
+    /// By way of this HTTP proxy, whatever is spoken: it is asked for a tunnel by CONNECT (RFC 9110 §9.3.6), and TLS is between us and the host. Where the scheme of its URL is
+    /// `https`, there is TLS between us and the proxy, too. A userinfo in it becomes `Proxy-Authorization`. Names are resolved by the proxy. [`Connected::remote`] is the proxy then.
     #[must_use]
-    pub fn proxy(mut self, proxy: &Target) -> Self {
-        self.way.proxy = Some(proxy.clone());
+    pub fn proxy(self, proxy: &Target) -> Self {
+        self.proxies(Proxies::all(proxy.clone()))
+    }
+
+    /// By way of one of these proxies, or of none, depending on where it leads: that of a [redirect](Self::redirects) may be another.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.way.proxies = proxies;
+        self
+    }
+
+    /// By way of the proxy that the environment names, if it does: `https_proxy`, `http_proxy` and `no_proxy`, or their names in capitals. See [`Proxies::of`]. Nobody looks at them
+    /// unless asked to.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be understood.
+    pub fn proxy_from_environment(self) -> Result<Self, ProxiesError> {
+        Ok(self.proxies(Proxies::of(|name| std::env::var_os(name))?))
+    }
+
+    /// TLS to the proxy is made as this says, where its URL is `https`: as [`tls::Client::new`](crate::tls::Client::new) makes it by default, whatever
+    /// [`tls`](Self::tls) says of the host.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn proxy_tls(mut self, tls: crate::tls::Client) -> Self {
+        self.way.proxy_tls = Some(tls);
         self
     }
 

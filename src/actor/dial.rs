@@ -27,8 +27,8 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    /// The Unix socket stood for the host, and the next host is another.
-    pub(super) fn leaves_the_host(&mut self) {
+    /// Who listens at the Unix socket is not who is to be reached next.
+    pub(super) fn unix_is_elsewhere(&mut self) {
         #[cfg(unix)]
         {
             self.unix = None;

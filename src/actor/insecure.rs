@@ -13,7 +13,6 @@ use super::stream::{Sink, Source, Stream};
 use crate::output::Output;
 use crate::tls::{Info, TlsError};
 
-pub(crate) type Connector = Infallible;
 pub(crate) type Session = Infallible;
 
 #[derive(Clone, Debug)]
@@ -55,6 +54,10 @@ impl Secure {
     }
 
     pub(crate) fn poll_write(&mut self, _: &mut Sink, _: &mut Context<'_>, _: &mut Output, _: &mut bool) -> Poll<io::Result<()>> {
+        match self.never {}
+    }
+
+    pub(crate) fn poll_write_front(&mut self, _: &mut Sink, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
         match self.never {}
     }
 

@@ -160,7 +160,7 @@ pub(crate) struct Side {
     overflown: bool,
     /// What was unsent when a data frame was taken last: one is taken whole, so it may be more than the hard limit.
     ceiling: usize,
-    /// The most that senders above stage actors may have seen.
+    /// The most that senders may have seen, here or above stage actors, where that is not what is unsent at the end of the websocket's turn.
     seen: usize,
     /// The peer's signs of life, at the end of the websocket's last turn.
     life: Option<Life>,
@@ -257,12 +257,14 @@ impl Line {
             _ => false,
         };
         if full {
+            self.shows(&mut line.side, unsent);
             if policy {
                 self.overflow(&mut line);
             }
             return Err(SendError::Full);
         }
         let after = unsent + length(&command);
+        self.shows(&mut line.side, after);
         if matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
             line.side.ceiling = after;
         }
@@ -275,6 +277,15 @@ impl Line {
     #[inline]
     fn waiting(&self, line: &Inner<Entry, Side>) -> usize {
         line.side.unsent() + self.below.as_ref().map_or(0, Socket::buffered_amount)
+    }
+
+    /// A sender sees so much waiting. Above stage actors the websocket does not see it by itself: what waits below may be written before the stage's
+    /// turn comes.
+    #[inline]
+    fn shows(&self, side: &mut Side, unsent: usize) {
+        if self.below.is_some() && unsent > self.limits.soft {
+            side.seen = side.seen.max(unsent);
+        }
     }
 
     /// The limit closes the websocket. From now on nothing is taken: no frame comes behind one that was refused.

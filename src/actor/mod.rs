@@ -83,6 +83,7 @@ mod timer;
 mod transport;
 mod upgrade;
 mod upstream;
+mod veil;
 mod watch;
 mod way;
 #[cfg(feature = "actix-web")]

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::clock;
 use super::stream::Stream;
 use crate::http::{Client, ClientEvent, HttpError, HttpRequest, Settings};
+use crate::tls::TlsError;
 use crate::upgrade::handshake::Target;
 
 /// Read at a time of a proxy's answer.
@@ -20,8 +21,8 @@ const READ: usize = 4 << 10;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// The proxy's URL is `https`: TLS to the proxy itself is not built.
-    Secure,
+    /// There is no TLS session with the proxy, whose URL is `https`.
+    Tls(TlsError),
     /// The host or the port to be reached cannot be said in a request.
     Target,
     /// It answered with this status: 407 when it wants (other) credentials, 502 or 504 when it cannot reach the host.
@@ -35,7 +36,7 @@ pub enum ProxyError {
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secure => f.write_str("the proxy's URL is https, and TLS to a proxy is not built"),
+            Self::Tls(error) => write!(f, "no TLS session with the proxy: {error}"),
             Self::Target => f.write_str("the host and port are no authority (RFC 9112 §3.2.3)"),
             Self::Refused(status) => write!(f, "the proxy answered CONNECT with {status} (RFC 9110 §9.3.6)"),
             Self::Http(error) => write!(f, "the proxy: {error}"),

@@ -194,6 +194,16 @@ impl Secure {
         std::mem::take(&mut self.sealed)
     }
 
+    /// Writes the front of `plain`, and tells how much of it when all its ciphertext has left: until then, `plain` is to begin with the same bytes.
+    pub(crate) fn poll_write_front(&mut self, write: &mut Sink, cx: &mut Context<'_>, plain: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_flush(write, cx))?;
+        if self.sealed == 0 {
+            self.seal(&plain[..plain.len().min(AHEAD)])?;
+            ready!(self.poll_flush(write, cx))?;
+        }
+        Poll::Ready(Ok(std::mem::take(&mut self.sealed).min(plain.len())))
+    }
+
     fn seal(&mut self, plain: &[u8]) -> io::Result<()> {
         if self.session.outgoing().capacity() == 0 {
             *self.session.outgoing() = buffers::take_write();

@@ -20,6 +20,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::unix;
 
 use super::address::Address;
+use super::veil::Veil;
 
 #[cfg(feature = "test")]
 use super::network::{WireReader, WireWriter};
@@ -33,6 +34,8 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    /// One of these under TLS, and where its other end is.
+    Veiled(Veil, Address),
 }
 
 /// The same on its way from one arbiter to another.
@@ -48,6 +51,7 @@ impl Stream {
             Self::Tcp(tcp) => tcp.set_nodelay(nodelay),
             #[cfg(unix)]
             Self::Unix(_) => Ok(()),
+            Self::Veiled(..) => Ok(()),
         }
     }
 
@@ -57,6 +61,7 @@ impl Stream {
             Self::Tcp(tcp) => tcp.peer_addr().map(Address::Tcp),
             #[cfg(unix)]
             Self::Unix(unix) => unix.peer_addr().map(|address| Address::of_unix(&address)),
+            Self::Veiled(_, address) => Ok(address.clone()),
         }
     }
 
@@ -66,6 +71,8 @@ impl Stream {
             Self::Tcp(tcp) => tcp.into_std().map(Moving::Tcp),
             #[cfg(unix)]
             Self::Unix(unix) => unix.into_std().map(Moving::Unix),
+            // It is made where it stays.
+            Self::Veiled(..) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -80,6 +87,7 @@ impl Stream {
                 let (read, write) = unix.into_split();
                 (Source::Unix(read), Sink::Unix(write))
             }
+            Self::Veiled(veil, _) => (Source::Veiled(veil.clone()), Sink::Veiled(veil)),
         }
     }
 }
@@ -101,6 +109,7 @@ impl AsyncRead for Stream {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_read(cx, buffer),
+            Self::Veiled(veil, _) => veil.poll_read(cx, buffer),
         }
     }
 }
@@ -111,6 +120,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
+            Self::Veiled(veil, _) => veil.poll_write(cx, bytes),
         }
     }
 
@@ -123,6 +133,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
+            Self::Veiled(veil, _) => veil.poll_shutdown(cx),
         }
     }
 }
@@ -133,6 +144,7 @@ pub(crate) enum Source {
     Tcp(OwnedReadHalf),
     #[cfg(unix)]
     Unix(unix::OwnedReadHalf),
+    Veiled(Veil),
     /// With the address that the connection is known by at this end.
     Pipe(PipeReader, Address),
     #[cfg(feature = "test")]
@@ -145,6 +157,7 @@ pub(crate) enum Sink {
     Tcp(OwnedWriteHalf),
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
+    Veiled(Veil),
     Pipe(PipeWriter),
     #[cfg(feature = "test")]
     Wire(WireWriter),
@@ -156,6 +169,7 @@ impl Source {
             Self::Tcp(tcp) => tcp.local_addr().map(Address::Tcp),
             #[cfg(unix)]
             Self::Unix(unix) => unix.local_addr().map(|address| Address::of_unix(&address)),
+            Self::Veiled(veil) => veil.local_addr(),
             Self::Pipe(_, address) => Ok(address.clone()),
             #[cfg(feature = "test")]
             Self::Wire(_, address) => Ok(address.clone()),
@@ -169,6 +183,7 @@ impl Source {
             Self::Tcp(tcp) => tcp.as_ref().poll_read_ready(cx),
             #[cfg(unix)]
             Self::Unix(unix) => unix.as_ref().poll_read_ready(cx),
+            Self::Veiled(veil) => veil.poll_readable(cx),
             Self::Pipe(pipe, _) => pipe.poll_readable(cx).map(Ok),
             #[cfg(feature = "test")]
             Self::Wire(wire, _) => wire.poll_readable(cx).map(Ok),
@@ -183,6 +198,7 @@ impl AsyncRead for Source {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_read(cx, buffer),
+            Self::Veiled(veil) => veil.poll_read(cx, buffer),
             Self::Pipe(pipe, _) => pipe.poll_read(cx, buffer).map(Ok),
             #[cfg(feature = "test")]
             Self::Wire(wire, _) => wire.poll_read(cx, buffer),
@@ -198,6 +214,7 @@ impl Sink {
             Self::Tcp(tcp) => tcp.try_write(bytes),
             #[cfg(unix)]
             Self::Unix(unix) => unix.try_write(bytes),
+            Self::Veiled(veil) => veil.try_write(bytes),
             Self::Pipe(pipe) => pipe.try_write(bytes),
             #[cfg(feature = "test")]
             Self::Wire(wire) => wire.try_write(&[IoSlice::new(bytes)]),
@@ -211,6 +228,7 @@ impl Sink {
             Self::Tcp(tcp) => tcp.try_write_vectored(slices),
             #[cfg(unix)]
             Self::Unix(unix) => unix.try_write_vectored(slices),
+            Self::Veiled(veil) => veil.try_write(first(slices)),
             Self::Pipe(pipe) => pipe.try_write(first(slices)),
             #[cfg(feature = "test")]
             Self::Wire(wire) => wire.try_write(slices),
@@ -218,7 +236,7 @@ impl Sink {
     }
 }
 
-/// A pipe takes the first piece that is not empty.
+/// A pipe, and a veil, takes the first piece that is not empty.
 fn first<'a>(slices: &'a [IoSlice<'_>]) -> &'a [u8] {
     slices.iter().find(|slice| !slice.is_empty()).map_or(&[], |slice| slice)
 }
@@ -230,6 +248,7 @@ impl AsyncWrite for Sink {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
+            Self::Veiled(veil) => veil.poll_write(cx, bytes),
             Self::Pipe(pipe) => pipe.poll_write(cx, bytes),
             #[cfg(feature = "test")]
             Self::Wire(wire) => wire.poll_write(cx, &[IoSlice::new(bytes)]),
@@ -242,6 +261,7 @@ impl AsyncWrite for Sink {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, slices),
+            Self::Veiled(veil) => veil.poll_write(cx, first(slices)),
             Self::Pipe(pipe) => pipe.poll_write(cx, first(slices)),
             #[cfg(feature = "test")]
             Self::Wire(wire) => wire.poll_write(cx, slices),
@@ -262,6 +282,7 @@ impl AsyncWrite for Sink {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
+            Self::Veiled(veil) => veil.poll_shutdown(cx),
             Self::Pipe(pipe) => {
                 pipe.lock().end();
                 Poll::Ready(Ok(()))

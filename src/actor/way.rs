@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tokio::time::timeout;
@@ -19,10 +19,12 @@ use super::roster::Seat;
 use super::secure::{self, Session};
 use super::settings::Settings;
 use super::socket::SocketId;
-use super::stream::Moving;
+use super::stream::{Moving, Stream};
 use super::transport::Transport;
 use super::upgrade::Handling;
+use super::veil::Veil;
 use crate::http::HttpResponse;
+use crate::proxies::Proxies;
 use crate::upgrade::handshake::{Redirected, Redirects, Target};
 
 /// Where a connection leads, and how it is made.
@@ -34,7 +36,9 @@ pub(crate) struct Way {
     pub(super) secure: bool,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<secure::Connector>,
-    pub(super) proxy: Option<Target>,
+    pub(super) proxies: Proxies,
+    #[cfg(feature = "tls")]
+    pub(super) proxy_tls: Option<secure::Connector>,
     pub(super) settings: Settings,
     pub(super) within: Duration,
     pub(super) ears: Arc<Ears>,
@@ -50,7 +54,9 @@ impl Way {
             secure,
             #[cfg(feature = "tls")]
             tls: None,
-            proxy: None,
+            proxies: Proxies::default(),
+            #[cfg(feature = "tls")]
+            proxy_tls: None,
             settings: Settings::default(),
             within: Duration::from_secs(10),
             ears: Arc::default(),
@@ -69,42 +75,63 @@ impl Way {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// A stream to the host, in the clear: by way of the proxy, if there is one.
+    /// The proxy by which it goes, if by one.
+    fn proxy(&self) -> Option<&Target> {
+        self.proxies.proxy(self.secure, &self.host, self.port)
+    }
+
+    /// A stream to the host, or to the proxy.
     pub(super) async fn open(&self) -> Result<Dialled, ConnectError> {
         let began = clock::now();
-        let session = if self.secure { Some(self.session()?) } else { None };
-        let opened = async {
-            let Some(proxy) = &self.proxy else { return self.dial.open(&self.host, self.port, &self.settings).await };
-            let failed = |error| ConnectError::Proxy(self.name(), error);
-            if proxy.secure {
-                return Err(failed(ProxyError::Secure));
-            }
-            let mut stream = self.dial.open(&proxy.host, proxy.port, &self.settings).await?;
-            tunnel(&mut stream, proxy, &authority(&self.host, self.port)).await.map_err(failed)?;
-            Ok(stream)
+        let sessions = Sessions {
+            host: if self.secure { Some(self.session(With::Host)?) } else { None },
+            proxy: if self.proxy().is_some_and(|proxy| proxy.secure) { Some(self.session(With::Proxy)?) } else { None },
         };
-        let stream = match timeout(self.within, opened).await {
+        let (host, port) = self.proxy().map_or((&self.host, self.port), |proxy| (&proxy.host, proxy.port));
+        let stream = match timeout(self.within, self.dial.open(host, port, &self.settings)).await {
             Ok(opened) => opened?,
-            Err(_) => return Err(ConnectError::Timeout(self.name(), self.within)),
+            Err(_) => return Err(self.late()),
         };
         let moving = stream.set_nodelay(self.settings.nodelay).and_then(|()| stream.leave());
         let stream = moving.map_err(|error| self.refused(error))?;
-        Ok(Dialled { stream, session, within: self.within.saturating_sub(clock::now().duration_since(began)) })
+        Ok(Dialled { stream, sessions, until: began.checked_add(self.within) })
     }
 
     pub(super) fn refused(&self, error: io::Error) -> ConnectError {
         ConnectError::Refused(self.name(), error)
     }
 
+    fn late(&self) -> ConnectError {
+        ConnectError::Timeout(self.name(), self.within)
+    }
+
     /// Starts the connection, on this arbiter.
     pub(super) async fn start(self: Arc<Self>, dialled: Dialled, seat: Seat) -> Result<(Connected, Requester), ConnectError> {
-        let Dialled { stream, session, within } = dialled;
+        let Dialled { stream, sessions, until } = dialled;
+        let left = || until.map_or(self.within, |until| until.saturating_duration_since(clock::now()));
         let stream = stream.arrive().map_err(|error| self.refused(error))?;
         let remote = stream.peer_addr().map_err(|error| self.refused(error))?;
-        let (stream, secure, seat) = match session {
+        let (stream, seat) = match self.proxy() {
+            None => (stream, seat),
+            Some(proxy) => {
+                let failed = |error| ConnectError::Proxy(self.name(), error);
+                let (mut stream, seat) = match sessions.proxy {
+                    None => (stream, seat),
+                    Some(session) => {
+                        let made = secure::handshake(stream, session, BytesMut::new(), seat, left()).await;
+                        let (stream, secure, seat) = made.map_err(|error| failed(ProxyError::Tls(error)))?;
+                        (Stream::Veiled(Veil::new(stream, secure), remote.clone()), seat)
+                    }
+                };
+                let made = timeout(left(), tunnel(&mut stream, proxy, &authority(&self.host, self.port))).await;
+                made.map_err(|_| self.late())?.map_err(failed)?;
+                (stream, seat)
+            }
+        };
+        let (stream, secure, seat) = match sessions.host {
             None => (stream, None, seat),
             Some(session) => {
-                let made = secure::handshake(stream, session, BytesMut::new(), seat, within).await;
+                let made = secure::handshake(stream, session, BytesMut::new(), seat, left()).await;
                 let (stream, secure, seat) = made.map_err(|error| ConnectError::Tls(self.name(), error))?;
                 (stream, Some(secure), seat)
             }
@@ -114,14 +141,21 @@ impl Way {
         Ok((connected.clone(), ClientConnection::start(transport, connected, self)))
     }
 
-    /// A TLS session with the host, at its beginning.
+    /// A TLS session with the host, or the proxy, at its beginning.
     #[cfg(feature = "tls")]
-    fn session(&self) -> Result<Session, ConnectError> {
+    fn session(&self, with: With) -> Result<Session, ConnectError> {
         use std::sync::OnceLock;
         /// To read the system's authorities takes milliseconds: once will do.
         static USUAL: OnceLock<secure::Connector> = OnceLock::new();
-        let failed = |error| ConnectError::Tls(self.name(), error);
-        let tls = match (&self.tls, USUAL.get()) {
+        let failed = |error| match with {
+            With::Host => ConnectError::Tls(self.name(), error),
+            With::Proxy => ConnectError::Proxy(self.name(), ProxyError::Tls(error)),
+        };
+        let (own, host) = match (with, self.proxy()) {
+            (With::Proxy, Some(proxy)) => (&self.proxy_tls, &proxy.host),
+            _ => (&self.tls, &self.host),
+        };
+        let tls = match (own, USUAL.get()) {
             (Some(tls), _) => tls,
             (None, Some(usual)) => usual,
             (None, None) => {
@@ -129,11 +163,11 @@ impl Way {
                 USUAL.get_or_init(|| made)
             }
         };
-        tls.session(&self.host).map_err(failed)
+        tls.session(host).map_err(failed)
     }
 
     #[cfg(not(feature = "tls"))]
-    fn session(&self) -> Result<Session, ConnectError> {
+    fn session(&self, _: With) -> Result<Session, ConnectError> {
         Err(ConnectError::NoTls(self.name()))
     }
 
@@ -142,8 +176,9 @@ impl Way {
         let mut way = Self { redirects, ..self.clone() };
         if !same_origin {
             (way.host, way.port, way.secure) = (target.host.clone(), target.port, target.secure);
-            if way.proxy.is_none() {
-                way.dial.leaves_the_host();
+            // A Unix socket is that of the host, or of the proxy.
+            if self.proxy().is_none() || way.proxy().is_none() {
+                way.dial.unix_is_elsewhere();
             }
         }
         way
@@ -173,7 +208,20 @@ impl Way {
 /// A stream that is connected, and perhaps to be put under TLS.
 pub(super) struct Dialled {
     stream: Moving,
-    session: Option<Session>,
-    /// What is left of the time.
-    within: Duration,
+    sessions: Sessions,
+    /// When its time is over.
+    until: Option<Instant>,
+}
+
+/// The TLS sessions that are to be, at their beginning.
+struct Sessions {
+    host: Option<Session>,
+    proxy: Option<Session>,
+}
+
+/// Whose certificate is asked for.
+#[derive(Clone, Copy)]
+enum With {
+    Host,
+    Proxy,
 }

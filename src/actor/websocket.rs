@@ -404,7 +404,7 @@ impl WebSocket {
         let (most, unsent) = self.line.report(waiting, open, self.pipeline.life());
         self.behind = unsent - waiting;
         // Also if all of it left within this turn: whoever saw it and waits for room must hear that there is some.
-        self.flooded |= most > self.soft;
+        self.flooded |= most.max(unsent) > self.soft;
         // Nothing is told behind `Closed`.
         if unsent <= self.soft && std::mem::take(&mut self.flooded) && !self.pipeline.has_ended() && !planted!(DrainedForgotten) {
             self.deliver(VecDeque::from([Delivery::Drained]));

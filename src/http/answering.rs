@@ -152,19 +152,14 @@ impl Server {
     pub fn mark(&mut self, number: RequestNumber, mark: u64) {
         match self.index(number) {
             Some(index @ 1..) => self.exchanges[index].held.push(Held::Mark(mark)),
-            _ => self.marks.push_back((self.wire.output.end(), mark)),
+            _ => self.wire.mark(mark),
         }
     }
 
     /// The next [mark](Self::mark) whose bytes have all been written.
     #[must_use]
     pub fn poll_written(&mut self) -> Option<u64> {
-        let &(end, mark) = self.marks.front()?;
-        if self.wire.output.written() < end {
-            return None;
-        }
-        self.marks.pop_front();
-        Some(mark)
+        self.wire.poll_written()
     }
 
     /// Bytes of responses that have not been written: those that wait for their turn, too.

@@ -145,19 +145,14 @@ impl Client {
         let outgoing = self.outgoing.as_mut().filter(|outgoing| outgoing.number == number && outgoing.expects.is_some());
         match queued.or(outgoing.map(|outgoing| &mut outgoing.held)) {
             Some(held) => held.given.push_back(Given::Mark(mark)),
-            None => self.marks.push_back((self.wire.output.end(), mark)),
+            None => self.wire.mark(mark),
         }
     }
 
     /// The next [mark](Self::mark) whose bytes have all been written.
     #[must_use]
     pub fn poll_written(&mut self) -> Option<u64> {
-        let &(end, mark) = self.marks.front()?;
-        if self.wire.output.written() < end {
-            return None;
-        }
-        self.marks.pop_front();
-        Some(mark)
+        self.wire.poll_written()
     }
 
     /// Bytes of requests that have not been written: content that waits for its turn, too.
@@ -243,11 +238,11 @@ impl Client {
             if !content.is_empty() {
                 self.wire.writing(now).push(content);
             }
-            let end = self.wire.output.end();
-            self.marks.extend(queued.held.given.iter().filter_map(|given| match given {
-                Given::Mark(mark) => Some((end, *mark)),
-                Given::Chunk(_) => None,
-            }));
+            for given in &queued.held.given {
+                if let Given::Mark(mark) = given {
+                    self.wire.mark(*mark);
+                }
+            }
             return;
         }
         if !queued.streams.content {
@@ -270,7 +265,7 @@ impl Client {
             let Chunk { data, extensions } = match given {
                 Given::Chunk(chunk) => chunk,
                 Given::Mark(mark) => {
-                    self.marks.push_back((self.wire.output.end(), mark));
+                    self.wire.mark(mark);
                     continue;
                 }
             };

@@ -59,8 +59,6 @@ pub struct Server {
     pub(super) at_fault: Option<Box<str>>,
     /// Bytes of responses that wait for their turn.
     pub(super) held: usize,
-    /// Marks in the output, and where they are.
-    pub(super) marks: VecDeque<(u64, u64)>,
     /// The connection is TLS.
     secure: bool,
 }
@@ -90,7 +88,6 @@ impl Server {
             clock: None,
             at_fault: None,
             held: 0,
-            marks: VecDeque::new(),
             secure: false,
         }
     }
@@ -350,7 +347,7 @@ impl Server {
                             self.held -= bytes.len();
                             self.wire.writing(now).push(bytes);
                         }
-                        Held::Mark(mark) => self.marks.push_back((self.wire.output.end(), mark)),
+                        Held::Mark(mark) => self.wire.mark(mark),
                     }
                 }
             }

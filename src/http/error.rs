@@ -196,7 +196,7 @@ impl fmt::Display for HttpError {
             Self::TooManyInterim => "too many interim responses (RFC 9110 §15.2)",
             Self::UnexpectedResponse => "a response that answers no request (RFC 9112 §9.2)",
             Self::UnexpectedSwitch => "101 to a request without Upgrade (RFC 9110 §7.8)",
-            Self::ResponseTimeout => "the response was not there in time",
+            Self::ResponseTimeout => "the response was not there in time (RFC 9112 §9.5)",
             Self::Truncated => "the connection ended inside a response (RFC 9112 §8)",
             Self::Closed => "the connection ended before the response (RFC 9112 §9.5)",
             Self::NotSent => "the connection ended, and nothing of the request was sent (RFC 9112 §9.6)",
@@ -204,7 +204,7 @@ impl fmt::Display for HttpError {
             Self::Abandoned => "the request's content was given up before its end (RFC 9112 §8)",
             Self::ContentMismatch => "the request's content is not as long as its Content-Length (RFC 9110 §8.6)",
             Self::Insecure => "a request for https or wss, on a connection that is not TLS (RFC 9110 §4.2.2)",
-            Self::WriteTimeout => "the peer takes no bytes",
+            Self::WriteTimeout => "the peer takes no bytes (RFC 9112 §9.5)",
         })
     }
 }

@@ -31,6 +31,7 @@
 mod answering;
 mod asking;
 mod client;
+mod client_deadlines;
 mod client_event;
 mod connection;
 mod content;
@@ -41,6 +42,7 @@ mod encode;
 mod error;
 mod event;
 mod exchange;
+mod hearing;
 mod held;
 mod input;
 mod message;

@@ -55,7 +55,7 @@ impl Server {
                         unread: self.input.into_bytes(),
                         request: *request,
                         eof: self.wire.eof,
-                        marks: self.marks,
+                        marks: self.wire.marks,
                     });
                 }
                 None => SwitchError::NotAsked,

@@ -1,5 +1,6 @@
 //! What both sides of a connection share: what waits to be written, and how the connection ends.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::{HttpEnd, Settings};
@@ -31,6 +32,8 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) output: Output,
+    /// Marks in the output, and where they are.
+    pub(super) marks: VecDeque<(u64, u64)>,
     /// When bytes last came or left.
     pub(super) active: Instant,
     /// Whether the peer has sent FIN.
@@ -46,7 +49,16 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(now: Instant) -> Self {
-        Self { output: Output::new(), active: now, eof: false, progress: now, state: State::Open, peer_first: false, confirmed: false }
+        Self {
+            output: Output::new(),
+            marks: VecDeque::new(),
+            active: now,
+            eof: false,
+            progress: now,
+            state: State::Open,
+            peer_first: false,
+            confirmed: false,
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -60,6 +72,21 @@ impl Wire {
         }
         self.active = now;
         &mut self.output
+    }
+
+    /// Wants to know when all has been written that is in the output now.
+    pub(super) fn mark(&mut self, mark: u64) {
+        self.marks.push_back((self.output.end(), mark));
+    }
+
+    /// The next mark whose bytes have all been written.
+    pub(super) fn poll_written(&mut self) -> Option<u64> {
+        let &(end, mark) = self.marks.front()?;
+        if self.output.written() < end {
+            return None;
+        }
+        self.marks.pop_front();
+        Some(mark)
     }
 
     pub(super) fn wrote(&mut self, now: Instant) {

@@ -17,6 +17,7 @@ mod defects;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod guards;
+mod hostile_servers;
 mod http;
 mod order;
 mod overflow;

@@ -131,6 +131,11 @@ impl Peer {
         self
     }
 
+    /// Whether the other end still takes what we say.
+    pub(crate) fn is_taken(&mut self, bytes: &[u8]) -> bool {
+        self.wire.write_all(bytes).and_then(|()| self.wire.flush()).is_ok()
+    }
+
     /// What the other end answers meanwhile is read, for it may take more only then.
     pub(crate) fn says_bytes_and_listens(&mut self, bytes: &[u8]) -> &mut Self {
         let (mut taken, until) = (0, Instant::now() + 3 * PATIENCE);

@@ -114,18 +114,10 @@ fn who_asks_and_never_reads_is_stopped() {
         let mut said = Box::pin(peer.says(&all));
         assert!(tokio::time::timeout(Duration::from_secs(5), &mut said).await.is_err(), "1.6 MB are taken of who reads nothing");
         drop(said);
-        let mut answers = 0;
-        let mut rest = String::new();
-        // What it now reads is what was made for it: two pipes and the soft limit.
-        while let Ok(Some(some)) = tokio::time::timeout(Duration::from_millis(1), peer.hears_some()).await {
-            rest.push_str(&some);
-            answers += rest.matches("HTTP/1.1 200 OK").count();
-            rest.drain(..rest.len().saturating_sub(14));
-            if answers > 100 {
-                break;
-            }
+        // What it now reads is what was made for it: a pipe and the soft limit. Behind these it goes on.
+        for _ in 0..100 {
+            tokio::time::timeout(Duration::from_secs(5), peer.hears("HTTP/1.1 200 OK")).await.expect("it goes on when the peer reads");
         }
-        assert!(answers > 16, "it goes on when the peer reads: {answers}");
     });
 }
 

@@ -7,5 +7,7 @@ mod downloads;
 mod functions;
 mod guards;
 mod peer;
+#[allow(dead_code, reason = "shared with tests/http_requesters")]
+mod talk;
 mod time;
 mod uploads;

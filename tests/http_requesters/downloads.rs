@@ -21,8 +21,8 @@ fn an_actor_hears_a_response_as_it_comes() {
         talk.hears("/2 HTTP/1.1\r\nhost: \r\n\r\n").await;
         talk.says(CHUNKED).await;
         assert_eq!(talk.heard().await, ["200 None"]);
-        talk.says("3\r\nabc\r\n").await;
-        assert_eq!(talk.heard().await, ["+ 0 abc"]);
+        talk.says("3;a=\"b;c\";d\r\nabc\r\n").await;
+        assert_eq!(talk.heard().await, ["+ 0 abc ;a=\"b;c\";d"]);
         talk.says("0\r\nx: y\r\nhost: evil\r\n\r\n").await;
         assert_eq!(talk.heard().await, [". 0 {\"x\": \"y\"}"]);
         talk.says(ok("")).await;

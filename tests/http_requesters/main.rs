@@ -5,4 +5,6 @@
 mod downloads;
 mod peer;
 mod requests;
+#[path = "../http_handlers/talk.rs"]
+mod talk;
 mod uploads;

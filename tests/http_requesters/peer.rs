@@ -1,20 +1,20 @@
 //! The server: what it says and hears is text.
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use actix_sockets::http::Settings as HttpSettings;
-use actix_sockets::test::{self, Peer};
+use actix_sockets::test;
 use actix_sockets::{
     Chunk, Connect, Connected, ContentAborted, ContentEnd, HttpClosed, HttpRequest, HttpResponse, Received, RequestFailed, Requester,
     ResponseStart, Settings,
 };
 use http::{Method, Uri};
 
-/// What the client's actor has heard, in words.
-pub(crate) type Log = Rc<RefCell<Vec<String>>>;
+use crate::talk::{self, Log};
 
 /// Hears everything, and lets go of it; or keeps the senders of content.
 #[derive(Default)]
@@ -60,7 +60,9 @@ hears!(Received<ResponseStart>, |ear, received| {
     }
 });
 hears!(Received<Chunk>, |ear, received| {
-    ear.says(format!("+ {} {}", received.sender.request().number, String::from_utf8_lossy(&received.message.data)));
+    let Chunk { data, extensions } = &received.message;
+    let extensions = if extensions.is_empty() { String::new() } else { format!(" ;{}", String::from_utf8_lossy(extensions)) };
+    ear.says(format!("+ {} {}{extensions}", received.sender.request().number, String::from_utf8_lossy(data)));
     if ear.keeps {
         ear.kept.push(received.sender);
     }
@@ -87,11 +89,24 @@ hears!(LetGo, |ear, _received| drop(ear.kept.remove(0)));
 
 /// A connection: its server, its requester, and what its actor hears.
 pub(crate) struct Talk {
-    peer: Peer,
+    server: talk::Talk,
     pub(crate) requester: Requester,
     log: Log,
     pub(crate) ear: Addr<Ear>,
-    unread: String,
+}
+
+impl Deref for Talk {
+    type Target = talk::Talk;
+
+    fn deref(&self) -> &talk::Talk {
+        &self.server
+    }
+}
+
+impl DerefMut for Talk {
+    fn deref_mut(&mut self) -> &mut talk::Talk {
+        &mut self.server
+    }
 }
 
 impl Talk {
@@ -99,10 +114,10 @@ impl Talk {
         let (log, requester) = (Log::default(), Rc::<RefCell<Option<Requester>>>::default());
         let ear = Ear { log: log.clone(), requester: requester.clone(), keeps, kept: Vec::new() }.start();
         let settings = Settings::new().http(settings.user_agent(None));
-        let peer = test::connected(dress(Connect::new(ear.clone(), "nowhere", 0).settings(settings), ear.clone()));
+        let server = talk::Talk::over(test::connected(dress(Connect::new(ear.clone(), "nowhere", 0).settings(settings), ear.clone())));
         settle().await;
         let requester = requester.take().expect("it has heard that it is connected");
-        Self { peer, requester, log, ear, unread: String::new() }
+        Self { server, requester, log, ear }
     }
 
     /// With an actor that hears whole responses, and failures.
@@ -114,44 +129,6 @@ impl Talk {
     /// With one that hears responses as they come.
     pub(crate) async fn streaming(keeps: bool) -> Self {
         Self::with(HttpSettings::new(), keeps, |connect, ear| connect.streams_responses_to(ear.clone()).failures_to(ear)).await
-    }
-
-    pub(crate) async fn says(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
-        self.peer.says_bytes(text.as_ref()).await;
-        self
-    }
-
-    /// What comes until this does.
-    pub(crate) async fn hears(&mut self, end: &str) -> String {
-        loop {
-            if let Some(found) = self.unread.find(end) {
-                let rest = self.unread.split_off(found + end.len());
-                return std::mem::replace(&mut self.unread, rest);
-            }
-            match self.peer.hears_bytes().await {
-                Some(bytes) => self.unread.push_str(&String::from_utf8_lossy(&bytes)),
-                None => panic!("the end in place of {end:?}, behind {:?}", self.unread),
-            }
-        }
-    }
-
-    /// All that comes before the connection ends.
-    pub(crate) async fn hears_the_rest(&mut self) -> String {
-        while let Some(bytes) = self.peer.hears_bytes().await {
-            self.unread.push_str(&String::from_utf8_lossy(&bytes));
-        }
-        std::mem::take(&mut self.unread)
-    }
-
-    /// What has come, if anything has.
-    pub(crate) async fn hears_nothing(&mut self) {
-        let heard = actix::clock::timeout(Duration::from_millis(1), self.peer.hears_bytes()).await;
-        assert!(heard.is_err() && self.unread.is_empty(), "{heard:?} {:?}", self.unread);
-    }
-
-    pub(crate) fn finishes(&mut self) -> &mut Self {
-        self.peer.finishes();
-        self
     }
 
     /// What the actor has heard since the last time.

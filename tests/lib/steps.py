@@ -386,6 +386,12 @@ def run(step: Step, broken: set[str]) -> Count:
     return count
 
 
+def processors() -> float:
+    """Seconds of processors that what was started and has ended took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main() -> int:
     # The tests open many connections in one process, and actix keeps two descriptors of each system that a process has had.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -417,12 +423,12 @@ def main() -> int:
     total, broken, table = Count(), set(), []
     for step in chosen(all_steps, options):
         print(f"\n=== {step.name}: {step.about}", flush=True)
-        started = time.monotonic()
+        started, worked = time.monotonic(), processors()
         count = run(step, broken)
         total += count
         if count.failed:
             broken.add(step.name)
-        table.append(f"{step.name:18} {time.monotonic() - started:6.0f} s   {count}")
+        table.append(f"{step.name:18} {time.monotonic() - started:6.0f} s, {processors() - worked:6.0f} s of processors   {count}")
         print(f"--- {table[-1]}", flush=True)
 
     print("\n" + "\n".join(table))

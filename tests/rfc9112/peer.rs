@@ -102,6 +102,14 @@ impl Peer {
         }
     }
 
+    /// So many bytes.
+    #[track_caller]
+    pub(crate) fn hears_exactly(&mut self, length: usize) -> Vec<u8> {
+        let mut heard = vec![0; length];
+        self.wire.read_exact(&mut heard).expect("the connection says so much");
+        heard
+    }
+
     /// All up to and with this.
     #[track_caller]
     pub(crate) fn hears_up_to(&mut self, end: &str) -> String {

@@ -1,12 +1,16 @@
 //! SprayCanClientSpec, as far as it is about one connection: both sides are ours, over real TCP.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix::prelude::*;
 use actix_sockets::http::{HttpError, Settings as HttpSettings};
-use actix_sockets::{CloseAll, ClosedAll, Connect, Connected, HttpRequest, Received, Requester, Settings, Sockets};
+use actix_sockets::{
+    CloseAll, ClosedAll, Connect, ConnectError, Connected, HttpClose, HttpRequest, Received, Requester, Settings, Sockets,
+};
 use http::{Method, Uri};
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::oneshot;
 
 use crate::spray_can_server::bound;
@@ -114,6 +118,48 @@ fn close_all() {
         assert_eq!(closed, ClosedAll { cut_off: 1 });
         assert!(never.await.is_err());
         assert_eq!(idle.send(get("/abc")).await.unwrap_err(), HttpError::NotSent);
+    });
+}
+
+/// spray's `CommandFailed(Connect)`: what was tried, and what came of it. Nobody hears that he is connected.
+#[test]
+fn b44_connections_that_cannot_be_made() {
+    System::new().block_on(async {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let to = |host: String, port| {
+            let (tell, told) = oneshot::channel();
+            (Sockets::from_registry().send(Connect::new(Asker(Some(tell)).start(), host, port).timeout(Duration::from_secs(30))), told)
+        };
+        let (made, told) = to("127.0.0.1".to_owned(), nobody.port());
+        let error = made.await.unwrap().unwrap_err();
+        assert!(matches!(&error, ConnectError::Refused(name, _) if *name == nobody.to_string()), "{error}");
+        assert!(told.await.is_err());
+        let (made, told) = to("host.invalid".to_owned(), 80);
+        let error = made.await.unwrap().unwrap_err();
+        assert!(matches!(&error, ConnectError::Resolve(name, _) if name == "host.invalid:80"), "{error}");
+        assert!(told.await.is_err());
+    });
+}
+
+/// On the wire: `Close` is what waits, and FIN; `Abort` is RST.
+#[test]
+fn b35_the_ends_of_a_connection() {
+    System::new().block_on(async {
+        for (close, end) in
+            [(HttpClose::Close, Ok(())), (HttpClose::ConfirmedClose, Ok(())), (HttpClose::Abort, Err(ErrorKind::ConnectionReset))]
+        {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let requester = connect(listener.local_addr().unwrap()).await;
+            let (mut stream, _) = listener.accept().await.unwrap();
+            requester.do_send(get("/abc"));
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                heard.push(stream.read_u8().await.unwrap());
+            }
+            requester.connection().do_send(close);
+            let rest = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut heard)).await.expect("an end");
+            assert_eq!(rest.map(|rest| assert_eq!(rest, 0)).map_err(|error| error.kind()), end, "{close:?}");
+        }
     });
 }
 

@@ -60,6 +60,7 @@ impl Line {
             return Err(SendError::Closed);
         }
         let unsent = self.waiting(line);
+        self.shows(&mut line.side, unsent);
         let (items, side) = (&mut line.items, &mut line.side);
         let verdict = match &mut side.policy {
             _ if side.overflown && frame.opcode.is_data() => Verdict::Full,
@@ -80,6 +81,7 @@ impl Line {
         let after = unsent.saturating_sub(freed) + frame.data.len() + 14;
         match verdict {
             Verdict::Take => {
+                self.shows(side, after);
                 let is_data = frame.opcode.is_data();
                 let key = key.filter(|_| is_data && frame.is_whole());
                 if is_data {
@@ -99,6 +101,9 @@ impl Line {
                 side.queued = side.queued - old + new;
                 // It is taken whole, too, and may be longer than the older one by any number.
                 side.ceiling = after - old;
+                self.shows(side, after - old);
+                // Or shorter: that makes room as dropping does.
+                side.seen = side.seen.max(unsent);
                 if let Some(policy) = &mut side.policy {
                     policy.replaced();
                 }
@@ -212,17 +217,23 @@ impl Line {
     /// Tells the websocket how much senders on this line may have seen waiting: it may owe them a `Drained`.
     pub(crate) fn tell_seen(&self) {
         if let Some(below) = &self.below {
-            let seen = self.unsent() + below.buffered_amount();
-            below.line().saw(seen);
+            let shown = std::mem::take(&mut self.queue.lock().side.seen);
+            // Also if nothing comes down: a stage may keep it, or the policy has dropped it.
+            let turn = shown > self.limits.soft;
+            below.line().saw(shown.max(self.unsent() + below.buffered_amount()), turn);
         }
     }
 
-    fn saw(&self, bytes: usize) {
+    /// So much was seen. Where a turn is asked for, the websocket takes one for it.
+    fn saw(&self, bytes: usize, turn: bool) {
         match &self.below {
-            Some(below) => below.line().saw(bytes),
+            Some(below) => below.line().saw(bytes, turn),
             None => {
                 let mut line = self.queue.lock();
                 line.side.seen = line.side.seen.max(bytes);
+                if turn {
+                    self.wake(&mut line);
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::chance::Chance;
+use super::conflating::Came;
 use super::plan::{How, Plan};
 use super::tap::Tap;
 
@@ -58,6 +59,8 @@ pub(crate) struct Said {
     pub(crate) in_turn: bool,
     pub(crate) acked: Option<(Instant, Result<(), SendError>)>,
     pub(crate) awaits: bool,
+    /// What it is the newest of, where that is what counts.
+    pub(crate) key: Option<u64>,
 }
 
 /// What one end's websocket has done and heard.
@@ -90,13 +93,20 @@ pub(crate) struct Side {
     pub(crate) dead: bool,
     pub(crate) waits: usize,
     pub(crate) chance: Option<Chance>,
+    /// Which keys its messages have, and which of the other side's have come, where a policy conflates.
+    pub(crate) keys: Option<Chance>,
+    pub(crate) came: Came,
 }
 
 impl Books {
     pub(crate) fn new(plan: Plan, link: Link, recorded: bool) -> Shared {
-        let side = |purpose| Side { chance: Some(Chance::of(plan.seed, purpose)), ..Side::default() };
+        let side = |purpose, keys| Side {
+            chance: Some(Chance::of(plan.seed, purpose)),
+            keys: Some(Chance::of(plan.seed, keys)),
+            ..Side::default()
+        };
         let inner = Inner {
-            sides: [side("client"), side("server")],
+            sides: [side("client", "the client's keys"), side("server", "the server's keys")],
             http: Vec::new(),
             answered: 0,
             requested: 0,
@@ -134,6 +144,9 @@ impl Books {
     /// Sends a message in so many fragments, and looks whether the limits are kept. Tells whether it was taken.
     pub(crate) fn say(self: &Arc<Self>, end: End, socket: &Socket, mut said: Said, fragments: usize, how: How) -> bool {
         let plan = &self.plan.ends[end as usize];
+        if plan.conflates() {
+            return self.conflate(end, socket, said, how);
+        }
         if plan.drops() {
             return self.offer(end, socket, said, how);
         }
@@ -234,7 +247,7 @@ impl Books {
     }
 
     /// A frame was sent where so much was unsent.
-    fn sent(&self, end: End, socket: &Socket, before: usize) {
+    pub(crate) fn sent(&self, end: End, socket: &Socket, before: usize) {
         let plan = &self.plan.ends[end as usize];
         let after = socket.buffered_amount();
         let mut inner = self.open();
@@ -275,7 +288,9 @@ impl Books {
             let there = self.tap(end, |tap| tap.messages);
             // What was dropped is not there; perhaps later ones were.
             let dropped = self.open().sides[end as usize].dropped();
-            if there <= number.saturating_sub(dropped) {
+            let conflates = self.plan.ends[end as usize].conflates();
+            let before = self.open().sides[end as usize].said.iter().filter(|said| said.is_written()).count();
+            if there <= if conflates { before } else { number.saturating_sub(dropped) } {
                 self.wrong(format_args!("{end:?}: message {number} is told to be written, and {there} messages are on the wire"));
             }
         }
@@ -284,7 +299,8 @@ impl Books {
         // Those of one turn are told in one moment, and heard in any order.
         let now = Instant::now();
         let earlier = |later: &Said| later.acked.is_some_and(|(at, answer)| answer.is_ok() && at < now);
-        let overtaken = answer.is_ok() && side.said[number..].iter().skip(1).any(earlier);
+        // One that takes an older one's place may come before others.
+        let overtaken = !self.plan.ends[end as usize].conflates() && answer.is_ok() && side.said[number..].iter().skip(1).any(earlier);
         side.said[number].acked = Some((now, answer));
         if overtaken {
             inner.wrong(format_args!("{end:?}: message {number} is told to be written behind a later one"));
@@ -308,14 +324,17 @@ impl Books {
         let mut inner = self.open();
         let next = inner.sides[end as usize].heard;
         let from = end.other();
+        if inner.sides[end as usize].upgraded != 1 || !inner.sides[end as usize].closed.is_empty() {
+            inner.wrong(format_args!("{end:?}: a message before Upgraded, or behind Closed"));
+        }
+        if self.plan.ends[from as usize].conflates() {
+            return self.came(&mut inner, from, text, data);
+        }
         let drops = self.plan.ends[from as usize].drops();
         let number = if drops { self.find(from, &inner.sides[from as usize].said, next, text, data) } else { next };
         inner.sides[end as usize].heard = number + 1;
         inner.sides[end as usize].missed += number - next;
         inner.note(format_args!("{end:?} hears message {number} of {} bytes", data.len()));
-        if inner.sides[end as usize].upgraded != 1 || !inner.sides[end as usize].closed.is_empty() {
-            inner.wrong(format_args!("{end:?}: a message before Upgraded, or behind Closed"));
-        }
         let Some(said) = inner.sides[end.other() as usize].said.get(number).cloned() else {
             inner.wrong(format_args!("{end:?} hears message {number}, of {} bytes: it was never sent", data.len()));
             return None;
@@ -337,7 +356,7 @@ impl Books {
 }
 
 /// The answer, if it is there without waiting.
-fn futures_now<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn futures_now<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(value) => Some(value),
@@ -367,7 +386,7 @@ impl Said {
     }
 
     pub(crate) fn new(length: usize, text: bool) -> Self {
-        Self { length, text, depth: 0, hot: false, in_turn: false, acked: None, awaits: false }
+        Self { length, text, depth: 0, hot: false, in_turn: false, acked: None, awaits: false, key: None }
     }
 }
 

@@ -2,6 +2,7 @@
 //! any way that the seed wants, time that is virtual; and books that are kept beside all that (see `ledger.rs`).
 
 mod chance;
+mod conflating;
 mod dropping;
 mod hostile;
 mod judge;
@@ -78,11 +79,15 @@ async fn world(plan: Plan, recorded: bool) -> Outcome {
     let books = Books::new(plan.clone(), link.clone(), recorded);
     let http = actix_sockets::http::Settings::default().pipelining_limit(plan.pipelining).pipeline_any_method(true);
     let settings = Settings::default().http(http);
-    let site = books.clone();
-    link.serve(settings.clone(), move || Site { books: site.clone() });
+    if let Some(end) = plan.hostile {
+        hostile::comes(&books, end);
+    }
+    if plan.hostile != Some(End::Server) {
+        let site = books.clone();
+        link.serve(settings.clone(), move || Site { books: site.clone() });
+    }
     weather(&books);
-    if plan.hostile {
-        hostile::comes(&books);
+    if plan.hostile == Some(End::Client) {
         sleep(BUSY + UNKIND).await;
     } else {
         let requester = link.connect(settings);
@@ -184,13 +189,18 @@ async fn ask(books: &Shared, requester: &Requester) {
             told.await;
         }
     }
-    let target = Target::parse("ws://localhost/socket").expect("a URL");
-    let mut chance = Chance::of(plan.seed, "handshake");
-    let nonce: [u8; 16] = std::array::from_fn(|_| chance.next() as u8);
-    Talker::upgrade(books, End::Client, handshake::request(&target, nonce), |upgrade| {
+    let (request, mut chance) = (handshake_of(books), Chance::of(plan.seed, "masks"));
+    Talker::upgrade(books, End::Client, request, |upgrade| {
         let masks = move || (chance.next() as u32).to_be_bytes();
         requester.do_send(upgrade.masks(masks).hears::<actix_sockets::HttpResponse>().hears::<actix_sockets::UpgradeFailed>());
     });
+}
+
+/// The request for the upgrade.
+fn handshake_of(books: &Books) -> HttpRequest {
+    let target = Target::parse("ws://localhost/socket").expect("a URL");
+    let mut chance = Chance::of(books.plan.seed, "handshake");
+    handshake::request(&target, std::array::from_fn(|_| chance.next() as u8))
 }
 
 fn answered(books: &Shared, number: usize, answer: Result<actix_sockets::HttpResponse, actix_sockets::http::HttpError>) {

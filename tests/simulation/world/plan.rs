@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_sockets::Overflow;
+use actix_sockets::test::End;
 
 use super::chance::Chance;
 
 /// What can be left out of a plan, to see whether a failure needs it.
-pub(crate) const FEATURES: [&str; 17] = [
+pub(crate) const FEATURES: [&str; 18] = [
     "faults",
     "latency",
     "pieces",
@@ -26,6 +27,7 @@ pub(crate) const FEATURES: [&str; 17] = [
     "jumps",
     "overload",
     "policy",
+    "conflation",
 ];
 
 /// How a frame handler is known to its websocket.
@@ -109,6 +111,11 @@ impl EndPlan {
     pub(crate) fn drops(&self) -> bool {
         self.policy != Overflow::Close
     }
+
+    /// What it sends may take the place of something older.
+    pub(crate) fn conflates(&self) -> bool {
+        self.policy == Overflow::Conflate
+    }
 }
 
 /// An HTTP request, and how it is answered.
@@ -152,8 +159,8 @@ pub(crate) struct Plan {
     pub(crate) wind_down: Option<(Duration, bool, Duration)>,
     /// Nothing happens that may cut the connection: everything arrives, and the end is clean.
     pub(crate) kind: bool,
-    /// The client's end is one that breaks rules: see `hostile.rs`.
-    pub(crate) hostile: bool,
+    /// This end is one that breaks rules: see `hostile.rs`.
+    pub(crate) hostile: Option<End>,
 }
 
 impl Plan {
@@ -195,6 +202,7 @@ impl Plan {
         // Drawn apart, so that what is without it stays as it was.
         let policies = [Overflow::DropNewest, Overflow::DropOldest];
         let policy = has("policy", 40).then(|| Chance::of(seed, "which policy").one_of(&policies));
+        let policy = if has("conflation", 35) { policy.map(|_| Overflow::Conflate) } else { policy };
         let waits = has("waits", 20);
         let pings = has("pings", 60);
         let fragments = has("fragments", 40);
@@ -207,8 +215,11 @@ impl Plan {
                 Some(policy) if flooder == Some(end) => policy,
                 _ => Overflow::Close,
             };
-            let hard =
-                if overload || policy != Overflow::Close { soft + c.between(0, 3_000) } else { soft + longest + 200 + c.between(0, 5_000) };
+            let hard = if overload || matches!(policy, Overflow::DropNewest | Overflow::DropOldest) {
+                soft + c.between(0, 3_000)
+            } else {
+                soft + longest + 200 + c.between(0, 5_000)
+            };
             let impatient = holder.is_none_or(|holder| holder == end) && !waits && !slow;
             let ping = (pings && c.percent(70) && (impatient || !kind)).then(|| (c.millis(200, 1_500), c.millis(400, 3_000)));
             let holds = if holder == Some(end) { c.one_of(&[20, 60, 100]) } else { 0 };
@@ -219,7 +230,8 @@ impl Plan {
                 window: c.one_of(&[0, 100, 1_000, 10_000, 262_144]),
                 ping,
                 closing: if kind { Duration::from_secs(5) } else { c.millis(100, 5_000) },
-                stall: if kind { Duration::from_secs(30) } else { c.millis(500, 30_000) },
+                // Who holds each of many messages for long, and reads nothing meanwhile, is kind, too.
+                stall: if kind { Duration::from_secs(600) } else { c.millis(500, 30_000) },
                 hosted: has("hosted", 20) && c.percent(60),
                 fragments: fragments && c.percent(25),
                 deflate,
@@ -286,7 +298,13 @@ impl Plan {
             8 => Ending::WindDown(true),
             _ => Ending::WindDown(false),
         };
-        let hostile = Chance::of(seed, "hostile").percent(15);
+        let hostile = if Chance::of(seed, "hostile").percent(15) {
+            Some(End::Client)
+        } else {
+            Chance::of(seed, "hostile server").percent(6).then_some(End::Server)
+        };
+        // That one knows but one request.
+        let exchanges = if hostile == Some(End::Server) { Vec::new() } else { exchanges };
         Self {
             seed,
             latency,
@@ -303,7 +321,7 @@ impl Plan {
             ending,
             last_words: if c.percent(50) { c.between(1, 5) } else { 0 },
             wind_down,
-            kind: kind && !hostile,
+            kind: kind && hostile.is_none(),
             hostile,
         }
     }
@@ -324,7 +342,7 @@ impl fmt::Display for Plan {
         let Self { seed, latency, pieces, capacity, fault, jump, exchanges, ends, longest, ending, last_words, wind_down, kind, .. } = self;
         writeln!(
             f,
-            "seed {seed}: kind {kind}, hostile {}, latency {latency:?}, pieces {pieces}, capacity {capacity}, longest {longest}",
+            "seed {seed}: kind {kind}, hostile {:?}, latency {latency:?}, pieces {pieces}, capacity {capacity}, longest {longest}",
             self.hostile
         )?;
         writeln!(f, "fault {fault:?}, jump {jump:?}, wound down {wind_down:?}, ended by {ending:?} after {last_words} last words")?;

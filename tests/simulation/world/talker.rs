@@ -305,7 +305,8 @@ impl Handler<Received<Closed>> for Talker {
 impl Handler<Received<HttpResponse>> for Talker {
     type Result = ();
     fn handle(&mut self, told: Received<HttpResponse>, _: &mut Self::Context) {
-        if told.message.status != 101 || self.books.open().sides[self.end as usize].upgraded > 0 {
+        let refused = told.message.status != 101 && self.books.plan.hostile.is_none();
+        if refused || self.books.open().sides[self.end as usize].upgraded > 0 {
             self.books.wrong(format_args!("the response to the handshake is {} or comes behind Upgraded", told.message.status));
         }
     }

@@ -1,0 +1,68 @@
+//! A client's deadlines: the response's, its content's, `100 Continue`'s, the connection's.
+
+use std::time::Instant;
+
+use super::HttpError;
+use super::client::Client;
+
+impl Client {
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless something else happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let wire = self.wire.deadline(&self.settings);
+        if !self.wire.is_open() || self.switched {
+            return wire;
+        }
+        [wire, self.response_deadline(), self.content_deadline(), self.continue_deadline(), self.idle_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what is due. To be called at [`deadline`](Self::deadline); at other times it does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let open = self.wire.is_open();
+        if self.wire.handle_timeout(now, &self.settings) && open {
+            self.fail(HttpError::WriteTimeout, now);
+        }
+        if !self.wire.is_open() || self.switched {
+            return;
+        }
+        if due(self.response_deadline()) {
+            self.fail(HttpError::ResponseTimeout, now);
+        } else if due(self.content_deadline()) {
+            self.fail(HttpError::ContentTimeout, now);
+        } else if due(self.idle_deadline()) {
+            match self.in_hand() {
+                0 => self.end(now),
+                _ => self.fail(HttpError::Abandoned, now),
+            }
+        } else if due(self.continue_deadline()) {
+            // "the client … MAY proceed to send the content" (RFC 9110 §10.1.1).
+            self.go_on(now);
+        }
+    }
+
+    fn response_deadline(&self) -> Option<Instant> {
+        let oldest = self.waiting.front()?;
+        if self.incoming.is_some() || self.is_outgoing(oldest.number) {
+            return None;
+        }
+        oldest.since.checked_add(self.settings.response_timeout)
+    }
+
+    /// While we do not read, the server is not to blame.
+    fn content_deadline(&self) -> Option<Instant> {
+        if self.held_up { None } else { self.incoming.as_ref()?.clock.deadline() }
+    }
+
+    /// Nothing is under way but the connection itself, or content that is given to nobody any more.
+    fn idle_deadline(&self) -> Option<Instant> {
+        let idle = match self.waiting.front() {
+            None => true,
+            Some(oldest) => self.incoming.is_none() && self.is_outgoing(oldest.number),
+        };
+        if idle { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
+    }
+}
