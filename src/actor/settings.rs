@@ -238,7 +238,9 @@ impl Settings {
 
 /// What is called for each connection: see [`Settings::on_connect`].
 #[derive(Clone)]
-pub(crate) struct OnConnect(Arc<dyn Fn(&Connected, &mut Extensions) + Send + Sync>);
+pub(crate) struct OnConnect(Arc<Connecting>);
+
+type Connecting = dyn Fn(&Connected, &mut Extensions) + Send + Sync;
 
 impl OnConnect {
     /// What it has to say of this connection; `None` if it panics.

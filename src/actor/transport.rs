@@ -233,7 +233,7 @@ impl Transport {
 
     /// The socket once more, if it is one: to see how it stands, without being woken for what is not read.
     #[cfg(unix)]
-    pub(crate) fn socket(&self) -> Option<io::Result<Stream>> {
+    pub(crate) fn socket(&self) -> Option<io::Result<super::watch::Socket>> {
         self.read.socket()
     }
 

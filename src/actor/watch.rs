@@ -15,7 +15,7 @@ use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
 #[cfg(unix)]
-use super::stream::{Moving, Source, Stream};
+use super::stream::Source;
 use super::transport::Transport;
 
 /// How long a socket may be unread before it is watched.
@@ -118,30 +118,36 @@ fn gone(_: &Transport, _: bool) -> Option<std::future::Pending<Gone>> {
     None
 }
 
+/// A socket by a descriptor of its own.
+#[cfg(unix)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
 #[cfg(unix)]
 impl Source {
-    /// The socket by a descriptor of its own, if it is one.
-    pub(super) fn socket(&self) -> Option<io::Result<Stream>> {
+    /// The socket by a descriptor of its own, if it is one of ours alone.
+    pub(super) fn socket(&self) -> Option<io::Result<Socket>> {
         use std::os::fd::AsFd;
-        let moving = match self {
+        match self {
             Self::Tcp(tcp) => {
                 let stream: &TcpStream = tcp.as_ref();
-                stream.as_fd().try_clone_to_owned().map(|socket| Moving::Tcp(socket.into()))
+                let socket = stream.as_fd().try_clone_to_owned();
+                Some(socket.and_then(|socket| TcpStream::from_std(socket.into())).map(Socket::Tcp))
             }
             Self::Unix(unix) => {
                 let stream: &UnixStream = unix.as_ref();
-                stream.as_fd().try_clone_to_owned().map(|socket| Moving::Unix(socket.into()))
+                let socket = stream.as_fd().try_clone_to_owned();
+                Some(socket.and_then(|socket| UnixStream::from_std(socket.into())).map(Socket::Unix))
             }
-            Self::Pipe(..) => return None,
-            #[cfg(feature = "test")]
-            Self::Wire(..) => return None,
-        };
-        Some(moving.and_then(Moving::arrive))
+            _ => None,
+        }
     }
 }
 
 #[cfg(unix)]
-impl Stream {
+impl Socket {
     /// How it stands, once there is something to be told of it.
     async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         match self {
