@@ -882,6 +882,7 @@ fn t35_mutations_tell_the_same_in_all_cuts() {
         said.retain(|line| line.len() != 3);
         (said, failed, peer.server.closing())
     };
+    println!("t35: 4000 mutations of {} inputs, each in three cuts; limit one failure each, and the same in all cuts", BASES.len());
     for _ in 0..4000 {
         let mut input = BASES[chance.below(BASES.len())].as_bytes().to_vec();
         for _ in 0..=chance.below(3) {

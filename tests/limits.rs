@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_sockets::stage::{Command, Flow, Stage};
+use actix_sockets::stage::{AutoPong, Chain, Command, Flow, Stage};
 use actix_sockets::test::{self, Peer};
 use actix_sockets::websocket::{CloseCode, OpCode};
 use actix_sockets::{
@@ -339,6 +339,70 @@ async fn life(more: usize) -> String {
         test::pass(100 * NEARLY).await;
     }
     site.is().await
+}
+
+/// A control frame passes the hard limit, as far as one data frame may: then there is no room for it, and nothing is closed or dropped for its sake. So no
+/// more than the hard limit and one frame is ever unsent, whatever the policy.
+#[test]
+fn t30_control_frames_pass_the_hard_limit_as_far_as_one_frame() {
+    const FRAME: usize = 1000 + UNSENT;
+    const POLICIES: [fn(UpgradeServer<Keeper>) -> UpgradeServer<Keeper>; 4] = [
+        |upgrade| upgrade.settings(WebSocketSettings::new().overflow(Overflow::Close)),
+        |upgrade| upgrade.settings(WebSocketSettings::new().overflow(Overflow::DropNewest)),
+        |upgrade| upgrade.settings(WebSocketSettings::new().overflow(Overflow::DropOldest)),
+        |upgrade| upgrade.settings(WebSocketSettings::new().overflow(Overflow::Conflate)),
+    ];
+    for policy in POLICIES {
+        test::run(async move {
+            let mut site = Site::with(policy).await;
+            let socket = site.socket();
+            while socket.try_send(Frame::binary(vec![1; FRAME - UNSENT])).is_ok() {}
+            let data = socket.buffered_amount();
+            assert!((MIB..MIB + FRAME).contains(&data), "{data}");
+            let room = (MIB + FRAME - data) / UNSENT;
+            for _ in 0..room {
+                socket.try_send(Frame::ping("")).unwrap();
+            }
+            assert_eq!(socket.try_send(Frame::ping("")), Err(SendError::Full));
+            (0..100_000).for_each(|_| socket.do_send(Frame::pong("unasked")));
+            let unsent = socket.buffered_amount();
+            println!("t30: limit {} bytes, {unsent} unsent; {room} pings passed behind {data}", MIB + FRAME);
+            assert!(unsent <= MIB + FRAME && unsent > MIB + FRAME - UNSENT, "{unsent}");
+            assert_eq!((site.is().await.as_str(), socket.drops().total()), ("open", 0));
+            // A Close always passes.
+            socket.do_send(Close::new(CloseCode::NORMAL, ""));
+            assert_eq!(site.hears_close().await, "Close 1000");
+        });
+    }
+}
+
+/// Pings of no byte while output is almost blocked: their pongs cost more than they, and a hosted `AutoPong` keeps the newest only, as one in the pipeline.
+#[test]
+fn t25_pongs_of_a_hosted_stage_stop_at_the_soft_limit() {
+    test::run(async {
+        let mut site = Site::with(|upgrade| upgrade.stages(Chain::new()).hosted(StageActor::host(AutoPong))).await;
+        let socket = site.socket();
+        // The network takes 64 KiB. What is unsent then is below the soft limit by little, and the websocket is read.
+        socket.do_send(Frame::binary(vec![1; 127 * KIB]));
+        a_moment().await;
+        let blocked = socket.buffered_amount();
+        assert!((60 * KIB..64 * KIB).contains(&blocked), "{blocked}");
+        let mut flood: Vec<u8> = [0x89, 0x80, 0, 0, 0, 0].repeat(10_000);
+        flood.extend([&[0x89, 0x84, 0, 0, 0, 0], &b"last"[..]].concat());
+        site.peer.says_bytes(&flood).await;
+        a_moment().await;
+        let (limit, unsent) = (64 * KIB + 139, socket.buffered_amount());
+        println!("t25, hosted: limit {limit} bytes, {unsent} unsent behind 10 001 pings, {blocked} before");
+        assert!(unsent > blocked && unsent <= limit, "{unsent}");
+        assert_eq!(site.peer.hears().await.data.len(), 127 * KIB);
+        let mut pongs = 1;
+        while site.peer.hears().await != Frame::pong("last") {
+            pongs += 1;
+        }
+        assert!(pongs < 1000, "{pongs} pongs");
+        site.peer.says(Frame::ping("flows again")).await;
+        assert_eq!(site.peer.hears().await, Frame::pong("flows again"));
+    });
 }
 
 /// Lets all pass.

@@ -86,7 +86,10 @@ impl Above {
         if signals.has(Signal::Overflow) {
             tracing::warn!(connection = %line.id, "a streamed response has met the limit of unsent bytes: the connection is cut");
         }
-        let cut = signals.has(Signal::Abort) || signals.has(Signal::Overflow);
+        if signals.has(Signal::OverBudget) {
+            tracing::warn!(connection = %line.id, "all together have buffered too much, and this connection most of it: it is cut");
+        }
+        let cut = [Signal::Abort, Signal::Overflow, Signal::OverBudget].into_iter().any(|signal| signals.has(signal));
         if cut {
             self.end = Some(HttpEnd::Aborted);
         }

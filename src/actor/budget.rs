@@ -1,32 +1,33 @@
-//! The budget of the process: what all its websockets have buffered, counted in coarse steps.
+//! The budget of the process: what all its websockets and HTTP connections have buffered, counted in coarse steps.
 //!
-//! Where no limit is set, which is the default, a turn looks at one number and nothing is counted. Where one is, a websocket whose sum has changed by a
+//! Where no limit is set, which is the default, a turn looks at one number and nothing is counted. Where one is, a connection whose sum has changed by a
 //! step says so at the end of its turn, under one lock; those with little never do.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::line::{Line, Peer, Signal};
+use super::line::{Peer, Signal};
 use crate::budget::Ledger;
 
 /// The step in which a websocket is counted: what it has is rounded down to a multiple of it.
 pub(crate) const STEP: usize = 8 << 10;
 
-static LEDGER: LazyLock<Mutex<Ledger<Weak<Line>>>> = LazyLock::new(|| Mutex::new(Ledger::new()));
+static LEDGER: LazyLock<Mutex<Ledger<Weak<dyn Peer>>>> = LazyLock::new(|| Mutex::new(Ledger::new()));
 /// The limit, and whether those above it must not read: what every turn looks at.
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 static PRESSED: AtomicBool = AtomicBool::new(false);
 static CLOSING: AtomicBool = AtomicBool::new(false);
 
-/// How much the websockets of this process may have buffered together: unsent bytes, bytes that handlers have in hand, and messages that are not all there. No
-/// limit by default. It holds for the whole process, all systems and arbiters in it.
+/// How much the websockets and the accepted HTTP connections of this process may have buffered together: unsent bytes, bytes that handlers have in hand, and
+/// messages that are not all there. The content of a request is in hand until its answer is complete, or, where it is told as it comes, until its senders are
+/// dropped. No limit by default. It holds for the whole process, all systems and arbiters in it.
 ///
-/// Above the limit no websocket is read, so that their peers feel TCP's back-pressure, but for one at a time that is within a message: it reads that to its
-/// end. What is to be written is written. Reading goes on at seven eighths of the limit, in the order in which the websockets were stopped. A websocket is
-/// counted in steps of 8 KiB at the end of its turn; so what is buffered may pass the limit by 8 KiB and one read (64 KiB) for each websocket, the one
-/// message that is read to its end, and what handlers go on sending, which has its own limit.
+/// Above the limit nobody is read, so that their peers feel TCP's back-pressure, but for one at a time that is within a message: it reads that to its
+/// end. What is to be written is written, and a peer's deadlines stand still while it is not read. Reading goes on at seven eighths of the limit, in the order
+/// in which they were stopped. Each is counted in steps of 8 KiB at the end of its turn; so what is buffered may pass the limit by 8 KiB and one read
+/// (64 KiB) for each, the one message that is read to its end, and what handlers go on sending, which has its own limit.
 ///
-/// HTTP connections are not counted.
+/// HTTP connections that we have made are not counted.
 ///
 /// ```
 /// use actix_sockets::Budget;
@@ -53,7 +54,7 @@ impl Budget {
         Self::bytes(usize::MAX)
     }
 
-    /// Above the limit the websocket that has most is closed with 1008.
+    /// Above the limit the websocket that has most is closed with 1008; an HTTP connection that has most is cut.
     pub const fn close_largest(mut self) -> Self {
         self.close_largest = true;
         self
@@ -66,35 +67,34 @@ impl Budget {
         decide(|ledger| ledger.set_limit(self.limit));
     }
 
-    /// How much is counted at the moment: whole steps of 8 KiB, of websockets that have had a turn since a limit was set.
+    /// How much is counted at the moment: whole steps of 8 KiB, of connections that have had a turn since a limit was set.
     #[must_use]
     pub fn buffered() -> usize {
         ledger().total()
     }
 }
 
-fn ledger() -> MutexGuard<'static, Ledger<Weak<Line>>> {
+fn ledger() -> MutexGuard<'static, Ledger<Weak<dyn Peer>>> {
     LEDGER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Decides something, and wakes whom that concerns.
-fn decide(decision: impl FnOnce(&mut Ledger<Weak<Line>>) -> Vec<Weak<Line>>) {
+fn decide(decision: impl FnOnce(&mut Ledger<Weak<dyn Peer>>) -> Vec<Weak<dyn Peer>>) {
     let mut ledger = ledger();
     let woken = decision(&mut ledger);
     PRESSED.store(ledger.is_pressed(), Ordering::SeqCst);
     let largest = if CLOSING.load(Ordering::Relaxed) { ledger.largest() } else { None };
     drop(ledger);
-    woken.iter().filter_map(Weak::upgrade).for_each(|line| line.nudge());
+    woken.iter().filter_map(Weak::upgrade).for_each(|peer| peer.nudge());
     if let Some(largest) = largest.and_then(|largest| largest.upgrade()) {
         largest.signal(Signal::OverBudget);
     }
 }
 
-/// What one websocket has of it. Given back when it is dropped.
-#[derive(Debug)]
+/// What one connection has of it. Given back when it is dropped.
 pub(crate) struct Share {
     id: u64,
-    line: Weak<Line>,
+    line: Weak<dyn Peer>,
     /// As it was counted last.
     counted: usize,
     /// It is in the ledger, be it to wait.
@@ -104,7 +104,7 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    pub(crate) fn new(line: Weak<Line>) -> Self {
+    pub(crate) fn new(line: Weak<dyn Peer>) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed) as u64;
         Self { id, line, counted: 0, known: false, finishing: false }
@@ -126,7 +126,7 @@ impl Share {
         }
     }
 
-    /// Whether it may read: if not, its websocket is woken when it may.
+    /// Whether it may read: if not, its connection is woken when it may.
     #[inline]
     pub(crate) fn may_read(&mut self, within_message: bool) -> bool {
         !PRESSED.load(Ordering::Relaxed) || self.ask(within_message)
@@ -157,6 +157,41 @@ impl Drop for Share {
     fn drop(&mut self) {
         if self.known {
             decide(|ledger| ledger.leave(self.id));
+        }
+    }
+}
+
+/// The share of an HTTP connection: most never have anything to be counted, and none is made for them.
+#[derive(Default)]
+pub(crate) struct Lazy(Option<Box<Share>>);
+
+impl Lazy {
+    fn share<P: Peer + 'static>(&mut self, peer: &Arc<P>) -> &mut Share {
+        self.0.get_or_insert_with(|| Box::new(Share::new(Arc::<P>::downgrade(peer))))
+    }
+
+    /// As [`Share::may_read`].
+    #[inline]
+    pub(crate) fn may_read(&mut self, within_message: impl FnOnce() -> bool, peer: &Arc<impl Peer + 'static>) -> bool {
+        !PRESSED.load(Ordering::Relaxed) || self.share(peer).ask(within_message())
+    }
+
+    /// As [`Share::settle`], where there is anything to be counted.
+    #[inline]
+    pub(crate) fn settle(&mut self, bytes: impl FnOnce() -> usize, peer: &Arc<impl Peer + 'static>) {
+        if LIMIT.load(Ordering::Relaxed) != usize::MAX || self.0.is_some() {
+            let bytes = bytes();
+            if bytes >= STEP || self.0.is_some() {
+                self.share(peer).settle(bytes);
+            }
+        }
+    }
+
+    /// As [`Share::told`].
+    #[inline]
+    pub(crate) fn told(&mut self) {
+        if let Some(share) = &mut self.0 {
+            share.told();
         }
     }
 }

@@ -19,6 +19,7 @@ use bytes::BytesMut;
 
 use super::above::{Above, internal_error};
 use super::bind::Acceptor;
+use super::budget::Lazy;
 use super::buffers;
 use super::clock;
 use super::delivery::Delivery;
@@ -102,6 +103,7 @@ impl Connection {
             timer: Timer::default(),
             awaits_bytes: false,
             watch: Watch::Off,
+            share: Lazy::default(),
         });
         drop(actix_rt::spawn(Self { line }));
     }
@@ -129,6 +131,8 @@ pub(crate) struct Conversation {
     awaits_bytes: bool,
     /// Looks after a peer that is not read.
     watch: Watch,
+    /// What it has of the process's budget.
+    share: Lazy,
 }
 
 /// What an upgrade takes over.
@@ -140,7 +144,7 @@ pub(super) struct Parts {
 impl Conversation {
     /// One turn. Ready when all is over.
     pub(super) fn turn(&mut self, line: &Arc<HttpLine>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Self { parts: Some(parts), above, timer, awaits_bytes, .. } = self else { return Poll::Ready(()) };
+        let Self { parts: Some(parts), above, timer, awaits_bytes, share, .. } = self else { return Poll::Ready(()) };
         let now = clock::now();
         let (commands, signals) = line.take(cx.waker());
         if !signals.is_empty() && above.heed(signals, line, parts, now) {
@@ -164,7 +168,7 @@ impl Conversation {
             if parts.http.events().capacity() == 0 {
                 *parts.http.events() = Event::pool_get();
             }
-            match read(parts, above, now, cx) {
+            match read(parts, above, (share, line), now, cx) {
                 ControlFlow::Continue(awaits) => *awaits_bytes = awaits,
                 ControlFlow::Break(()) => return Poll::Ready(()),
             }
@@ -188,7 +192,7 @@ impl Conversation {
                 return Poll::Ready(());
             }
         }
-        let Self { parts: Some(parts), above, timer, awaits_bytes, watch, settings } = self else { return Poll::Ready(()) };
+        let Self { parts: Some(parts), above, timer, awaits_bytes, watch, share, settings } = self else { return Poll::Ready(()) };
         if write(parts, above, now, cx).is_break() {
             return Poll::Ready(());
         }
@@ -227,9 +231,10 @@ impl Conversation {
             cx.waker().wake_by_ref();
         }
         // What kept us from reading was written in this turn, or only our turn is over.
+        share.settle(|| parts.http.buffered(), line);
         if *awaits_bytes || parts.http.closing() != Closing::Open {
             watch.rest();
-        } else if wants(parts, above.upstream.is_some()) {
+        } else if wants(parts, above.upstream.is_some()) && may_read(parts, share, line, now) {
             watch.rest();
             cx.waker().wake_by_ref();
         } else {
@@ -313,13 +318,26 @@ fn wants(parts: &Parts, registered: bool) -> bool {
     discarding || registered && parts.http.wants_read()
 }
 
+/// Whether the budget of the process lets it read. What is thrown away may always come.
+fn may_read(parts: &mut Parts, share: &mut Lazy, line: &Arc<HttpLine>, now: Instant) -> bool {
+    let may = share.may_read(|| parts.http.is_within_message(), line) || parts.http.closing() == Closing::AfterFlush;
+    parts.http.suspend(!may, now);
+    may
+}
+
 /// Reads while there is something and HTTP wants it. Tells whether the socket will wake the task when there is more; breaks when the
 /// connection is broken.
-fn read(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<(), bool> {
+fn read(
+    parts: &mut Parts,
+    above: &mut Above,
+    (share, line): (&mut Lazy, &Arc<HttpLine>),
+    now: Instant,
+    cx: &mut TaskContext<'_>,
+) -> ControlFlow<(), bool> {
     use ControlFlow::Continue;
     let registered = above.upstream.is_some();
     for _ in 0..READS {
-        if !wants(parts, registered) {
+        if !wants(parts, registered) || !may_read(parts, share, line, now) {
             return Continue(false);
         }
         match parts.transport.poll_readable(cx) {
@@ -337,7 +355,12 @@ fn read(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContext
                 parts.http.receive_eof(now);
                 return Continue(true);
             }
-            Poll::Ready(Ok(_)) => parts.http.receive(arrived, now),
+            Poll::Ready(Ok(_)) => {
+                parts.http.receive(arrived, now);
+                if !parts.http.events().is_empty() {
+                    share.told();
+                }
+            }
             Poll::Ready(Err(error)) => return above.broken(&error),
         }
     }

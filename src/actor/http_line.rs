@@ -283,6 +283,10 @@ impl Peer for HttpLine {
             self.queue.lock().wake();
         }
     }
+
+    fn nudge(&self) {
+        self.queue.lock().wake();
+    }
 }
 
 impl Controlled for HttpLine {

@@ -62,6 +62,9 @@ pub(crate) trait Peer: Send + Sync {
     /// Content that was told is in nobody's hands any more.
     fn take_back(&self, _worth: usize) {}
 
+    /// There may be something for it to do.
+    fn nudge(&self) {}
+
     /// What it speaks.
     fn protocol(&self) -> Protocol {
         Protocol::Http
@@ -158,8 +161,8 @@ pub(crate) struct Side {
     output: usize,
     /// A frame has met the policy of the hard limit.
     overflown: bool,
-    /// What was unsent when a data frame was taken last: one is taken whole, so it may be more than the hard limit.
-    ceiling: usize,
+    /// By how much the hard limit may be passed: by the data frame that was taken last, as one is taken whole.
+    beyond: usize,
     /// The most that senders may have seen, here or above stage actors, where that is not what is unsent at the end of the websocket's turn.
     seen: usize,
     /// The peer's signs of life, at the end of the websocket's last turn.
@@ -195,10 +198,16 @@ impl Side {
     pub(super) fn unsent(&self) -> usize {
         self.queued + self.output + self.encoded.len()
     }
+
+    /// Whether this control frame finds room behind so much that is unsent: as far as one data frame, or one control frame, may pass the hard limit.
+    #[inline]
+    fn has_room(&self, control: &Frame, unsent: usize, hard: usize) -> bool {
+        control.opcode == OpCode::Close || unsent + control.data.len() + 14 <= hard.saturating_add(self.beyond.max(CONTROL))
+    }
 }
 
-/// How far control frames may pass the hard limit.
-const CONTROL: usize = 64 << 10;
+/// The longest control frame (RFC 6455 §5.5): what may pass the hard limit if no data frame has.
+const CONTROL: usize = 125 + 14;
 
 impl Line {
     /// The line of a websocket with these limits of unsent bytes.
@@ -250,10 +259,7 @@ impl Line {
             Command::Frame(frame) if frame.opcode.is_data() => {
                 line.side.overflown || unsent >= self.limits.hard + usize::from(planted!(HardLimitOffByOne))
             }
-            // Control frames, which are small, pass the limit by some. Closing is always possible.
-            Command::Frame(frame) if frame.opcode != OpCode::Close => {
-                unsent >= line.side.ceiling.max(self.limits.hard).saturating_add(CONTROL)
-            }
+            Command::Frame(control) if !line.side.has_room(control, unsent, self.limits.hard) => return Err(SendError::Full),
             _ => false,
         };
         if full {
@@ -266,7 +272,7 @@ impl Line {
         let after = unsent + length(&command);
         self.shows(&mut line.side, after);
         if matches!(&command, Command::Frame(frame) if frame.opcode.is_data()) {
-            line.side.ceiling = after;
+            line.side.beyond = length(&command);
         }
         self.append(&mut line, command, ack);
         Ok(self.status(after))
@@ -369,8 +375,9 @@ impl Line {
         Some(room)
     }
 
-    /// Takes what was encoded in a scope, and ends it. If nothing else waits it is written at once: the websocket need not be woken for it.
-    pub(super) fn close_scope(&self, encoded: &mut Output, messages: u64) {
+    /// Takes what was encoded in a scope, so many messages, the last frame of which was so long, and ends it. If nothing else waits it is written at once: the
+    /// websocket need not be woken for it.
+    pub(super) fn close_scope(&self, encoded: &mut Output, messages: u64, last: usize) {
         let mut line = self.queue.lock();
         line.side.scoped = false;
         if encoded.is_empty() || line.closed {
@@ -394,7 +401,7 @@ impl Line {
             line = self.queue.lock();
         }
         line.side.encoded.append(encoded);
-        line.side.ceiling = line.side.unsent();
+        line.side.beyond = last;
         self.wake(&mut line);
     }
 
@@ -462,6 +469,10 @@ impl Peer for Line {
         let mut line = self.queue.lock();
         line.side.signals.add(signal);
         self.wake(&mut line);
+    }
+
+    fn nudge(&self) {
+        self.wake(&mut self.queue.lock());
     }
 
     fn protocol(&self) -> Protocol {

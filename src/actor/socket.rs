@@ -76,7 +76,9 @@ impl Socket {
     /// Sends a [`Frame`] or a [`Close`], and forgets it. In one actor's turn as many as wanted: they leave in one write.
     ///
     /// A frame offered while less than the hard limit (1 MiB) is unsent is taken whole; one offered at or above it meets the
-    /// [policy](super::WebSocketSettings::overflow), which is to close the websocket with 1008 unless it was said to drop something.
+    /// [policy](super::WebSocketSettings::overflow), which is to close the websocket with 1008 unless it was said to drop something. A control frame
+    /// may pass the limit as far as one data frame may; one that finds no room there is not sent, and nothing is closed for it. So no more than the hard
+    /// limit and one frame is ever unsent. A Close always finds room.
     #[inline]
     pub fn do_send(&self, message: impl Into<Outgoing>) {
         let Outgoing { command, key } = message.into();

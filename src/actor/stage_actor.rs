@@ -19,7 +19,7 @@ use super::upstream::Upstream;
 use super::websocket::LOOK;
 use crate::output::Output;
 use crate::stage::{Chain, Command, Event, Flow, Life, Stage};
-use crate::websocket::CloseCode;
+use crate::websocket::{CloseCode, Frame, OpCode};
 
 /// Hosts a [`Stage`] as an actor: what the websocket below it tells comes through its mailbox, and its handler talks to it as to a
 /// websocket, through a [`Socket`].
@@ -51,6 +51,8 @@ pub struct StageActor<S: Stage> {
     told: bool,
     /// The line below was told that something waits here.
     waits: bool,
+    /// The newest pong that waits until less does below (RFC 6455 §5.5.3), as in a pipeline.
+    pong: Option<Frame>,
     kind: std::marker::PhantomData<fn(S)>,
 }
 
@@ -108,6 +110,7 @@ impl<S: Stage> StageActor<S> {
             look: None,
             told: false,
             waits: false,
+            pong: None,
             kind: std::marker::PhantomData,
         }
     }
@@ -141,7 +144,7 @@ impl<S: Stage> StageActor<S> {
                     up.push_back(Delivery::Upgraded(upgraded));
                     let mut flow = Flow::new(now, self.life(now));
                     self.stage.started(&mut flow);
-                    self.perform(flow, None, &mut up);
+                    self.perform(flow, false, None, &mut up);
                     continue;
                 }
                 other => {
@@ -149,15 +152,16 @@ impl<S: Stage> StageActor<S> {
                     continue;
                 }
             };
+            let answers_ping = matches!(&event, Event::Frame(frame) if frame.opcode == OpCode::Ping);
             let mut flow = Flow::new(now, self.life(now));
             Stage::event(&mut self.stage, event, &mut flow);
-            self.perform(flow, None, &mut up);
+            self.perform(flow, answers_ping, None, &mut up);
         }
         self.deliver(up);
     }
 
-    /// Does what the stage has said: events to the handler, commands to the socket below, the last of them with the ack.
-    fn perform(&mut self, mut flow: Flow<'_>, mut ack: Option<Ack>, up: &mut VecDeque<Delivery>) {
+    /// Does what the stage has said, about a ping or something else: events to the handler, commands to the socket below, the last of them with the ack.
+    fn perform(&mut self, mut flow: Flow<'_>, answers_ping: bool, mut ack: Option<Ack>, up: &mut VecDeque<Delivery>) {
         let (events, commands) = flow.take();
         for event in events {
             let closed = matches!(event, Event::Closed(_));
@@ -170,7 +174,24 @@ impl<S: Stage> StageActor<S> {
         for command in commands {
             left -= 1;
             let ack = if left == 0 { ack.take() } else { None };
-            below.line().forward(command, ack);
+            match command {
+                Command::Frame(pong) if answers_ping && pong.opcode == OpCode::Pong => {
+                    // It answers those before it, too: while there is no room below, the newest is kept.
+                    self.pong = Some(pong);
+                    Self::release_pong(&mut self.pong, below.line());
+                }
+                command => below.line().forward(command, ack),
+            }
+        }
+    }
+
+    /// Sends the pong that waits, if there is room for it.
+    fn release_pong(pong: &mut Option<Frame>, below: &Line) {
+        if pong.is_some()
+            && below.room_for_above() > 0
+            && let Some(pong) = pong.take()
+        {
+            below.forward(Command::Frame(pong), None);
         }
     }
 
@@ -199,7 +220,7 @@ impl<S: Stage> StageActor<S> {
             let length = length(&command);
             let mut flow = Flow::new(now, self.life(now));
             Stage::command(&mut self.stage, command, &mut flow);
-            self.perform(flow, ack, &mut up);
+            self.perform(flow, false, ack, &mut up);
             line.handed_down(length);
         }
         // What was said first goes first, also if whoever said it is gone by now.
@@ -222,7 +243,7 @@ impl<S: Stage> StageActor<S> {
         if self.timer.rings(now) {
             let mut flow = Flow::new(now, self.life(now));
             self.stage.timeout(&mut flow);
-            self.perform(flow, None, &mut up);
+            self.perform(flow, false, None, &mut up);
         }
         self.deliver(up);
         // Asked after the take, which is when a wake counts again; and in this order: what was said before the last credit came back is in
@@ -233,6 +254,7 @@ impl<S: Stage> StageActor<S> {
         if self.told && self.held.is_empty() {
             return Poll::Ready(());
         }
+        Self::release_pong(&mut self.pong, below.line());
         self.hold_back(&line, &below, cx);
         let deadline = [self.stage.deadline(), self.look].into_iter().flatten().min();
         self.timer.arm(deadline, now, cx);
@@ -241,7 +263,10 @@ impl<S: Stage> StageActor<S> {
 
     /// What finds no room below waits here: that is told below, and when there is room a turn comes.
     fn hold_back(&mut self, line: &Line, below: &Socket, cx: &TaskContext<'_>) {
-        let (bytes, here) = line.held_back();
+        let (mut bytes, mut here) = line.held_back();
+        if let Some(pong) = &self.pong {
+            (bytes, here) = (bytes + pong.data.len() + 14, true);
+        }
         if bytes > 0 || self.waits {
             self.waits = bytes > 0;
             below.line().set_above(bytes, here.then(|| cx.waker()));

@@ -105,7 +105,7 @@ impl WebSocket {
         if !planted!(SeatNotMoved) {
             transport.seat().take(&line);
         }
-        let share = Share::new(Arc::downgrade(&line));
+        let share = Share::new(Arc::<Line>::downgrade(&line));
         transport.seat().upgrades();
         let mut look = None;
         if let Some(upstream) = &mut upstream {

@@ -61,6 +61,8 @@ pub struct Server {
     pub(super) held: usize,
     /// The connection is TLS.
     secure: bool,
+    /// Nothing is read, for a reason of ours.
+    pub(super) suspended: bool,
 }
 
 impl Server {
@@ -89,6 +91,7 @@ impl Server {
             at_fault: None,
             held: 0,
             secure: false,
+            suspended: false,
         }
     }
 
@@ -300,7 +303,8 @@ impl Server {
         }
         let upgrade = upgrade.then(|| Box::new(request.clone()));
         let kept = self.keeps.then(|| Box::new(request.clone()));
-        let number = self.open(Exchange { upgrade, kept, ..Exchange::new(method, request.version, close, now) });
+        let content = request.content.len();
+        let number = self.open(Exchange { upgrade, kept, content, ..Exchange::new(method, request.version, close, now) });
         if self.events.capacity() == 0 {
             self.events.reserve_exact(1);
         }

@@ -184,6 +184,11 @@ impl ContentDecoder {
         self
     }
 
+    /// How much has come of content that is wanted whole.
+    pub(super) fn gathered(&self) -> usize {
+        self.content.len()
+    }
+
     /// Consumes what belongs to the content off the front of `input`; gives the content when it is complete. Its trailers are checked, and
     /// discarded: a recipient may do so (RFC 9110 §6.5.1).
     pub(super) fn decode(&mut self, input: &mut BytesMut, settings: &Settings) -> Result<Option<Bytes>, HttpError> {

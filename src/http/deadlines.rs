@@ -106,11 +106,14 @@ impl Server {
     }
 
     fn head_deadline(&self) -> Option<Instant> {
+        if self.suspended {
+            return None;
+        }
         self.head_since?.checked_add(self.settings.head_timeout)
     }
 
     fn content_deadline(&self) -> Option<Instant> {
-        if self.is_content_stopped() {
+        if self.suspended || self.is_content_stopped() {
             return None;
         }
         self.incoming.as_ref()?.clock.deadline()
@@ -155,7 +158,7 @@ impl Server {
                 _ => timeless && self.telling().is_some() && !self.is_content_stopped(),
             },
         };
-        if idle { self.wire.active.checked_add(self.times.idle) } else { None }
+        if idle && !self.suspended { self.wire.active.checked_add(self.times.idle) } else { None }
     }
 }
 

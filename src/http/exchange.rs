@@ -29,6 +29,8 @@ pub(super) struct Exchange {
     pub(super) upgrade: Option<Box<HttpRequest>>,
     /// The request, if requests are kept until they are answered.
     pub(super) kept: Option<Box<HttpRequest>>,
+    /// Bytes of content that were told with the request.
+    pub(super) content: usize,
     /// What is to be written when the earlier responses have been.
     pub(super) held: Vec<Held>,
 }
@@ -53,6 +55,7 @@ impl Exchange {
             interim: 0,
             upgrade: None,
             kept: None,
+            content: 0,
             held: Vec::new(),
         }
     }

@@ -1,4 +1,6 @@
-//! What is asked of a server's requests by those who let them wait.
+//! What is asked of a server by those who let its requests wait, and by those who count what it holds.
+
+use std::time::Instant;
 
 use super::connection::Server;
 use super::exchange::Answer;
@@ -22,5 +24,30 @@ impl Server {
     pub fn upgrade_request_mut(&mut self, number: RequestNumber) -> Option<&mut HttpRequest> {
         let index = self.index(number)?;
         self.exchanges[index].upgrade.as_deref_mut()
+    }
+
+    /// Bytes that are held here, and by whom they were told to: unsent, not parsed, content that is not all there, and that of requests in hand.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        let told = self.told.buffered() + self.exchanges.iter().map(|exchange| exchange.content).sum::<usize>();
+        self.unsent() + self.input.len() + self.incoming.as_ref().map_or(0, |incoming| incoming.decoder.gathered()) + told
+    }
+
+    /// Whether a request has begun to come, and is not all there.
+    #[must_use]
+    pub fn is_within_message(&self) -> bool {
+        self.head_since.is_some() || self.incoming.is_some()
+    }
+
+    /// Reading is suspended for a reason that is not this connection's, or taken up again: while it is, silence is not the peer's fault.
+    pub fn suspend(&mut self, suspended: bool, now: Instant) {
+        if self.suspended && !suspended {
+            self.wire.active = now;
+            self.head_since = self.head_since.map(|_| now);
+            if let Some(incoming) = &mut self.incoming {
+                incoming.clock.stirred(now, &self.settings);
+            }
+        }
+        self.suspended = suspended;
     }
 }

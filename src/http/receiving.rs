@@ -29,8 +29,17 @@ pub(super) struct ToldContent {
     pub(super) wanted: bool,
     /// What the handler has in hand.
     in_hand: usize,
+    /// What of it is the start of a request, and no bytes.
+    start: usize,
     /// Since when that is too much.
     pub(super) stopped: Option<Instant>,
+}
+
+impl ToldContent {
+    /// Bytes that the handler has in hand.
+    pub(super) fn buffered(&self) -> usize {
+        self.in_hand.saturating_sub(self.start)
+    }
 }
 
 /// What came of trying to take some content.
@@ -116,6 +125,7 @@ impl Server {
         let kept = self.keeps.then(|| Box::new(request.clone()));
         let number = self.open(Exchange { kept, ..Exchange::new(method, request.version, close, now) });
         let worth = self.settings.content_window.saturating_add(1);
+        self.told.start = worth;
         self.hand_out(worth, now);
         self.events.push_back(Event::RequestStart { number, request, length, worth });
         number
@@ -157,6 +167,7 @@ impl Server {
         if stopped && incoming.decoder.left() != Some(0) {
             return Progress::Stopped;
         }
+        self.told.start = 0;
         let before = self.input.len();
         let excerpt = self.excerpt();
         let Some(incoming) = &mut self.incoming else { return Progress::Made };

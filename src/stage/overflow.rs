@@ -10,7 +10,7 @@ use crate::websocket::{Frame, OpCode};
 
 /// The policy of the hard limit of unsent bytes: what becomes of a message offered when that much waits.
 ///
-/// A control frame passes it, and so does a Close. A message of which a fragment is on its way to the wire can be dropped no more: one that meets the
+/// A control frame passes it as far as one message may, and meets no policy beyond; a Close always does. A message of which a fragment is on its way to the wire can be dropped no more: one that meets the
 /// limit with a later fragment closes the websocket, whatever the policy, unless messages behind its beginning can make room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -87,13 +87,16 @@ mod tests {
 
     #[test]
     fn t26_every_code() {
+        let mut taken = 0;
         for code in 0..=u16::MAX {
             let legal = (1000..5000).contains(&code) && ![1004, 1005, 1006].contains(&code) && !(1015..3000).contains(&code);
             let body = [&code.to_be_bytes()[..], b"why"].concat();
             let expected = if legal { Ok((CloseCode(code), "why")) } else { Err(ProtocolError::IllegalCloseCode(CloseCode(code))) };
             assert_eq!(parse(&body), expected);
             assert_eq!(parse(&body[..2]).is_ok(), legal);
+            taken += u32::from(legal);
         }
+        println!("t26: {taken} codes of 65 536 may be on the wire");
     }
 
     #[test]

@@ -53,6 +53,7 @@ fn d4_d13_t27_all_that_a_client_sends_is_masked_with_fresh_keys() {
         let count = seen.len();
         seen.sort_unstable();
         seen.dedup();
+        println!("t27: {count} frames, {} keys", seen.len());
         assert_eq!((seen.len(), seen.contains(&[0; 4])), (count, false), "{seen:?}");
     });
 }
@@ -92,9 +93,11 @@ fn t26_the_client_waits_for_the_servers_fin_in_vain() {
     with_each_client(|plan, host| {
         let client = plan.websocket(|settings| settings.closing_timeout(Duration::from_millis(300))).visits(&host.url());
         let mut peer = host.upgrades(&[]);
+        let began = std::time::Instant::now();
         peer.says(close(1000, "")).hears(close(1000, ""));
         peer.hears_fin();
         assert!(client.closed().clean);
+        println!("t26: limit 300 ms, the server's FIN was waited for {} ms", began.elapsed().as_millis());
     });
 }
 

@@ -91,6 +91,7 @@ fn t26_close_flood() {
         peer.says_all(&vec![close(1000, "again"); 1000]);
         peer.hears(close(1000, ""));
         peer.hears_fin();
+        println!("t26: limit 1 Close, 1 in answer to 1000");
         site.closed();
         site.hears_no_more_for(Duration::from_millis(30));
     });

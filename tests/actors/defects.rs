@@ -216,6 +216,7 @@ fn t17_split_at_every_byte() {
         let frames = peer.encoded(&[text("one"), text("two").more(), raw(0x80, "three")]);
         let all = [HANDSHAKE.as_bytes(), &frames].concat();
         drop(peer);
+        println!("t17: handshake and frames, {} bytes, in {} cuts: limit none lost", all.len(), all.len() - 1);
         for cut in 1..all.len() {
             let mut peer = site.connection();
             peer.says_bytes(&all[..cut]);

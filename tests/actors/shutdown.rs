@@ -89,6 +89,7 @@ fn t33_shutdown_ends_all_listeners() {
         }
         drop(peers);
         let unbound = has_ended.recv_timeout(crate::peer::PATIENCE).unwrap();
+        println!("t33: limit 8 s of grace, 50 websockets told in {:?}", unbound.took);
         assert_eq!((unbound.websockets, unbound.http), (ended_so(50, 0, 0), ended_so(0, 0, 0)), "{unbound:?}");
         assert!(TcpStream::connect_timeout(&site.address(), Duration::from_millis(500)).is_err());
     });

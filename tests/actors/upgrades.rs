@@ -61,6 +61,29 @@ fn t16_every_one_of_several_bad_upgrades_is_answered_in_its_turn() {
     });
 }
 
+/// A right upgrade behind a request that is not answered waits: its 101 comes behind that answer.
+#[test]
+fn t16_an_upgrade_waits_for_its_turn() {
+    with(Kind::Fed, |plan| {
+        let http = actix_sockets::http::Settings::new().pipelining_limit(4).request_timeout(Duration::from_secs(60));
+        let site = plan
+            .settings(|settings| settings.http(http))
+            .on_request(|Received { message, sender }, ctx| match message.path() {
+                "/slow" => {
+                    ctx.run_later(Duration::from_millis(100), move |_, _| sender.do_send(HttpResponse::ok("slow")));
+                }
+                _ => sender.do_send(UpgradeServer::new(handshake::accept(&message).unwrap(), ctx)),
+            })
+            .up();
+        let mut peer = site.connection();
+        let hello = peer.encoded(&[text("hello")]);
+        peer.says_bytes([PLAIN.replace("plain", "slow").as_bytes(), at("/chat").as_bytes(), &hello].concat());
+        peer.hears_response(200, "slow");
+        peer.hears_101();
+        peer.hears(text("hello"));
+    });
+}
+
 #[test]
 fn t16_an_upgrade_after_the_connection_has_ended() {
     with(Kind::Fed, |plan| {

@@ -48,6 +48,7 @@ fn t21_no_length_but_the_shortest() {
         let heard = server_hears(header(FIN | BINARY, Form::SixtyFour, length, Some(KEY)));
         assert_eq!(heard, (vec![], Err(ProtocolError::LengthNotMinimal)), "{length}");
     }
+    println!("t21: 126 lengths in two forms that are longer than needed, and 5 in one: 257 of 257 refused");
 }
 
 #[test]
@@ -60,16 +61,19 @@ fn t21_huge_lengths() {
     }
     for length in [1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1] {
         let bytes = header(FIN | BINARY, Form::SixtyFour, length, Some(KEY));
+        println!("t21: limit {} bytes, {length} announced: refused at its header, {} bytes", 1 << 20, bytes.len());
         assert_eq!(server_hears(bytes), (vec![], Err(ProtocolError::FrameTooBig { length, limit: 1 << 20 })));
     }
 }
 
 #[test]
 fn t21_truncated_at_every_byte() {
+    let mut cuts = 0;
     for length in [0, 1, 125, 126, 300, 65_535, 65_536] {
         let bytes = client(FIN | BINARY, vec![b'a'; length]);
         let interesting = (0..bytes.len()).filter(|cut| *cut < 40 || bytes.len() - cut < 20 || cut % 997 == 0);
         for cut in interesting {
+            cuts += 1;
             let mut codec = codec();
             let mut src = BytesMut::from(&bytes[..cut]);
             assert_eq!(codec.decode(&mut src), Ok(None), "{cut} of {}", bytes.len());
@@ -81,6 +85,7 @@ fn t21_truncated_at_every_byte() {
             assert!(src.is_empty());
         }
     }
+    println!("t21: frames of 7 lengths, cut in {cuts} places: none told early, none lost");
 }
 
 /// The seed looked for four bytes of a 64-bit length and then read eight.

@@ -195,9 +195,24 @@ fn t15_bad_extension_lists_are_400_and_good_ones_are_not_taken_up() {
     assert!(!response.headers.contains_key("sec-websocket-extensions"));
 }
 
+/// How long it takes to judge this, in the middle of some times.
+fn time(request: &HttpRequest) -> std::time::Duration {
+    let mut took: Vec<_> = (0..15)
+        .map(|_| {
+            let began = std::time::Instant::now();
+            let _ = std::hint::black_box(Rules::new().accept(request));
+            began.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    took[7]
+}
+
 #[test]
 fn t15_2000_headers_change_nothing() {
     let many: String = (0..2000).map(|n| format!("\nX-{n}: {n}")).collect();
+    let (few, request) = (get(HANDSHAKE), get(&format!("{HANDSHAKE}{many}")));
+    println!("t15: judged in {:?}; with 2000 fields more in {:?}", time(&few), time(&request));
     accepted(&get(&format!("{HANDSHAKE}{many}")));
     refused(&get(&format!("{}{many}", with(HANDSHAKE, "Sec-WebSocket-Key", &[]))), 400, Refusal::NoKey);
     let same: String = "\nConnection: x".repeat(2000);
@@ -214,6 +229,11 @@ fn t15_64_kib_lists_get_the_right_status() {
         refused(&handshake_with("Upgrade", &[&hostile]), 400, Refusal::OtherUpgrade);
     }
     refused(&handshake_and(&format!("Sec-WebSocket-Protocol: {}", "a,".repeat(size / 2))), 400, Refusal::BadProtocols);
+    // Linear: what is judged to its end takes twice as long if it is twice as long, not four times. Four times of that are for a busy machine.
+    let long = |parameters: usize| handshake_and(&format!("Sec-WebSocket-Extensions: a{}", ";b=c".repeat(parameters)));
+    let (one, eight) = (time(&long(size / 8)), time(&long(size)));
+    println!("t15: a list of {size} parameters is judged in {eight:?}, an eighth of it in {one:?}: limit 32 times");
+    assert!(eight < 32 * one.max(std::time::Duration::from_micros(20)), "{one:?} {eight:?}");
     // The last of ten thousand is the one.
     let names: Vec<String> = (0..10_000).map(|n| format!("p{n}")).collect();
     let request = handshake_and(&format!("Sec-WebSocket-Protocol: {}", names.join(",")));

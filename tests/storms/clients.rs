@@ -3,10 +3,9 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) const HANDSHAKE: &[u8] = b"GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -29,8 +28,8 @@ impl Clients {
     }
 
     /// So many stay until they are told to go.
-    pub(crate) fn guests(address: SocketAddr, clients: usize) -> Self {
-        Self::start("guests", address, clients)
+    pub(crate) fn guests(address: SocketAddr, clients: usize, tls: bool) -> Self {
+        Self::start(if tls { "guests-tls" } else { "guests" }, address, clients)
     }
 
     fn start(what: &str, address: SocketAddr, clients: usize) -> Self {
@@ -83,7 +82,8 @@ fn go() {
     match words[0] {
         "storm" => storm(address, clients, false),
         "storm-tls" => storm(address, clients, true),
-        _ => guests(address, clients),
+        "guests" => guests(address, clients, false),
+        _ => guests(address, clients, true),
     }
 }
 
@@ -146,17 +146,19 @@ fn visit(client: usize, address: SocketAddr, tls: bool) -> io::Result<()> {
     wire.flush()
 }
 
+/// One for all: it reads the system's authorities.
+#[cfg(feature = "tls")]
+static CONNECTOR: std::sync::LazyLock<openssl::ssl::SslConnector> = std::sync::LazyLock::new(|| {
+    let mut connector = openssl::ssl::SslConnector::builder(openssl::ssl::SslMethod::tls_client()).unwrap();
+    connector.set_verify(openssl::ssl::SslVerifyMode::NONE);
+    connector.build()
+});
+
 #[cfg(feature = "tls")]
 pub(crate) fn secured(stream: TcpStream, tls: bool) -> io::Result<Box<dyn Wire>> {
     if !tls {
         return Ok(Box::new(stream));
     }
-    // One for all: it reads the system's authorities.
-    static CONNECTOR: std::sync::LazyLock<openssl::ssl::SslConnector> = std::sync::LazyLock::new(|| {
-        let mut connector = openssl::ssl::SslConnector::builder(openssl::ssl::SslMethod::tls_client()).unwrap();
-        connector.set_verify(openssl::ssl::SslVerifyMode::NONE);
-        connector.build()
-    });
     Ok(Box::new(CONNECTOR.connect("localhost", stream).map_err(io::Error::other)?))
 }
 
@@ -182,49 +184,142 @@ fn hear(wire: &mut dyn Wire, expected: &[u8]) -> io::Result<()> {
     if heard == expected { Ok(()) } else { Err(io::Error::other(heard.escape_ascii().to_string())) }
 }
 
-/// Says `ready` when all are in; then, how long after the first the last was told to go, and how many were within the same 50 ms at most.
-fn guests(address: SocketAddr, clients: usize) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut guests = Vec::new();
-        for _ in 0..clients {
-            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            stream.write_all(HANDSHAKE).await.unwrap();
-            let mut head = Vec::new();
-            // Nothing comes behind it.
-            while !head.ends_with(b"\r\n\r\n") {
-                assert!(stream.read_buf(&mut head).await.unwrap() > 0, "the end in place of a 101");
+/// What a guest reads and writes without waiting: it is told what is not there yet.
+#[derive(Debug)]
+struct Ready(Arc<tokio::net::TcpStream>);
+
+impl Read for Ready {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(into)
+    }
+}
+
+impl Write for Ready {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.0.try_write(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One of many who wait in one thread.
+struct Guest {
+    stream: Arc<tokio::net::TcpStream>,
+    wire: Box<dyn Wire>,
+}
+
+impl Guest {
+    /// Comes in, and is upgraded.
+    async fn new(address: SocketAddr, tls: bool) -> Self {
+        let stream = Arc::new(tokio::net::TcpStream::connect(address).await.unwrap());
+        stream.set_nodelay(true).unwrap();
+        let wire = Self::secured(&stream, tls).await;
+        let mut guest = Self { stream, wire };
+        guest.says(HANDSHAKE);
+        let mut head = Vec::new();
+        // Nothing comes behind it.
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut some = [0; 1024];
+            let read = guest.hears(&mut some).await;
+            assert!(read > 0, "the end in place of a 101");
+            head.extend_from_slice(&some[..read]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", head.escape_ascii());
+        guest
+    }
+
+    #[cfg(feature = "tls")]
+    async fn secured(stream: &Arc<tokio::net::TcpStream>, tls: bool) -> Box<dyn Wire> {
+        if !tls {
+            return Box::new(Ready(stream.clone()));
+        }
+        let mut shaken = CONNECTOR.connect("localhost", Ready(stream.clone()));
+        loop {
+            match shaken {
+                Ok(wire) => return Box::new(wire),
+                Err(openssl::ssl::HandshakeError::WouldBlock(half)) => {
+                    stream.readable().await.unwrap();
+                    shaken = half.handshake();
+                }
+                Err(error) => panic!("{error}"),
             }
-            assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", head.escape_ascii());
-            guests.push(stream);
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn secured(stream: &Arc<tokio::net::TcpStream>, _: bool) -> Box<dyn Wire> {
+        Box::new(Ready(stream.clone()))
+    }
+
+    /// What a socket that has been read to its end always takes.
+    fn says(&mut self, bytes: &[u8]) {
+        self.wire.write_all(bytes).unwrap();
+    }
+
+    async fn hears(&mut self, into: &mut [u8]) -> usize {
+        loop {
+            match self.wire.read(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stream.readable().await.unwrap(),
+                read => return read.unwrap(),
+            }
+        }
+    }
+
+    async fn hears_all(&mut self, mut into: &mut [u8]) {
+        while !into.is_empty() {
+            let read = self.hears(into).await;
+            assert!(read > 0, "the end");
+            into = &mut into[read..];
+        }
+    }
+}
+
+/// Says `ready` when all are in; then, how long after the first the last was told to go, and how many were within the same 50 ms at most.
+fn guests(address: SocketAddr, clients: usize, tls: bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let coming: Vec<_> = (0..THREADS)
+            .map(|first| {
+                tokio::task::spawn_local(async move {
+                    let mut guests = Vec::new();
+                    for _ in (first..clients).step_by(THREADS) {
+                        guests.push(Guest::new(address, tls).await);
+                    }
+                    guests
+                })
+            })
+            .collect();
+        let mut guests = Vec::new();
+        for some in coming {
+            guests.extend(some.await.unwrap());
         }
         println!("ready");
         let (tell, told) = channel();
         let leaving: Vec<_> = guests
             .into_iter()
-            .map(|mut stream| {
+            .map(|mut guest| {
                 let tell = tell.clone();
-                tokio::spawn(async move {
+                tokio::task::spawn_local(async move {
                     let mut head = [0; 4];
                     // AutoPing may come before, every 20 s.
                     loop {
-                        stream.read_exact(&mut head[..2]).await.unwrap();
+                        guest.hears_all(&mut head[..2]).await;
                         if head[0] == 0x88 {
                             break;
                         }
                         let mut ping = vec![0; head[1].into()];
-                        stream.read_exact(&mut ping).await.unwrap();
-                        let pong = [&[0x8a, 0x80 | head[1], 0, 0, 0, 0], &ping[..]].concat();
-                        stream.write_all(&pong).await.unwrap();
+                        guest.hears_all(&mut ping).await;
+                        guest.says(&[&[0x8a, 0x80 | head[1], 0, 0, 0, 0], &ping[..]].concat());
                     }
-                    stream.read_exact(&mut head[2..]).await.unwrap();
+                    guest.hears_all(&mut head[2..]).await;
                     tell.send(Instant::now()).unwrap();
                     assert_eq!(head[2..], 1001_u16.to_be_bytes());
                     let mut reason = vec![0; usize::from(head[1]) - 2];
-                    stream.read_exact(&mut reason).await.unwrap();
-                    stream.write_all(b"\x88\x82\0\0\0\0\x03\xe9").await.unwrap();
-                    assert_eq!(stream.read(&mut head).await.unwrap(), 0, "FIN");
+                    guest.hears_all(&mut reason).await;
+                    guest.says(b"\x88\x82\0\0\0\0\x03\xe9");
+                    assert_eq!(guest.hears(&mut head).await, 0, "FIN");
                 })
             })
             .collect();

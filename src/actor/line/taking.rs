@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
-use super::{Ack, CONTROL, Entry, Line, Side, entries, length};
+use super::{Ack, Entry, Line, Side, entries, length};
 use crate::actor::line::Signals;
 use crate::actor::queue::Inner;
 use crate::actor::socket::{SendError, SendStatus};
 use crate::output::Output;
 use crate::stage::{Command, Dropped, Drops, Key, Life, Verdict};
-use crate::websocket::{Frame, OpCode};
+use crate::websocket::Frame;
 
 /// Room for all.
 pub(crate) const ALL: usize = usize::MAX;
@@ -62,14 +62,14 @@ impl Line {
         let unsent = self.waiting(line);
         self.shows(&mut line.side, unsent);
         let (items, side) = (&mut line.items, &mut line.side);
+        let has_room = side.has_room(&frame, unsent, self.limits.hard);
         let verdict = match &mut side.policy {
             _ if side.overflown && frame.opcode.is_data() => Verdict::Full,
             Some(chosen) if frame.opcode.is_data() => {
                 let over = (unsent + 1).saturating_sub(self.limits.hard);
                 if policy { chosen.offer(items, &frame, key.as_ref(), over, gone) } else { chosen.ask(items, &frame, key.as_ref(), over) }
             }
-            _ if frame.opcode == OpCode::Close => Verdict::Take,
-            _ if unsent < side.ceiling.max(self.limits.hard).saturating_add(CONTROL) => Verdict::Take,
+            _ if has_room => Verdict::Take,
             _ => Verdict::Full,
         };
         let freed: usize = gone.iter().map(|(entry, _)| length(&entry.command)).sum();
@@ -85,7 +85,7 @@ impl Line {
                 let is_data = frame.opcode.is_data();
                 let key = key.filter(|_| is_data && frame.is_whole());
                 if is_data {
-                    side.ceiling = after;
+                    side.beyond = frame.data.len() + 14;
                 }
                 self.append(line, Command::Frame(frame), ack);
                 if let (Some(key), Some(policy)) = (key, &mut line.side.policy) {
@@ -100,7 +100,7 @@ impl Line {
                 let old = length(&older.command);
                 side.queued = side.queued - old + new;
                 // It is taken whole, too, and may be longer than the older one by any number.
-                side.ceiling = after - old;
+                side.beyond = new;
                 self.shows(side, after - old);
                 // Or shorter: that makes room as dropping does.
                 side.seen = side.seen.max(unsent);
@@ -183,11 +183,6 @@ impl Line {
             policy.took(some.len());
         }
         some
-    }
-
-    /// There may be something for the websocket to do.
-    pub(crate) fn nudge(&self) {
-        self.wake(&mut self.queue.lock());
     }
 
     /// No room is waited for any more, here and above: what has been said must go out now.
