@@ -94,5 +94,9 @@ mod there {
         MaskRestarts,
         /// A policy drops a frame and does not count it.
         DropUntold,
+        /// The newest of a key takes the place of the message before the one of its key.
+        PlaceOfAnother,
+        /// A streamed request that waits for room is not told that there is some.
+        RoomUntold,
     }
 }

@@ -269,10 +269,10 @@ impl Above {
         while let Some(ack) = parts.http.poll_written().and_then(|mark| self.acks.remove(&mark)) {
             let _ = ack.send(Ok(SendStatus::Sent));
         }
-        if !self.room.is_empty() && parts.http.has_room() {
-            self.room.drain(..).for_each(|(_, ack)| {
+        if !self.room.is_empty() {
+            for (_, ack) in self.room.extract_if(.., |(number, _)| parts.http.has_room(*number)) {
                 let _ = ack.send(Ok(SendStatus::Sent));
-            });
+            }
         }
     }
 

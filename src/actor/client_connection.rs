@@ -146,7 +146,7 @@ impl ClientConnection {
         if !awaits_bytes && wants(&parts.http) {
             cx.waker().wake_by_ref();
         }
-        self.line.report(parts.http.queued(), parts.http.unsent());
+        self.line.report(parts.http.queued(), parts.http.unsent(), parts.http.streaming());
         self.timer.arm(parts.http.deadline(), now, cx);
         self.parts = Some(parts);
         Poll::Pending

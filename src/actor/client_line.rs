@@ -74,8 +74,30 @@ pub(super) struct Side {
     /// Bytes of content that are not written: given since the last turn, and left at its end.
     given: usize,
     unsent: usize,
+    /// The request whose content is being sent.
+    streaming: Option<Sent>,
+    /// Somebody waits for room.
+    waits: bool,
     /// What was in hand of content that is told as it comes, and no longer is.
     returned: usize,
+}
+
+/// How a streamed request stands: its bytes that are not written, with those of all before it. It waits for no room that only its own end makes: what
+/// waits behind it does not count.
+struct Sent {
+    number: RequestNumber,
+    given: usize,
+    unsent: usize,
+}
+
+impl Side {
+    /// What stands between a piece of this request's content and the wire.
+    fn before(&self, number: RequestNumber) -> usize {
+        match &self.streaming {
+            Some(sent) if sent.number == number => sent.given + sent.unsent,
+            _ => self.given + self.unsent,
+        }
+    }
 }
 
 /// What was said since the last turn.
@@ -119,10 +141,13 @@ impl ClientLine {
         if line.closed {
             return Err(SendError::Closed);
         }
-        if line.side.given + line.side.unsent >= self.limits.hard {
+        if line.side.before(number) >= self.limits.hard {
             return Err(SendError::Full);
         }
         line.side.given += chunk.data.len();
+        if let Some(sent) = line.side.streaming.as_mut().filter(|sent| sent.number == number) {
+            sent.given += chunk.data.len();
+        }
         line.items.push_back(ClientCommand::Chunk(number, chunk, ack));
         line.wake();
         Ok(())
@@ -141,18 +166,25 @@ impl ClientLine {
         let commands = line.take(waker);
         let side = &mut line.side;
         side.unsent += std::mem::take(&mut side.given);
+        if let Some(sent) = &mut side.streaming {
+            sent.unsent += std::mem::take(&mut sent.given);
+        }
         side.queued += std::mem::take(&mut side.asked);
         Taken { commands, signals: std::mem::take(&mut side.signals), returned: std::mem::take(&mut side.returned) }
     }
 
     /// How things stand at the end of a turn.
-    pub(super) fn report(&self, queued: usize, unsent: usize) {
+    pub(super) fn report(&self, queued: usize, unsent: usize, streaming: Option<(RequestNumber, usize)>) {
         let mut line = self.queue.lock();
-        let was_full = line.side.unsent > self.limits.soft;
-        line.side.queued = queued;
-        line.side.unsent = unsent;
+        let side = &mut line.side;
+        (side.queued, side.unsent) = (queued, unsent);
+        // What was given since this turn has taken is still to be taken.
+        let given = |number| side.streaming.as_ref().filter(|sent| sent.number == number).map_or(0, |sent| sent.given);
+        side.streaming = streaming.map(|(number, unsent)| Sent { number, given: given(number), unsent });
+        let room = unsent.min(streaming.map_or(unsent, |(_, unsent)| unsent)) <= self.limits.soft;
+        let told = room && std::mem::take(&mut side.waits);
         drop(line);
-        if was_full && unsent <= self.limits.soft {
+        if told && !planted!(RoomUntold) {
             self.drained.notify_waiters();
         }
     }
@@ -164,12 +196,14 @@ impl ClientLine {
     }
 
     /// Whether there is room to send; and nobody needs wait for it where nothing is written any more.
-    pub(super) fn has_room(&self) -> Result<bool, SendError> {
-        let line = self.queue.lock();
+    pub(super) fn has_room(&self, number: RequestNumber) -> Result<bool, SendError> {
+        let mut line = self.queue.lock();
         if line.closed {
             return Err(SendError::Closed);
         }
-        Ok(line.side.given + line.side.unsent <= self.limits.soft)
+        let room = line.side.before(number) <= self.limits.soft;
+        line.side.waits |= !room;
+        Ok(room)
     }
 
     /// Takes no more. What was said and not heard was not sent.

@@ -209,7 +209,7 @@ impl Conversation {
             above.deliver(line, parts, now, cx);
         }
         above.acknowledge(parts);
-        line.report(parts.http.unsent());
+        line.report(parts.http.unsent(), parts.http.waiting());
         if parts.http.events().is_empty() {
             Event::pool_put(std::mem::take(parts.http.events()));
         }

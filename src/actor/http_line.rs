@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::thread::{self, ThreadId};
@@ -85,6 +85,9 @@ pub(crate) struct HttpLine {
     queue: Queue<HttpCommand, Side>,
     /// Bytes that have left the queue and are not written.
     unsent: AtomicUsize,
+    /// How many of these wait for the end of the first response, and which that is: they take no room from it.
+    waiting: AtomicUsize,
+    first: AtomicU64,
     /// The most that may be unsent where a chunk is offered.
     hard: usize,
     /// How many interim responses may go ahead of an answer.
@@ -105,9 +108,10 @@ impl HttpLine {
         let (id, remote, tls) = (transport.seat().id(), transport.remote.clone(), transport.tls.clone());
         let proxied = transport.proxied.clone();
         let (unsent, back, wake_at) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+        let (waiting, first) = Default::default();
         let (queue, conversation, home) = (Queue::new(Side::default()), Mutex::default(), thread::current().id());
         let (hard, interim_limit) = (settings.hard_limit(), settings.interim());
-        Arc::new(Self { id, remote, proxied, tls, queue, unsent, hard, interim_limit, back, wake_at, conversation, home })
+        Arc::new(Self { id, remote, proxied, tls, queue, unsent, waiting, first, hard, interim_limit, back, wake_at, conversation, home })
     }
 
     fn conversation(&self) -> MutexGuard<'_, Option<Conversation>> {
@@ -152,12 +156,22 @@ impl HttpLine {
         commands::put(commands);
     }
 
-    /// What is unsent at the end of a turn.
+    /// What is unsent at the end of a turn; and how much of it waits for the end of which response.
     #[inline]
-    pub(crate) fn report(&self, unsent: usize) {
+    pub(crate) fn report(&self, unsent: usize, (waiting, first): (usize, RequestNumber)) {
         if self.unsent.load(Ordering::Relaxed) != unsent {
             self.unsent.store(unsent, Ordering::Release);
         }
+        if waiting > 0 || self.waiting.load(Ordering::Relaxed) > 0 {
+            self.first.store(first.get(), Ordering::Release);
+            self.waiting.store(waiting, Ordering::Release);
+        }
+    }
+
+    /// What goes before the next piece of this response, and is not written.
+    fn before(&self, number: RequestNumber) -> usize {
+        let waiting = if self.first.load(Ordering::Acquire) == number.get() { self.waiting.load(Ordering::Acquire) } else { 0 };
+        self.unsent.load(Ordering::Acquire).saturating_sub(waiting)
     }
 
     /// Content that was given back since the last time.
@@ -208,7 +222,7 @@ impl HttpLine {
     /// An interim response is taken as long as less than the hard limit is unsent.
     pub(super) fn push_interim(&self, number: RequestNumber, response: HttpResponse) -> Result<(), SendError> {
         let worth = response.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>() + OVERHEAD;
-        self.push_bounded(worth, HttpCommand::Interim(number, response), false)
+        self.push_bounded(worth, number, HttpCommand::Interim(number, response), false)
     }
 
     /// A chunk is taken whole as long as less than the hard limit is unsent. At or above it the connection is cut, if the policy is to be applied.
@@ -221,15 +235,15 @@ impl HttpLine {
         policy: bool,
     ) -> Result<(), SendError> {
         let worth = chunk.data.len() + chunk.extensions.len() + OVERHEAD;
-        self.push_bounded(worth, HttpCommand::Chunk(number, chunk, who, ack), policy)
+        self.push_bounded(worth, number, HttpCommand::Chunk(number, chunk, who, ack), policy)
     }
 
-    fn push_bounded(&self, worth: usize, command: HttpCommand, policy: bool) -> Result<(), SendError> {
+    fn push_bounded(&self, worth: usize, number: RequestNumber, command: HttpCommand, policy: bool) -> Result<(), SendError> {
         let mut line = self.queue.lock();
         if line.closed {
             return Err(SendError::Closed);
         }
-        if line.side.overflown || line.side.queued + self.unsent.load(Ordering::Acquire) >= self.hard {
+        if line.side.overflown || line.side.queued + self.before(number) >= self.hard {
             if policy && !line.side.overflown {
                 line.side.overflown = true;
                 line.side.signals.add(Signal::Overflow);

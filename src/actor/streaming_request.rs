@@ -73,16 +73,17 @@ impl StreamingRequest {
         self.requester.line().give(self.number.ok_or(SendError::Closed)?, chunk, ack)
     }
 
-    /// Ready when there is room to send: unsent bytes are not above the soft limit (64 KiB).
+    /// Ready when there is room to send: unsent bytes are not above the soft limit (64 KiB), those of requests that wait behind this one not counted once it
+    /// is being sent.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] when the connection has ended.
     pub async fn ready(&self) -> Result<(), SendError> {
-        let line = self.requester.line();
+        let (line, number) = (self.requester.line(), self.number.ok_or(SendError::Closed)?);
         loop {
             let drained = line.drained.notified();
-            if line.has_room()? {
+            if line.has_room(number)? {
                 return Ok(());
             }
             drained.await;

@@ -168,10 +168,17 @@ impl Server {
         self.wire.output.len() + self.held
     }
 
-    /// Whether no more than the soft limit has not been written.
+    /// Whether no more than the soft limit has not been written of what goes before the next piece of this response. Responses that wait for the end of the
+    /// first take no room from it.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.unsent() <= self.settings.output_soft_limit
+    pub fn has_room(&self, number: RequestNumber) -> bool {
+        let unsent = if self.index(number) == Some(0) { self.wire.output.len() } else { self.unsent() };
+        unsent <= self.settings.output_soft_limit
+    }
+
+    /// How many bytes wait for the end of the first response, and which that is.
+    pub(crate) fn waiting(&self) -> (usize, RequestNumber) {
+        (self.held, RequestNumber(self.oldest))
     }
 
     /// Whether the response that has begun to this request has no content, whatever is said of it: that to HEAD, 204, 304 (RFC 9110 §6.4.1).

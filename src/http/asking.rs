@@ -161,6 +161,12 @@ impl Client {
         self.wire.output.len() + self.queued_bytes + self.outgoing.as_ref().map_or(0, |outgoing| outgoing.held.bytes)
     }
 
+    /// The request whose content is being streamed, and how many bytes of it and of all before it have not been written. What waits behind it is not
+    /// among them: it has no turn before this one's end.
+    pub(crate) fn streaming(&self) -> Option<(RequestNumber, usize)> {
+        self.outgoing.as_ref().map(|outgoing| (outgoing.number, self.wire.output.len() + outgoing.held.bytes))
+    }
+
     fn room(&self) -> Result<(), HttpError> {
         let bytes = self.queued_bytes >= self.settings.queue_bytes_limit;
         match () {

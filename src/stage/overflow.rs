@@ -221,7 +221,7 @@ impl Policy {
         }
         let place = key.filter(|_| offered.is_whole()).and_then(|key| self.places.get(key));
         if let Some(&place) = place {
-            let at = (place - self.left) as usize;
+            let at = ((place - self.left) as usize).saturating_sub(usize::from(planted!(PlaceOfAnother)));
             return if over <= items[at].length() { Verdict::Replace(at) } else { Verdict::Full };
         }
         if over == 0 { Verdict::Take } else { Verdict::Full }

@@ -78,6 +78,26 @@ fn chunks_with_extensions_then_trailers() {
     });
 }
 
+/// It is written behind that one's end, so who waits for room to go on with that must not wait for it.
+#[test]
+fn an_answer_that_waits_behind_a_stream_takes_no_room_from_it() {
+    test::run(async {
+        let settings = Settings::new().http(HttpSettings::new().pipelining_limit(2));
+        let mut peer = Talk::with(settings, || Register::factory(|| Given));
+        peer.says("GET /stream HTTP/1.1\r\nHost: a\r\n\r\nGET /whole HTTP/1.1\r\nHost: a\r\n\r\n").await.hears("\r\n\r\n").await;
+        let stream = STREAM.with(|stream| stream.borrow_mut().take()).unwrap();
+        let whole = RESPONDER.with(|responder| responder.borrow_mut().take()).unwrap();
+        whole.do_send(HttpResponse::ok(vec![b'x'; 2 << 20]));
+        test::pass(Duration::from_millis(1)).await;
+        assert!(stream.buffered_amount() > 2 << 20);
+        actix::clock::timeout(Duration::from_secs(1), stream.ready()).await.expect("there is room").unwrap();
+        assert_eq!(stream.try_send("abc"), Ok(()));
+        peer.hears("3\r\nabc\r\n").await;
+        stream.finish();
+        peer.hears("0\r\n\r\nHTTP/1.1 200 OK\r\n").await;
+    });
+}
+
 /// A peer that reads nothing: what is sent to it ends at the hard limit, and with it the connection.
 #[test]
 fn a_stream_that_nobody_reads_is_cut_at_the_hard_limit() {

@@ -114,6 +114,26 @@ fn pieces_that_are_acked() {
     });
 }
 
+/// Found by the simulation: it has no turn before the streamed request's end, so who waits for room to give that must not wait for it.
+#[test]
+fn what_waits_behind_a_streamed_request_takes_no_room_from_it() {
+    test::run(async {
+        let mut talk = Talk::plain().await;
+        let (request, answer) = talk.requester.start_send(post("/"));
+        let behind = talk.requester.send(post("/behind").with_content(vec![b'x'; 2 << 20]));
+        talk.hears("\r\n\r\n").await;
+        actix::clock::timeout(Duration::from_secs(1), request.ready()).await.expect("there is room").unwrap();
+        request.try_send("abc").unwrap();
+        talk.hears("3\r\nabc\r\n").await;
+        request.finish();
+        talk.hears("0\r\n\r\n").await;
+        talk.says(ok("first")).await;
+        assert_eq!(answer.await.unwrap().content, "first");
+        talk.hears("POST /behind ").await;
+        drop((talk, behind));
+    });
+}
+
 /// A server that takes nothing: what waits is bounded, whatever is given.
 #[test]
 fn the_hard_limit() {

@@ -10,7 +10,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::messages::Unbound;
 use super::super::network::{Wire, WireReader, WireWriter};
-use super::{Acceptor, ClientConnection, Connection, HttpRequest, NOWHERE, Network, Received, Requester, Roster, Settings, Transport, Way};
+use super::{
+    Acceptor, ClientConnection, Connection, HttpRequest, NOWHERE, Network, Received, Register, Requester, Roster, Settings, Transport, Way,
+};
 
 /// One of the two ends of a [`Link`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +99,15 @@ impl Link {
         A: Actor<Context = Context<A>> + Handler<Received<HttpRequest>>,
     {
         Connection::start(self.transport(End::Server), BytesMut::new(), &Acceptor::made(make), &Arc::new(settings));
+    }
+
+    /// The server's end is that of an HTTP handler that is registered with this, as [`Bind::registering`](crate::Bind::registering) makes it.
+    ///
+    /// # Panics
+    ///
+    /// When it has been taken.
+    pub fn registering<A: Actor>(&self, settings: Settings, register: impl Fn() -> Register<A> + Send + Sync + 'static) {
+        Connection::start(self.transport(End::Server), BytesMut::new(), &Acceptor::registering(register), &Arc::new(settings));
     }
 
     /// The client's end is to be asked by what is given back.

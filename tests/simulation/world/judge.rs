@@ -19,14 +19,23 @@ impl Books {
         }
         let mut inner = self.open();
         for number in 0..inner.http.len() {
-            let Exchange { told, error } = &inner.http[number];
-            let (told, error) = (*told, error.clone());
+            let Exchange { told, error, begun_there, complete, aborted, .. } = &inner.http[number];
+            let (told, error, begun_there, ends) = (*told, error.clone(), *begun_there, complete + aborted);
+            // Who has answered hears no more of it.
+            let early = self.plan.exchanges[number].streamed.is_some_and(|streamed| streamed.early);
+            if ends > 1 || begun_there && ends == 0 && !early {
+                inner.wrong(format_args!("request {number} has begun, and has ended {ends} times"));
+            }
             if told != 1 {
                 inner.wrong(format_args!("request {number} was answered {told} times"));
             }
             if let (true, Some(error)) = (self.plan.kind, error) {
                 inner.wrong(format_args!("request {number}: {error}"));
             }
+        }
+        if inner.uploaded > 0 {
+            let uploaded = inner.uploaded;
+            inner.wrong(format_args!("{uploaded} bytes of content are in hand still"));
         }
         drop(inner);
         self.judge_both();
@@ -123,11 +132,19 @@ impl Books {
     /// Whether all that was sent was heard, and nothing else is to come.
     pub(crate) fn is_quiet(&self) -> bool {
         let inner = self.open();
-        let at_rest = |here: &Side, there: &Side| {
-            here.lacks(there) == there.dropped() && here.ponged == here.pinged && here.held == 0 && here.waits == 0
+        let at_rest = |end: End| {
+            let (here, there) = (&inner.sides[end as usize], &inner.sides[end.other() as usize]);
+            let begun = here.upgraded + here.refused > 0;
+            begun && here.lacks(there) == there.dropped() && self.is_ponged(end, here) && here.held == 0 && here.waits == 0
         };
-        let [client, server] = &inner.sides;
-        at_rest(client, server) && at_rest(server, client)
+        at_rest(End::Client) && at_rest(End::Server)
+    }
+
+    /// Whether its last ping is answered, or need not be: one that came later, of the library's own, may be answered in its place where much is unsent
+    /// (RFC 6455 §5.5.3).
+    fn is_ponged(&self, end: End, here: &Side) -> bool {
+        let [here_too, there] = [end, end.other()].map(|end| &self.plan.ends[end as usize]);
+        here.ponged == here.pinged || here_too.ping.is_some() && there.floods
     }
 
     /// What must be so in a kind network once all is quiet, before anybody closes.
@@ -153,7 +170,7 @@ impl Books {
                     there.dropped()
                 ));
             }
-            if here.pinged > 0 && here.ponged != here.pinged {
+            if !self.is_ponged(end, here) {
                 wrong.push(format!("{end:?}: the last ping was not answered: {} of {}", here.ponged, here.pinged));
             }
             if here.flooded {

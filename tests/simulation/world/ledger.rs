@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     /// How many requests were answered so far, and how many have come.
     pub(crate) answered: usize,
     pub(crate) requested: usize,
+    /// Bytes of requests' content that the handler has in hand.
+    pub(crate) uploaded: usize,
     taps: [Tap; 2],
     began: Instant,
     /// What has happened, as a number; as text if it is to be read.
@@ -44,6 +46,12 @@ pub(crate) struct Inner {
 pub(crate) struct Exchange {
     pub(crate) told: usize,
     pub(crate) error: Option<String>,
+    /// The head of its answer was told, where the rest is taken as it comes.
+    pub(crate) begun: bool,
+    /// From its receiver's side: its head has come before its content, all of it, an end that is none.
+    pub(crate) begun_there: bool,
+    pub(crate) complete: usize,
+    pub(crate) aborted: usize,
 }
 
 /// One message that was sent.
@@ -110,6 +118,7 @@ impl Books {
             http: Vec::new(),
             answered: 0,
             requested: 0,
+            uploaded: 0,
             taps: Default::default(),
             began: Instant::now(),
             hash: std::hash::DefaultHasher::new(),
@@ -191,7 +200,9 @@ impl Books {
                 let overflown = self.open().sides[end as usize].overflown;
                 let refused = matches!(futures_now(socket.send(frame)), Some(Err(_)));
                 let after = socket.buffered_amount();
-                if after > before || overflown && !refused {
+                // What was taken was taken where less than the limit was unsent: in the room that was made, see below.
+                let most = if refused { before } else { plan.hard + payload + 14 };
+                if after > most || overflown && !refused {
                     self.wrong(format_args!(
                         "{end:?}: {before} bytes were unsent, {after} are behind a frame that is beyond the hard limit of {}",
                         plan.hard

@@ -9,6 +9,7 @@ mod judge;
 mod ledger;
 pub(crate) mod plan;
 mod site;
+mod streams;
 mod talker;
 mod tap;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use actix_sockets::handshake::{self, Target};
 use actix_sockets::test::{self, End, Link, Network};
-use actix_sockets::{HttpRequest, Requester, Settings};
+use actix_sockets::{HttpRequest, Register, RequestStart, Requester, Settings};
 use http::Method;
 use http::header::{HOST, HeaderValue};
 use tokio::time::{Instant, advance, sleep};
@@ -24,7 +25,7 @@ use tokio::time::{Instant, advance, sleep};
 pub(crate) use plan::Plan;
 
 use chance::Chance;
-use ledger::{Books, Exchange, Said, Shared};
+use ledger::{Books, Exchange, Said, Shared, futures_now};
 use plan::{Ending, Fault, How};
 use site::Site;
 use talker::Talker;
@@ -77,14 +78,23 @@ async fn world(plan: Plan, recorded: bool) -> Outcome {
         .forgetful(plan.forgetful);
     let link = Link::over(&network);
     let books = Books::new(plan.clone(), link.clone(), recorded);
-    let http = actix_sockets::http::Settings::default().pipelining_limit(plan.pipelining).pipeline_any_method(true);
+    let (window, soft) = plan.streams.unwrap_or((256 << 10, 64 << 10));
+    let http = actix_sockets::http::Settings::default()
+        .pipelining_limit(plan.pipelining)
+        .pipeline_any_method(true)
+        .content_window(window)
+        .output_soft_limit(soft);
     let settings = Settings::default().http(http);
     if let Some(end) = plan.hostile {
         hostile::comes(&books, end);
     }
     if plan.hostile != Some(End::Server) {
         let site = books.clone();
-        link.serve(settings.clone(), move || Site { books: site.clone() });
+        let make = move || Site::new(site.clone());
+        match plan.streams {
+            None => link.serve(settings.clone(), make),
+            Some(_) => link.registering(settings.clone(), move || Register::factory(make.clone()).hears::<RequestStart>()),
+        }
     }
     weather(&books);
     if plan.hostile == Some(End::Client) {
@@ -174,10 +184,22 @@ async fn ask(books: &Shared, requester: &Requester) {
     let plan = &books.plan;
     for number in 0..plan.exchanges.len() {
         let uri = format!("/r/{number}").parse().expect("a path");
-        let request = HttpRequest::new(Method::POST, uri)
-            .with_header(HOST, HeaderValue::from_static("localhost"))
-            .with_content(site::content(books, End::Client, number, plan.exchanges[number].content));
+        let request = HttpRequest::new(Method::POST, uri).with_header(HOST, HeaderValue::from_static("localhost"));
         books.open().http.push(Exchange::default());
+        if let Some(streamed) = plan.exchanges[number].streamed {
+            let (books, requester) = (books.clone(), requester.clone());
+            // Asked at once, whenever it is answered.
+            let mut told = Box::pin(async move { streams::ask(&books, &requester, number, request, streamed).await });
+            if futures_now(&mut told).is_none() {
+                if plan.at_once {
+                    actix::spawn(told);
+                } else {
+                    told.await;
+                }
+            }
+            continue;
+        }
+        let request = request.with_content(site::content(books, End::Client, number, plan.exchanges[number].content));
         let answer = requester.send(request);
         let told = {
             let books = books.clone();
@@ -221,7 +243,7 @@ fn answered(books: &Shared, number: usize, answer: Result<actix_sockets::HttpRes
             if !right {
                 inner.wrong(format_args!("request {number} is answered with {}, {} bytes", response.status, response.content.len()));
             }
-            if inner.http[..number].iter().any(|before| before.told == 0) {
+            if inner.http[..number].iter().any(|before| before.told == 0 && !before.begun) {
                 inner.wrong(format_args!("request {number} is answered before those before it"));
             }
         }

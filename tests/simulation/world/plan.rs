@@ -9,7 +9,7 @@ use actix_sockets::test::End;
 use super::chance::Chance;
 
 /// What can be left out of a plan, to see whether a failure needs it.
-pub(crate) const FEATURES: [&str; 18] = [
+pub(crate) const FEATURES: [&str; 19] = [
     "faults",
     "latency",
     "pieces",
@@ -28,6 +28,7 @@ pub(crate) const FEATURES: [&str; 18] = [
     "overload",
     "policy",
     "conflation",
+    "streams",
 ];
 
 /// How a frame handler is known to its websocket.
@@ -125,6 +126,47 @@ pub(crate) struct Asked {
     pub(crate) answer: usize,
     /// `None`: its responder is dropped.
     pub(crate) after: Option<Duration>,
+    /// Its content, or its answer's, goes in pieces.
+    pub(crate) streamed: Option<Streamed>,
+}
+
+/// How an HTTP request and its answer are streamed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streamed {
+    /// In how many pieces the content is said, and the answer; none: at once.
+    pub(crate) up: usize,
+    pub(crate) down: usize,
+    /// The answer is taken as it comes.
+    pub(crate) taken: bool,
+    /// The answer does not wait for the content.
+    pub(crate) early: bool,
+    /// Lengths are said ahead; the content waits to be asked for.
+    pub(crate) known: bool,
+    pub(crate) expects: bool,
+    pub(crate) how: How,
+    /// Before each piece that is said, and for how long each that is heard is in hand.
+    pub(crate) pause: Duration,
+    pub(crate) hold: Duration,
+    /// The end of the content, or of the answer, is never said.
+    pub(crate) cut: bool,
+}
+
+impl Streamed {
+    fn drawn(s: &mut Chance, kind: bool, answered: bool) -> Self {
+        let early = answered && s.percent(15);
+        Self {
+            up: s.one_of(&[0, 1, 3, 8]),
+            down: s.one_of(&[0, 1, 3, 8]),
+            taken: s.percent(50),
+            early,
+            known: s.percent(40),
+            expects: s.percent(20) && !early,
+            how: s.one_of(&[How::Send, How::Acked, How::Try]),
+            pause: Duration::from_millis(s.one_of(&[0, 0, 1, 60])),
+            hold: Duration::from_millis(s.one_of(&[0, 0, 5, 90])),
+            cut: s.percent(10) && !kind,
+        }
+    }
 }
 
 /// How a connection that nothing has ended is ended.
@@ -147,6 +189,8 @@ pub(crate) struct Plan {
     pub(crate) jump: Option<(Duration, Duration)>,
     pub(crate) exchanges: Vec<Asked>,
     pub(crate) pipelining: usize,
+    /// Content of requests is told to the server's handler as it comes; how much of it may be in hand, and unsent of what is answered.
+    pub(crate) streams: Option<(usize, usize)>,
     /// All requests are sent at once, the upgrade behind them.
     pub(crate) at_once: bool,
     pub(crate) ends: [EndPlan; 2],
@@ -286,6 +330,7 @@ impl Plan {
                     content: if c.percent(30) { c.between(0, longest.min(4_000)) } else { 0 },
                     answer: c.between(0, longest.min(4_000)),
                     after: (!c.percent(5)).then(|| c.one_of(&[0, 0, 1, 50, 400])).map(Duration::from_millis),
+                    streamed: None,
                 })
                 .collect()
         } else {
@@ -304,7 +349,24 @@ impl Plan {
             Chance::of(seed, "hostile server").percent(6).then_some(End::Server)
         };
         // That one knows but one request.
-        let exchanges = if hostile == Some(End::Server) { Vec::new() } else { exchanges };
+        let mut exchanges: Vec<Asked> = if hostile == Some(End::Server) { Vec::new() } else { exchanges };
+        let mut s = Chance::of(seed, "what is streamed");
+        let streams = has("streams", 30).then(|| (s.one_of(&[100, 3_000, 262_144]), s.one_of(&[100, 3_000, 65_536])));
+        for asked in exchanges.iter_mut().filter(|_| streams.is_some()) {
+            if s.percent(75) {
+                asked.content = s.between(0, 2 * longest);
+                asked.answer = s.between(0, 2 * longest);
+                let mut streamed = Streamed::drawn(&mut s, kind, asked.after.is_some());
+                // As many pieces as are read, and as many of them in hand at a time as the window lets: all of it is to be heard within the handler's time.
+                let read = pieces.min(capacity).div_ceil(2);
+                let heard = asked.content.max(asked.answer) / read + 8;
+                let at_a_time = if streamed.taken { 1 } else { (streams.map_or(0, |(window, _)| window) / (read + 256)).max(1) };
+                if streamed.hold * (heard / at_a_time) as u32 > Duration::from_secs(3) {
+                    streamed.hold = Duration::ZERO;
+                }
+                asked.streamed = Some(streamed);
+            }
+        }
         Self {
             seed,
             latency,
@@ -315,6 +377,7 @@ impl Plan {
             jump,
             exchanges,
             pipelining: c.one_of(&[1, 1, 2, 4]),
+            streams,
             at_once: c.percent(50),
             ends,
             longest,
