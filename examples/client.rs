@@ -1,11 +1,12 @@
 //! A websocket client for the terminal and for scripts: lines in, messages out, and back.
 //!
 //! ```text
-//! client [--binary] [--deflate] [--ca FILE] [--cert FILE --key FILE] URL
+//! client [--binary] [--deflate] [--redirects N] [--ca FILE] [--cert FILE --key FILE] URL
 //! ```
 //!
 //! Each line of standard input goes out as a text message, each text message that comes is printed as a line; with `--binary` they are
 //! binary messages. With `--deflate` compression is offered (permessage-deflate, RFC 7692), and standard error tells what was agreed on. At the end of input the connection is closed, and what still comes is printed.
+//! Redirects are followed up to `--redirects`: none without it.
 //!
 //! The server's certificate must be of an authority in `--ca`, a PEM file; else in the file that the environment names as `SSL_CERT_FILE`; else
 //! of one that the system trusts. `--cert` and `--key` are the certificate that is shown to a server which asks for one.
@@ -135,19 +136,21 @@ async fn say_lines(socket: Socket, binary: bool) -> Result<(), String> {
 struct Options {
     binary: bool,
     deflate: bool,
+    redirects: usize,
     ca: Option<String>,
     identity: Option<(String, String)>,
     url: String,
 }
 
 fn options() -> Result<Options, String> {
-    let (mut binary, mut deflate, mut ca, mut cert, mut key, mut url) = (false, false, None, None, None, None);
+    let (mut binary, mut deflate, mut redirects, mut ca, mut cert, mut key, mut url) = (false, false, 0, None, None, None, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         match arg.as_str() {
             "--binary" => binary = true,
             "--deflate" => deflate = true,
+            "--redirects" => redirects = value()?.parse().map_err(|_| "--redirects needs a number")?,
             "--ca" => ca = Some(value()?),
             "--cert" => cert = Some(value()?),
             "--key" => key = Some(value()?),
@@ -164,7 +167,7 @@ fn options() -> Result<Options, String> {
     if (ca.is_some() || cert.is_some()) && cfg!(not(feature = "tls")) {
         return Err("built without the feature `tls`".into());
     }
-    Ok(Options { binary, deflate, ca, identity: cert.zip(key), url: url.ok_or("no URL")? })
+    Ok(Options { binary, deflate, redirects, ca, identity: cert.zip(key), url: url.ok_or("no URL")? })
 }
 
 async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -179,7 +182,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let unsent = 2 * LIMIT as usize;
     let websocket = WebSocketSettings::new().frame_size_limit(LIMIT).message_size_limit(LIMIT).fragments_limit(1 << 20);
     let settings = Settings::new().websocket(websocket.unsent_limits(unsent, unsent));
-    let connect = Connect::websocket(&target, upgrade).settings(settings);
+    let connect = Connect::websocket(&target, upgrade).settings(settings).redirects(options.redirects);
     #[cfg(feature = "tls")]
     let connect = if target.secure { connect.tls(options.tls()?) } else { connect };
     Sockets::from_registry().send(connect).await??;
@@ -205,7 +208,7 @@ async fn main() {
     let options = match options() {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("client: {error}\nusage: client [--binary] [--deflate] [--ca FILE] [--cert FILE --key FILE] URL");
+            eprintln!("client: {error}\nusage: client [--binary] [--deflate] [--redirects N] [--ca FILE] [--cert FILE --key FILE] URL");
             std::process::exit(2)
         }
     };

@@ -28,6 +28,7 @@ use super::stats::count;
 use super::transport::Transport;
 use super::upgrade::Handling;
 use super::upstream::{Parcel, Upstream};
+use super::watch::Gone;
 use super::websocket::LOOK;
 use crate::http::{self, Event, HttpEnd, HttpResponse, RequestNumber, RespondError};
 
@@ -371,6 +372,20 @@ impl Above {
         }
         Event::pool_put(std::mem::replace(parts.http.events(), left));
         answered
+    }
+
+    /// Whether the feeder of the handler may read: nobody comes between.
+    pub(super) fn may_be_fed(&self) -> bool {
+        self.lobby.is_none() && self.fast.is_none() && self.upstream.is_some() && self.upgrades.is_empty()
+    }
+
+    /// The peer is gone, of which nothing is read. Tells whether all is over.
+    pub(super) fn is_gone(&mut self, gone: Gone, http: &mut http::Server, now: Instant) -> bool {
+        match gone {
+            Gone::Finished => http.receive_eof(now),
+            Gone::Broken(error) => self.end = Some(HttpEnd::ErrorClosed(error.to_string())),
+        }
+        self.end.is_some()
     }
 
     /// The transport has failed.

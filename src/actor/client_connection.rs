@@ -16,36 +16,28 @@ use http::{Method, Uri};
 use super::client_line::{Asker, ClientCommand, ClientLine, Taken};
 use super::clock;
 use super::content::{Content, ContentAborted, RequestId};
-use super::delivery::Delivery;
 use super::exchange::{read, write};
 use super::http_connection::{Control, Controls, HttpClose};
-use super::line::{Ack, Line, Signal};
-use super::messages::{Connected, Received, ResponseStart, UpgradeError, UpgradeFailed, Upgraded};
+use super::line::{Ack, Signal};
+use super::messages::{Connected, Received, ResponseStart};
 use super::requester::Requester;
-use super::settings::Settings;
-use super::socket::{SendStatus, SocketId};
+use super::socket::SendStatus;
 use super::timer::Timer;
 use super::transport::Transport;
-use super::upgrade::{Handled, Handling};
 use super::way::Way;
-use super::websocket::{Takeover, WebSocket};
 use crate::http::{self as ours, ClientEvent, Closing, ContentEnd, HttpEnd, HttpError, HttpRequest, HttpResponse, RequestNumber, Streams};
-use crate::output::Output;
-use crate::upgrade::handshake::deflate::Parameters;
-use crate::upgrade::handshake::{self, HandshakeError};
-use crate::websocket::Role;
 
 /// What is behind a [`Requester`]: a client's connection for as long as it speaks HTTP. It ends with the connection, or with the upgrade, which hands the
-/// connection over to a [`WebSocket`].
+/// connection over to a [`WebSocket`](super::WebSocket).
 ///
 /// All that it is told comes by a queue, so it needs no mailbox: it is a task of its arbiter.
 pub struct ClientConnection {
     /// `None` once the connection has been handed over.
     parts: Option<Parts>,
-    line: Arc<ClientLine>,
+    pub(super) line: Arc<ClientLine>,
     /// How it was made, and its settings.
-    way: Arc<Way>,
-    connected: Connected,
+    pub(super) way: Arc<Way>,
+    pub(super) connected: Connected,
     /// Who waits for what, oldest first.
     asked: VecDeque<Question>,
     /// Who waits for something to have been written: of which request, and the mark.
@@ -57,9 +49,9 @@ pub struct ClientConnection {
 }
 
 /// What an upgrade takes over.
-struct Parts {
-    http: ours::Client,
-    transport: Transport,
+pub(super) struct Parts {
+    pub(super) http: ours::Client,
+    pub(super) transport: Transport,
 }
 
 /// A request that waits for its response.
@@ -308,63 +300,6 @@ impl ClientConnection {
         Content::new(self.line.clone(), RequestId { connection: self.line.id, number }, worth)
     }
 
-    /// The answer to the handshake. Gives the parts back if HTTP goes on.
-    fn upgrade(&self, parts: Parts, request: Box<HttpRequest>, response: HttpResponse, handling: Handling) -> Option<Parts> {
-        let verified = handshake::verify(&request, &response).and_then(|agreed| {
-            handling.check_extensions(&response)?;
-            let deflate = handling.deflate().map_or(Ok(None), |deflate| deflate.judge(&response))?;
-            Ok((agreed, deflate))
-        });
-        match verified {
-            Ok((agreed, deflate)) => {
-                self.take_over(parts, *request, response, agreed, deflate, handling);
-                None
-            }
-            Err(error) => {
-                self.declined(&parts.transport, &request, response, handling, error);
-                Some(parts)
-            }
-        }
-    }
-
-    /// There is no websocket here. There may be one where the server sends us: then another connection goes on.
-    fn declined(&self, transport: &Transport, sent: &HttpRequest, response: HttpResponse, handling: Handling, error: HandshakeError) {
-        let secure = self.connected.tls.is_some();
-        match self.way.redirects.follow(sent, secure, &response, rand::random()) {
-            Ok(Some(to)) => self.way.goes_on(to, response, handling, self.line.id, transport.seat().another()),
-            Ok(None) => refuse(handling, self.line.id, Some(response), UpgradeError::Handshake(error)),
-            Err(error) => refuse(handling, self.line.id, Some(response), UpgradeError::Redirect(error)),
-        }
-    }
-
-    fn take_over(
-        &self,
-        parts: Parts,
-        request: HttpRequest,
-        response: HttpResponse,
-        agreed: handshake::Agreed,
-        deflate: Option<Parameters>,
-        handling: Handling,
-    ) {
-        let Parts { mut http, transport } = parts;
-        let unsent: Output = std::mem::take(http.output());
-        let unread = if planted!(UnreadLost) { bytes::BytesMut::new() } else { http.into_unread() };
-        let handled = handling.open(Role::Client, &self.way.settings.websocket, deflate.as_ref());
-        let requester = Requester::new(self.line.clone());
-        let message = Upgraded {
-            request,
-            remote: self.connected.remote.clone(),
-            tls: self.connected.tls.clone(),
-            protocol: agreed.protocol,
-            extensions: agreed.extensions,
-        };
-        let first = VecDeque::from([
-            Delivery::Response(Box::new(Received { message: response, sender: requester })),
-            Delivery::Upgraded(Box::new(message)),
-        ]);
-        WebSocket::take_over(Takeover { transport, role: Role::Client, handled, unsent, unread, acks: VecDeque::new(), first });
-    }
-
     /// The end: in order, or because the stream is broken, or cut.
     fn over(&mut self, mut parts: Parts, how: Option<HttpEnd>) -> Poll<()> {
         let how = how.unwrap_or_else(|| parts.http.ended());
@@ -378,23 +313,6 @@ impl ClientConnection {
 /// Whether there is something to be read for.
 fn wants(http: &ours::Client) -> bool {
     http.wants_read() || http.closing() == Closing::AfterFlush
-}
-
-/// Tells a frame handler that there will be no websocket.
-pub(super) fn refuse(handling: Handling, id: SocketId, response: Option<HttpResponse>, error: UpgradeError) {
-    tracing::debug!(connection = %id, %error, "no upgrade");
-    let Handled { upstream: Some(mut upstream), .. } = handling.open(Role::Client, &Settings::default().websocket, None) else { return };
-    let message = UpgradeFailed { response, error };
-    // There is no websocket at the other end.
-    upstream.attach(&Line::dead(id));
-    let mut deliveries = VecDeque::from([Delivery::Failed(Box::new(Received { message, sender: id }))]);
-    upstream.deliver(&mut deliveries);
-}
-
-impl From<HandshakeError> for UpgradeError {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
-    }
 }
 
 impl Drop for ClientConnection {

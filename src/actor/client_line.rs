@@ -8,8 +8,8 @@ use std::task::Waker;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::client_connection::refuse;
 use super::client_ears::Ears;
+use super::client_upgrade::refuse;
 use super::http_connection::{Control, Controlled};
 use super::line::{Ack, Peer, Signal, Signals};
 use super::messages::UpgradeError;

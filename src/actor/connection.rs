@@ -4,15 +4,16 @@
 //!
 //! It works in turns as a websocket does, and what a turn has to say leaves in one write. A handler that lives in a context (see
 //! [`upstream`](super::upstream)) and answers in its own turn has the connection's next turn taken right there, at the end of its own: the
-//! answers leave, and what waited for them is parsed, without the connection being woken.
+//! answers leave, and what waited for them is parsed, without the connection being woken. The feeder of a handler that was made for the
+//! connection is also who the socket wakes next, and who reads.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -33,7 +34,7 @@ use super::timer::Timer;
 use super::transport::Transport;
 use super::upgrade::Handling;
 use super::upstream::Parcel;
-use super::watch::{Gone, Watch};
+use super::watch::Watch;
 use super::websocket::{Takeover, WebSocket};
 use crate::http::{self, Closing, Event};
 use crate::tls::Info;
@@ -103,6 +104,8 @@ impl Connection {
             timer: Timer::default(),
             awaits_bytes: false,
             watch: Watch::Off,
+            is_fed: false,
+            is_broken: false,
             share: Lazy::default(),
         });
         drop(actix_rt::spawn(Self { line }));
@@ -110,12 +113,13 @@ impl Connection {
 }
 
 /// Who takes a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn<'a> {
     /// The connection's own task.
     Own,
-    /// The feeder of the handler, which has answered. It comes back for what the turn has for it.
-    Feeder,
+    /// The feeder of the handler, which has answered. It comes back for what the turn has for it, and if it reads, when there is something to
+    /// be read.
+    Feeder(Option<&'a Waker>),
     /// The feeder of a handler that waits for something else now.
     LastOfFeeder,
 }
@@ -127,10 +131,14 @@ pub(crate) struct Conversation {
     above: Above,
     settings: Arc<Settings>,
     timer: Timer,
-    /// The socket wakes the connection when there is something to read.
+    /// The socket wakes the connection, or the feeder of its handler, when there is something to read.
     awaits_bytes: bool,
     /// Looks after a peer that is not read.
     watch: Watch,
+    /// It is the feeder that it wakes.
+    is_fed: bool,
+    /// What the feeder has read, or failed to read, has ended the connection.
+    is_broken: bool,
     /// What it has of the process's budget.
     share: Lazy,
 }
@@ -143,9 +151,12 @@ pub(super) struct Parts {
 
 impl Conversation {
     /// One turn. Ready when all is over.
-    pub(super) fn turn(&mut self, line: &Arc<HttpLine>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Self { parts: Some(parts), above, timer, awaits_bytes, share, .. } = self else { return Poll::Ready(()) };
+    pub(super) fn turn(&mut self, line: &Arc<HttpLine>, turn: Turn<'_>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, is_broken: false, share, .. } = self else {
+            return Poll::Ready(());
+        };
         let now = clock::now();
+        let own = matches!(turn, Turn::Own);
         let (commands, signals) = line.take(cx.waker());
         if !signals.is_empty() && above.heed(signals, line, parts, now) {
             return Poll::Ready(());
@@ -157,20 +168,17 @@ impl Conversation {
         if back > 0 {
             parts.http.give_back(back, now);
         }
-        if timer.rings(now) {
+        // What a feeder has not read yet, because its actor waits for something else, is read first.
+        if !(own && *is_fed && parts.transport.poll_readable(cx).is_ready()) && timer.rings(now) {
             parts.http.handle_timeout(now, &clock::http_date(now));
             if above.look_after(line, parts, now).is_break() {
                 return Poll::Ready(());
             }
         }
-        if turn == Turn::Own {
-            // Of the arbiter, as all buffers are: at rest a connection owns none.
-            if parts.http.events().capacity() == 0 {
-                *parts.http.events() = Event::pool_get();
-            }
+        if own {
             match read(parts, above, (share, line), now, cx) {
-                ControlFlow::Continue(awaits) => *awaits_bytes = awaits,
-                ControlFlow::Break(()) => return Poll::Ready(()),
+                Continue(Reading { awaits, .. }) => (*awaits_bytes, *is_fed) = (awaits, false),
+                Break(()) => return Poll::Ready(()),
             }
         }
         if above.lobby.is_some() {
@@ -180,19 +188,21 @@ impl Conversation {
             if above.call(line, parts, now, cx).is_break() {
                 return Poll::Ready(());
             }
-        } else if above.deliver(line, parts, now, cx) && turn == Turn::Feeder {
+        } else if above.deliver(line, parts, now, cx) && matches!(turn, Turn::Feeder(_)) {
             // More answers are to come at once: they leave together.
             return Poll::Pending;
         }
         if !above.upgrades.is_empty() {
             // It makes actors, and what it runs of theirs is no business of the handler's.
-            if turn != Turn::Own {
+            if !own {
                 cx.waker().wake_by_ref();
             } else if self.upgrade(line, now).is_ready() {
                 return Poll::Ready(());
             }
         }
-        let Self { parts: Some(parts), above, timer, awaits_bytes, watch, share, settings } = self else { return Poll::Ready(()) };
+        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, watch, share, settings, .. } = self else {
+            return Poll::Ready(());
+        };
         if write(parts, above, now, cx).is_break() {
             return Poll::Ready(());
         }
@@ -230,30 +240,55 @@ impl Conversation {
         if parts.http.awaits_back().is_some_and(|back| line.wake_at(back)) {
             cx.waker().wake_by_ref();
         }
-        // What kept us from reading was written in this turn, or only our turn is over.
         share.settle(|| parts.http.buffered(), line);
-        if *awaits_bytes || parts.http.closing() != Closing::Open {
+        let reads = match turn {
+            // It has nothing else to do before there is something to be read.
+            Turn::Feeder(Some(reader)) if above.may_be_fed() && wants(parts, true) && may_read(parts, share, line, now) => {
+                (*awaits_bytes, *is_fed) = (true, true);
+                if parts.transport.poll_readable(&mut TaskContext::from_waker(reader)).is_ready() {
+                    reader.wake_by_ref();
+                }
+                true
+            }
+            // What kept us from reading was written in this turn, or only our turn is over, or that of the feeder, which may not come back.
+            _ if (!*awaits_bytes || *is_fed && matches!(turn, Turn::LastOfFeeder))
+                && wants(parts, above.upstream.is_some())
+                && may_read(parts, share, line, now) =>
+            {
+                cx.waker().wake_by_ref();
+                true
+            }
+            _ => *awaits_bytes || parts.http.closing() != Closing::Open,
+        };
+        if reads {
             watch.rest();
-        } else if wants(parts, above.upstream.is_some()) && may_read(parts, share, line, now) {
+        } else if let Poll::Ready(gone) = watch.poll(&parts.transport, !settings.http.allows_half_closed(), now, cx) {
+            if above.is_gone(gone, &mut parts.http, now) {
+                return Poll::Ready(());
+            }
             watch.rest();
             cx.waker().wake_by_ref();
-        } else {
-            match watch.poll(&parts.transport, !settings.http.allows_half_closed(), now, cx) {
-                Poll::Pending => {}
-                Poll::Ready(Gone::Broken(error)) => {
-                    let _: ControlFlow<(), ()> = above.broken(&error);
-                    return Poll::Ready(());
-                }
-                Poll::Ready(Gone::Finished) => {
-                    watch.rest();
-                    parts.http.receive_eof(now);
-                    cx.waker().wake_by_ref();
-                }
-            }
         }
         let deadline = [parts.http.deadline(), above.register_by, above.look, watch.deadline()].into_iter().flatten().min();
         timer.arm(deadline, now, cx);
         Poll::Pending
+    }
+
+    /// Reads for the feeder that the socket has woken, and hands over what has come. Tells whether something has: then the feeder has the
+    /// connection take a turn.
+    pub(super) fn read(&mut self, line: &Arc<HttpLine>, cx: &mut TaskContext<'_>) -> bool {
+        let Self { parts: Some(parts), above, awaits_bytes, is_fed, is_broken, share, .. } = self else { return false };
+        if !*is_fed {
+            return false;
+        }
+        let now = clock::now();
+        match read(parts, above, (share, line), now, cx) {
+            Continue(Reading { reads: 0, awaits: true }) => return false,
+            Continue(Reading { awaits, .. }) => (*awaits_bytes, *is_fed) = (awaits, awaits),
+            Break(()) => *is_broken = true,
+        }
+        above.deliver(line, parts, now, cx);
+        true
     }
 
     /// Performs the upgrade that waits, if its turn has come: the 101 is written, and stream, unread and unsent bytes move to a
@@ -318,6 +353,14 @@ fn wants(parts: &Parts, registered: bool) -> bool {
     discarding || registered && parts.http.wants_read()
 }
 
+/// What came of reading.
+struct Reading {
+    /// How often there was something, the end of the stream among it.
+    reads: usize,
+    /// The socket wakes the task when there is more.
+    awaits: bool,
+}
+
 /// Whether the budget of the process lets it read. What is thrown away may always come.
 fn may_read(parts: &mut Parts, share: &mut Lazy, line: &Arc<HttpLine>, now: Instant) -> bool {
     let may = share.may_read(|| parts.http.is_within_message(), line) || parts.http.closing() == Closing::AfterFlush;
@@ -325,23 +368,25 @@ fn may_read(parts: &mut Parts, share: &mut Lazy, line: &Arc<HttpLine>, now: Inst
     may
 }
 
-/// Reads while there is something and HTTP wants it. Tells whether the socket will wake the task when there is more; breaks when the
-/// connection is broken.
+/// Reads while there is something and HTTP wants it. Breaks when the connection is broken.
 fn read(
     parts: &mut Parts,
     above: &mut Above,
     (share, line): (&mut Lazy, &Arc<HttpLine>),
     now: Instant,
     cx: &mut TaskContext<'_>,
-) -> ControlFlow<(), bool> {
-    use ControlFlow::Continue;
+) -> ControlFlow<(), Reading> {
+    // Of the arbiter, as all buffers are: at rest a connection owns none.
+    if parts.http.events().capacity() == 0 {
+        *parts.http.events() = Event::pool_get();
+    }
     let registered = above.upstream.is_some();
-    for _ in 0..READS {
+    for reads in 0..READS {
         if !wants(parts, registered) || !may_read(parts, share, line, now) {
-            return Continue(false);
+            return Continue(Reading { reads, awaits: false });
         }
         match parts.transport.poll_readable(cx) {
-            Poll::Pending => return Continue(true),
+            Poll::Pending => return Continue(Reading { reads, awaits: true }),
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => return above.broken(&error),
         }
@@ -350,10 +395,10 @@ fn read(
         let arrived: BytesMut = buffer.split();
         buffers::give_read_buffer(buffer);
         match read {
-            Poll::Pending => return Continue(true),
+            Poll::Pending => return Continue(Reading { reads, awaits: true }),
             Poll::Ready(Ok(0)) => {
                 parts.http.receive_eof(now);
-                return Continue(true);
+                return Continue(Reading { reads: reads + 1, awaits: true });
             }
             Poll::Ready(Ok(_)) => {
                 parts.http.receive(arrived, now);
@@ -365,7 +410,7 @@ fn read(
         }
     }
     // There may be more; the others first.
-    Continue(false)
+    Continue(Reading { reads: READS, awaits: false })
 }
 
 /// Writes what there is to write. Breaks when the connection is broken.
@@ -384,7 +429,7 @@ fn write(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContex
     if http.output().has_buffer() {
         buffers::take_write_buffer(http.output());
     }
-    ControlFlow::Continue(())
+    Continue(())
 }
 
 impl Drop for Conversation {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use actix::dev::{MessageResponse, ToEnvelope};
@@ -185,7 +186,7 @@ impl Parcel for Delivery {
     type Scope<'a> = Scope<'a>;
 
     #[inline]
-    fn scope(line: &Arc<Line>) -> Scope<'_> {
+    fn scope<'a>(line: &'a Arc<Line>, _: Option<&'a Waker>) -> Scope<'a> {
         Scope::enter(line)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Waker};
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
@@ -128,8 +129,12 @@ impl Parcel for Event {
     type Link = HttpLine;
     type Scope<'a> = HttpScope<'a>;
 
-    fn scope(line: &Arc<HttpLine>) -> HttpScope<'_> {
-        HttpScope::open(line)
+    fn scope<'a>(line: &'a Arc<HttpLine>, reader: Option<&'a Waker>) -> HttpScope<'a> {
+        HttpScope::open(line, reader)
+    }
+
+    fn read(line: &Arc<HttpLine>, task: &mut TaskContext<'_>) -> bool {
+        line.read(task)
     }
 
     fn last(scope: &HttpScope<'_>) {

@@ -122,8 +122,13 @@ impl HttpLine {
         *self.conversation() = Some(conversation);
     }
 
+    /// Has the connection read in the turn of its handler's feeder. Tells whether something has come.
+    pub(super) fn read(self: &Arc<Self>, cx: &mut TaskContext<'_>) -> bool {
+        self.home == thread::current().id() && self.conversation().as_mut().is_some_and(|conversation| conversation.read(self, cx))
+    }
+
     /// Has the connection take a turn. Ready when all is over.
-    pub(crate) fn turn(self: &Arc<Self>, turn: Turn, cx: &mut TaskContext<'_>) -> Poll<()> {
+    pub(crate) fn turn(self: &Arc<Self>, turn: Turn<'_>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let mut conversation = self.conversation();
         let over = conversation.as_mut().map_or(Poll::Ready(()), |conversation| conversation.turn(self, turn, cx));
         if over.is_ready() {
@@ -323,6 +328,8 @@ impl fmt::Debug for HttpLine {
 /// it takes its turn at the end, in the feeder's task. Only where both live on one thread.
 pub(crate) struct HttpScope<'a> {
     pub(super) line: &'a Arc<HttpLine>,
+    /// The feeder's, if it reads.
+    reader: Option<&'a Waker>,
     /// The connection's, if it is to take its turn here: it is not awake already, and lives on this thread.
     waker: Option<Waker>,
     /// The handler waits for something else now: its feeder does not come back at once.
@@ -330,9 +337,9 @@ pub(crate) struct HttpScope<'a> {
 }
 
 impl<'a> HttpScope<'a> {
-    pub(super) fn open(line: &'a Arc<HttpLine>) -> Self {
+    pub(super) fn open(line: &'a Arc<HttpLine>, reader: Option<&'a Waker>) -> Self {
         let waker = if line.home == thread::current().id() { line.queue.lock().take_turn() } else { None };
-        Self { line, waker, waits: Cell::new(false) }
+        Self { line, reader, waker, waits: Cell::new(false) }
     }
 
     pub(super) fn waits(&self) {
@@ -346,7 +353,7 @@ impl Drop for HttpScope<'_> {
         if thread::panicking() {
             return waker.wake();
         }
-        let turn = if self.waits.get() { Turn::LastOfFeeder } else { Turn::Feeder };
+        let turn = if self.waits.get() { Turn::LastOfFeeder } else { Turn::Feeder(self.reader) };
         if self.line.turn(turn, &mut TaskContext::from_waker(&waker)).is_ready() {
             // It finds nothing to do any more, and ends.
             waker.wake();

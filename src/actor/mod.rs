@@ -30,6 +30,7 @@ mod called;
 mod client_connection;
 mod client_ears;
 mod client_line;
+mod client_upgrade;
 mod clock;
 mod connect;
 mod connection;

@@ -160,8 +160,9 @@ impl<S: Stage> StageActor<S> {
         self.deliver(up);
     }
 
-    /// Does what the stage has said, about a ping or something else: events to the handler, commands to the socket below, the last of them with the ack.
-    fn perform(&mut self, mut flow: Flow<'_>, answers_ping: bool, mut ack: Option<Ack>, up: &mut VecDeque<Delivery>) {
+    /// Does what the stage has said, about a ping or something else: events to the handler, commands to the socket below, the last of them with the
+    /// ack. Tells whether a command went down.
+    fn perform(&mut self, mut flow: Flow<'_>, answers_ping: bool, mut ack: Option<Ack>, up: &mut VecDeque<Delivery>) -> bool {
         let (events, commands) = flow.take();
         for event in events {
             let closed = matches!(event, Event::Closed(_));
@@ -169,8 +170,8 @@ impl<S: Stage> StageActor<S> {
                 up.push_back(event.into());
             }
         }
-        let Some(below) = &self.below else { return };
-        let mut left = commands.len();
+        let Some(below) = &self.below else { return false };
+        let (mut left, some) = (commands.len(), !commands.is_empty());
         for command in commands {
             left -= 1;
             let ack = if left == 0 { ack.take() } else { None };
@@ -183,6 +184,7 @@ impl<S: Stage> StageActor<S> {
                 command => below.line().forward(command, ack),
             }
         }
+        some
     }
 
     /// Sends the pong that waits, if there is room for it.
@@ -214,14 +216,18 @@ impl<S: Stage> StageActor<S> {
             line.hurry();
         }
         let (entries, signals) = line.take(cx.waker(), &mut Output::new(), room);
-        line.tell_seen();
+        let mut owed = line.tell_seen();
         let mut up = deliveries::get();
         for Entry { command, ack } in entries {
             let length = length(&command);
             let mut flow = Flow::new(now, self.life(now));
             Stage::command(&mut self.stage, command, &mut flow);
-            self.perform(flow, false, ack, &mut up);
+            owed &= !self.perform(flow, false, ack, &mut up);
             line.handed_down(length);
+        }
+        // The stage has kept it, or the policy has dropped it.
+        if owed {
+            below.line().stir();
         }
         // What was said first goes first, also if whoever said it is gone by now.
         if signals.has(Signal::HandlerGone) {

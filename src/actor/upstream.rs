@@ -10,7 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use actix::dev::{MessageResponse, ToEnvelope};
 use actix::{Actor, ActorFuture, Addr, AsyncContext, Context, Handler};
@@ -29,7 +29,12 @@ pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
     /// What holds while an actor handles many parcels of one connection.
     type Scope<'a>;
 
-    fn scope(link: &Arc<Self::Link>) -> Self::Scope<'_>;
+    /// A reader is the task that reads, if the connection need not be woken for it.
+    fn scope<'a>(link: &'a Arc<Self::Link>, reader: Option<&'a Waker>) -> Self::Scope<'a>;
+    /// Reads in the reader's turn, and delivers what has come. Tells whether something has.
+    fn read(_: &Arc<Self::Link>, _: &mut TaskContext<'_>) -> bool {
+        false
+    }
     /// What is handled in this scope is the last for now: others have their turns before more is.
     fn last(_: &Self::Scope<'_>) {}
 
@@ -131,7 +136,7 @@ impl<A: Actor, P: Parcel> Place<A, P> {
     {
         Self::Made(Box::new(make), |make, feed| {
             A::create(move |ctx| {
-                ctx.spawn(Feeder::new(feed));
+                ctx.spawn(Feeder::new(feed, true));
                 make()
             });
         })
@@ -194,7 +199,7 @@ impl<A: Actor<Context = Context<A>>> into_handler::Sealed<A> for &mut Context<A>
     #[allow(private_interfaces, private_bounds)]
     fn place<P: Parcel>(self) -> Place<A, P> {
         let end = FeedEnd::new();
-        self.spawn(Feeder::new(end.0.clone()));
+        self.spawn(Feeder::new(end.0.clone(), false));
         Place::Fed(end)
     }
 }
@@ -300,12 +305,24 @@ struct Feeder<A: Actor, P: Parcel> {
     feed: Arc<Feed<A, P>>,
     /// Taken and not handled yet: not empty only while the actor waits for something else (`ctx.wait`).
     left: VecDeque<P>,
+    /// The actor has this feeder only, and hears one connection: it is worth while to read in its turn.
+    reads: bool,
     actor: PhantomData<fn(&mut A)>,
 }
 
 impl<A: Actor, P: Parcel> Feeder<A, P> {
-    fn new(feed: Arc<Feed<A, P>>) -> Self {
-        Self { feed, left: VecDeque::new(), actor: PhantomData }
+    fn new(feed: Arc<Feed<A, P>>, reads: bool) -> Self {
+        Self { feed, left: VecDeque::new(), reads, actor: PhantomData }
+    }
+}
+
+impl<A: Actor, P: Parcel> Feeder<A, P> {
+    /// Reads what there is to read. Tells whether something has come.
+    fn read(&self, task: &mut TaskContext<'_>) -> bool {
+        let Some(link) = self.feed.link.get() else { return false };
+        // It is awake, and takes what is delivered.
+        self.feed.queue.lock().stay_awake();
+        P::read(link, task)
     }
 }
 
@@ -317,11 +334,13 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut TaskContext<'_>) -> Poll<()> {
+        let mut read = self.reads && self.read(task);
         for round in 1..=ROUNDS {
             if self.left.is_empty() {
                 let mut feed = self.feed.queue.lock();
                 let taken = feed.take(task.waker());
-                if taken.is_empty() {
+                // What was read may end the connection, if nothing else.
+                if taken.is_empty() && !read {
                     let ended = feed.side.ended;
                     feed.side.gone = ended;
                     return if ended { Poll::Ready(()) } else { Poll::Pending };
@@ -331,9 +350,10 @@ where
                 drop(feed);
                 self.left = taken;
             }
+            read = false;
             let this = &mut *self;
             let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
-            let scope = P::scope(link);
+            let scope = P::scope(link, this.reads.then(|| task.waker()));
             if round == ROUNDS {
                 P::last(&scope);
             }

@@ -8,8 +8,9 @@ use bytes::BytesMut;
 use tokio::time::timeout;
 
 use super::called::Called;
-use super::client_connection::{ClientConnection, refuse};
+use super::client_connection::ClientConnection;
 use super::client_ears::Ears;
+use super::client_upgrade::refuse;
 use super::clock;
 use super::dial::Dial;
 use super::messages::{ConnectError, Connected, UpgradeError};
@@ -101,6 +102,11 @@ impl Way {
         ConnectError::Refused(self.name(), error)
     }
 
+    /// All connections are being closed, and this is to be none.
+    fn called_off(&self) -> ConnectError {
+        self.refused(io::Error::new(io::ErrorKind::NotConnected, "all connections are being closed"))
+    }
+
     fn late(&self) -> ConnectError {
         ConnectError::Timeout(self.name(), self.within)
     }
@@ -123,8 +129,11 @@ impl Way {
                         (Stream::Veiled(Veil::new(stream, secure), remote.clone()), seat)
                     }
                 };
-                let made = timeout(left(), tunnel(&mut stream, proxy, &authority(&self.host, self.port))).await;
-                made.map_err(|_| self.late())?.map_err(failed)?;
+                let called = Arc::new(Called::default());
+                seat.take(&called);
+                let authority = authority(&self.host, self.port);
+                let made = called.unless(timeout(left(), tunnel(&mut stream, proxy, &authority))).await;
+                made.ok_or_else(|| self.called_off())?.map_err(|_| self.late())?.map_err(failed)?;
                 (stream, seat)
             }
         };
@@ -195,7 +204,7 @@ impl Way {
             let started = match called.unless(way.open()).await {
                 Some(Ok(dialled)) => way.start(dialled, seat).await,
                 Some(Err(error)) => Err(error),
-                None => Err(way.refused(io::Error::new(io::ErrorKind::NotConnected, "all connections are being closed"))),
+                None => Err(way.called_off()),
             };
             match started {
                 Ok((_, requester)) => requester.do_send(Asked::upgrade((request, handling))),

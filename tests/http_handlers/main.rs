@@ -7,6 +7,7 @@ mod downloads;
 mod functions;
 mod guards;
 mod peer;
+mod reading;
 #[allow(dead_code, reason = "shared with tests/http_requesters")]
 mod talk;
 mod time;

@@ -131,7 +131,7 @@ class WithEcho(Echoes, ClientTest):
 
 @twice
 class WithPython(Echoes, ClosesFirst, ClientTest):
-    """Python `websockets` as the server: / echoes, /close/CODE, /terminate, /refuse/STATUS."""
+    """Python `websockets` as the server: / echoes, /close/CODE, /terminate, /refuse/STATUS, /redirect/STATUS to / and /round to itself."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -158,7 +158,22 @@ class WithPython(Echoes, ClosesFirst, ClientTest):
 
     def refuse(self, peer: ServerConnection, request: Request) -> Response | None:
         _, what, *how = request.path.split("/")
+        if what in ("redirect", "round"):
+            answer = peer.respond(int(how[0]) if how else 302, "elsewhere\n")
+            answer.headers["Location"] = "../#there" if how else "/round"
+            return answer
         return peer.respond(int(how[0]), "no\n") if what == "refuse" else None
+
+    def test_redirects_are_followed_where_that_is_wanted(self) -> None:
+        for status in ("301", "302", "303", "307", "308"):
+            with self.subTest(status=status):
+                client = self.new_client(self.url + f"redirect/{status}", "--redirects", "1")
+                client.feed("hello\n")
+                self.assertEqual(client.hears_line(), b"hello")
+                client.end_input()
+                self.succeeds(client)
+        self.assertIn("307", self.fails(self.new_client(self.url + "redirect/307")))
+        self.assertIn("where we have been", self.fails(self.new_client(self.url + "round", "--redirects", "9")))
 
     def serve(self, peer: ServerConnection) -> None:
         _, what, *how = peer.request.path.split("/")

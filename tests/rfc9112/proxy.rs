@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use actix_sockets::handshake::Target;
-use actix_sockets::{Connect, HttpRequest, Proxies, Requester, Sockets};
+use actix_sockets::{CloseAll, Connect, HttpRequest, Proxies, Requester, Sockets};
 use http::Method;
 
 use crate::client::{Asker, CLIENTS, ask, get, spawn};
@@ -255,6 +255,30 @@ fn the_proxys_certificate_is_looked_at() {
     let heard = said.recv_timeout(PATIENCE).unwrap();
     assert!(heard.starts_with("no connection to localhost:99 by way of the proxy: no TLS session with the proxy: "), "{heard}");
     assert!(!accepted.join().unwrap(), "there was no handshake");
+}
+
+/// `CloseAll` waits for nobody who has no connection yet.
+#[test]
+fn all_are_closed_while_a_proxy_thinks() {
+    use actix::prelude::*;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = Target::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let ((say, said), (close, closed)) = (channel(), channel());
+    // Others have connections of their own.
+    let (tell, told) = channel();
+    CLIENTS.spawn_fn(move || tell.send(Sockets::default().start()).unwrap());
+    let sockets = told.recv_timeout(PATIENCE).unwrap();
+    let service = sockets.clone();
+    CLIENTS.spawn_fn(move || {
+        let connect = Connect::new(Asker(channel().0).start(), "localhost", 99).proxy(&proxy).timeout(2 * PATIENCE);
+        let made = service.send(connect);
+        spawn(async move { say.send(made.await.unwrap().map(|_| ()).expect_err("no tunnel").to_string()).unwrap() });
+    });
+    let mut stream = listener.accept().unwrap().0;
+    head(&mut stream);
+    spawn(async move { close.send(sockets.send(CloseAll::within(2 * PATIENCE)).await.unwrap()).unwrap() });
+    assert_eq!(said.recv_timeout(PATIENCE).unwrap(), "no connection to localhost:99: all connections are being closed");
+    assert_eq!(closed.recv_timeout(PATIENCE).unwrap().cut_off, 0);
 }
 
 /// In a process of its own, whose environment is the test's.

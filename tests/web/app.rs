@@ -164,6 +164,11 @@ fn server() -> Server {
     .settings(Settings::new().http(ours::Settings::new().pipelining_limit(16)))
 }
 
+/// The test against that site, once for each transport.
+fn over_each_site(test: impl Fn(&House)) {
+    over_each(|transport| test(&site(transport)));
+}
+
 async fn stream() -> HttpResponse {
     HttpResponse::Ok().body(Pieces::new(BodySize::Stream, &[Ok("one "), Ok(""), Ok("two "), Ok("three")]))
 }
@@ -195,8 +200,7 @@ async fn slow() -> &'static str {
 
 #[test]
 fn routes_extractors_and_middleware() {
-    over_each(|transport| {
-        let site = site(transport);
+    over_each_site(|site| {
         let mut peer = site.peer();
         peer.says_bytes("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         let head = peer.hears_head();
@@ -231,8 +235,7 @@ fn a_request_as_its_handler_sees_it() {
 
 #[test]
 fn content_comes_whole_however_it_is_framed() {
-    over_each(|transport| {
-        let site = site(transport);
+    over_each_site(|site| {
         let content = "0123456789abcdef".repeat(8192); // 128 KiB: the extractor's own limit is 256.
         let mut peer = site.peer();
         peer.says_bytes(format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{content}", content.len()));
@@ -250,8 +253,7 @@ fn content_comes_whole_however_it_is_framed() {
 
 #[test]
 fn content_is_asked_for_when_it_is_wanted() {
-    over_each(|transport| {
-        let site = site(transport);
+    over_each_site(|site| {
         let mut peer = site.peer();
         // More than is ever kept at once, in two halves.
         let content = "0123456789abcdef".repeat(64 << 10);
@@ -304,8 +306,7 @@ async fn reads_one(mut payload: Payload, tell: Sender<()>) -> String {
 
 #[test]
 fn bodies_are_streamed() {
-    over_each(|transport| {
-        let site = site(transport);
+    over_each_site(|site| {
         let answer = site.asked(&last("GET /stream HTTP/1.1", ""));
         assert!(answer.contains("transfer-encoding: chunked\r\n") && !answer.contains("content-length"), "{answer}");
         assert!(answer.ends_with("\r\n\r\n4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\n"), "{answer}");
@@ -325,8 +326,7 @@ fn bodies_are_streamed() {
 
 #[test]
 fn a_body_that_tells_its_length_is_framed_by_it() {
-    over_each(|transport| {
-        let site = site(transport);
+    over_each_site(|site| {
         let answer = site.asked(&last("GET /sized HTTP/1.1", ""));
         assert!(answer.contains("content-length: 13\r\n") && !answer.contains("transfer-encoding"), "{answer}");
         assert!(answer.ends_with("\r\n\r\none two three"), "{answer}");
@@ -336,8 +336,7 @@ fn a_body_that_tells_its_length_is_framed_by_it() {
 /// Nobody takes for complete what is not.
 #[test]
 fn a_body_that_fails_cuts_the_connection() {
-    over_each(|transport| {
-        let site = site(transport);
+    over_each_site(|site| {
         let mut peer = site.peer();
         peer.says_bytes("GET /fails HTTP/1.1\r\nHost: a\r\n\r\n");
         let answer = peer.hears_until_cut();
@@ -347,8 +346,7 @@ fn a_body_that_fails_cuts_the_connection() {
 
 #[test]
 fn a_connection_is_closed_when_the_app_says_so() {
-    over_each(|transport| {
-        let site = site(transport);
+    over_each_site(|site| {
         let answer = site.asked("GET /close HTTP/1.1\r\nHost: a\r\n\r\n");
         assert!(answer.contains("connection: close\r\n") && answer.ends_with("the last"), "{answer}");
     });
@@ -356,8 +354,7 @@ fn a_connection_is_closed_when_the_app_says_so() {
 
 #[test]
 fn a_handler_that_panics_is_a_500_and_its_connection_goes_on() {
-    over_each(|transport| {
-        let site = site(transport);
+    over_each_site(|site| {
         let mut peer = site.peer();
         peer.says_bytes("GET /panics HTTP/1.1\r\nHost: a\r\n\r\n").hears_response(500, "500 Internal Server Error\n");
         peer.says_bytes("GET / HTTP/1.1\r\nHost: a\r\n\r\n").hears_response(200, "a page");
@@ -366,8 +363,7 @@ fn a_handler_that_panics_is_a_500_and_its_connection_goes_on() {
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    over_each(|transport| {
-        let site = site(transport);
+    over_each_site(|site| {
         let mut peer = site.peer();
         peer.says_bytes("GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /twice/1 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
         for content in ["slow", "2", "a page"] {

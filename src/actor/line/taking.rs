@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::{Ack, Entry, Line, Side, entries, length};
-use crate::actor::line::Signals;
+use crate::actor::line::{Peer, Signals};
 use crate::actor::queue::Inner;
 use crate::actor::socket::{SendError, SendStatus};
 use crate::output::Output;
@@ -209,27 +209,30 @@ impl Line {
         }
     }
 
-    /// Tells the websocket how much senders on this line may have seen waiting: it may owe them a `Drained`.
-    pub(crate) fn tell_seen(&self) {
-        if let Some(below) = &self.below {
-            let shown = std::mem::take(&mut self.queue.lock().side.seen);
-            // Also if nothing comes down: a stage may keep it, or the policy has dropped it.
-            let turn = shown > self.limits.soft;
-            below.line().saw(shown.max(self.unsent() + below.buffered_amount()), turn);
-        }
+    /// Tells the websocket how much senders on this line may have seen waiting: it may owe them a `Drained`. Tells whether it does, so that it
+    /// must have a turn for it: what is handed down wakes it behind all that was seen; where nothing is, [`stir`](Self::stir) does.
+    pub(crate) fn tell_seen(&self) -> bool {
+        let Some(below) = &self.below else { return false };
+        let shown = std::mem::take(&mut self.queue.lock().side.seen);
+        below.line().saw(shown.max(self.unsent() + below.buffered_amount()));
+        shown > self.limits.soft
     }
 
-    /// So much was seen. Where a turn is asked for, the websocket takes one for it.
-    fn saw(&self, bytes: usize, turn: bool) {
+    fn saw(&self, bytes: usize) {
         match &self.below {
-            Some(below) => below.line().saw(bytes, turn),
+            Some(below) => below.line().saw(bytes),
             None => {
                 let mut line = self.queue.lock();
                 line.side.seen = line.side.seen.max(bytes);
-                if turn {
-                    self.wake(&mut line);
-                }
             }
+        }
+    }
+
+    /// The websocket below takes a turn.
+    pub(crate) fn stir(&self) {
+        match &self.below {
+            Some(below) => below.line().stir(),
+            None => Peer::nudge(self),
         }
     }
 
