@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Context as TaskContext;
 use std::time::Instant;
@@ -21,7 +20,7 @@ use super::http_line::{HttpCommand, HttpLine, Who};
 use super::line::{Ack, Signal, Signals};
 use super::lobby::Lobby;
 use super::messages::{HttpClosed, Received, TimedOut};
-use super::register::{FastPath, Registration};
+use super::register::{FastPath, Registration, unpanicked};
 use super::responder::Responder;
 use super::socket::SendStatus;
 use super::stats::count;
@@ -436,17 +435,6 @@ impl Above {
         parts.transport.seat().requests(requests + fast, parts.http.in_hand());
         requests > 0 || others
     }
-}
-
-/// What a function of the user's says, which is called in the connection's own turn; `None` if it panics, which is told in the log.
-pub(super) fn unpanicked<T>(line: &HttpLine, number: RequestNumber, call: impl FnOnce() -> T) -> Option<T> {
-    let said = catch_unwind(AssertUnwindSafe(call));
-    said.inspect_err(|panic| {
-        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let panic = text.unwrap_or("of no text");
-        tracing::error!(connection = %line.id, request = %number, panic, "the function that answers panicked: a 500, and the connection closes");
-    })
-    .ok()
 }
 
 pub(super) fn internal_error() -> HttpResponse {

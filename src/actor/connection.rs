@@ -1,13 +1,12 @@
 //! One accepted TCP connection, for as long as it speaks HTTP.
 //!
-//! As with [`WebSocket`], everything that decides anything is pure ([`http::Server`]); here are the waiting, the waking, and the handler.
+//! As with [`WebSocket`](super::WebSocket), everything that decides anything is pure ([`http::Server`]); here are the waiting, the waking, and the handler.
 //!
 //! It works in turns as a websocket does, and what a turn has to say leaves in one write. A handler that lives in a context (see
 //! [`upstream`](super::upstream)) and answers in its own turn has the connection's next turn taken right there, at the end of its own: the
 //! answers leave, and what waited for them is parsed, without the connection being woken. The feeder of a handler that was made for the
 //! connection is also who the socket wakes next, and who reads.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,35 +17,30 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::above::{Above, internal_error};
+use super::above::Above;
 use super::bind::Acceptor;
 use super::budget::Lazy;
 use super::buffers;
 use super::clock;
-use super::delivery::Delivery;
 use super::http_line::HttpLine;
-use super::line::Ack;
 use super::lobby::Lobby;
-use super::messages::{HttpClosed, Received, Upgraded};
+use super::messages::{HttpClosed, Received};
 use super::register::Registrar;
 use super::settings::Settings;
 use super::timer::Timer;
 use super::transport::Transport;
-use super::upgrade::Handling;
 use super::upstream::Parcel;
 use super::watch::Watch;
-use super::websocket::{Takeover, WebSocket};
 use crate::http::{self, Closing, Event};
 use crate::tls::Info;
-use crate::upgrade::handshake::SwitchRefused;
-use crate::upgrade::{NotSwitched, Switched, switch};
-use crate::websocket::Role;
+
+mod upgrading;
 
 /// Reads in one turn: then others on this arbiter have theirs.
 const READS: usize = 4;
 
 /// What is behind a [`Responder`](super::Responder). A [`Listener`](super::Listener) starts one for each TCP connection; it ends with the
-/// connection, or with the upgrade, which hands the connection over to a [`WebSocket`].
+/// connection, or with the upgrade, which hands the connection over to a [`WebSocket`](super::WebSocket).
 ///
 /// All that it is told comes by a queue, so it needs no mailbox: it is a task of its arbiter, which has the connection take
 /// turns. That lies beside the queue, where a handler whose answers are there finds it, too.
@@ -290,61 +284,12 @@ impl Conversation {
         above.deliver(line, parts, now, cx);
         true
     }
-
-    /// Performs the upgrade that waits, if its turn has come: the 101 is written, and stream, unread and unsent bytes move to a
-    /// [`WebSocket`] actor, all in this turn. Ready if they have; pending if HTTP goes on.
-    fn upgrade(&mut self, line: &HttpLine, now: Instant) -> Poll<()> {
-        for (number, response, handling) in std::mem::take(&mut self.above.upgrades) {
-            let Some(Parts { http, transport }) = self.parts.take() else { return Poll::Ready(()) };
-            if http.must_wait(number) {
-                self.above.upgrades.push((number, response, handling));
-                self.parts = Some(Parts { http, transport });
-                continue;
-            }
-            let switched = match handling.check_extensions(&response) {
-                Ok(()) => switch(http, number, response, handling.deflate(), &clock::http_date(now), now),
-                Err(error) => Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
-            };
-            let http = match switched {
-                Ok(switched) => {
-                    let acks = std::mem::take(&mut self.above.acks);
-                    take_over(switched, *handling, transport, acks, &self.settings);
-                    return Poll::Ready(());
-                }
-                Err((mut http, error)) => {
-                    tracing::error!(connection = %line.id, %error, "an upgrade message that does not fit its request: answered with a 500");
-                    if let Err(error) = http.respond(number, internal_error(), &clock::http_date(now), now) {
-                        tracing::debug!(connection = %line.id, %error, "nor can it be answered otherwise");
-                    }
-                    http
-                }
-            };
-            self.parts = Some(Parts { http, transport });
-        }
-        Poll::Pending
-    }
 }
 
 /// A TLS session, in one line.
 fn session(tls: &Info) -> String {
     let subject = tls.certificate.as_ref().map(|certificate| format!(", {}", certificate.subject)).unwrap_or_default();
     format!("{}, {}{subject}", tls.version, tls.cipher)
-}
-
-fn take_over(switched: Switched, handling: Handling, transport: Transport, mut acks: BTreeMap<u64, Ack>, settings: &Settings) {
-    let Switched { head_bytes, unread, request, agreed, deflate, marks, .. } = switched;
-    // They are answered as their bytes leave, whoever writes them.
-    let acks = marks.into_iter().filter_map(|(end, mark)| Some((end, acks.remove(&mark)?))).collect();
-    let handled = handling.open(Role::Server, &settings.websocket, deflate.as_ref());
-    let message = Upgraded {
-        request,
-        remote: transport.remote.clone(),
-        tls: transport.tls.clone(),
-        protocol: agreed.protocol,
-        extensions: agreed.extensions,
-    };
-    let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
-    WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent: head_bytes, unread, acks, first });
 }
 
 /// Whether there is something to be read for.
