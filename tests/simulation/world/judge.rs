@@ -129,6 +129,12 @@ impl Books {
         }
     }
 
+    /// Whether both ends are websockets, or one will not be.
+    pub(crate) fn is_begun(&self) -> bool {
+        let sides = &self.open().sides;
+        sides.iter().all(|side| side.upgraded > 0) || sides.iter().any(|side| side.refused > 0)
+    }
+
     /// Whether all that was sent was heard, and nothing else is to come.
     pub(crate) fn is_quiet(&self) -> bool {
         let inner = self.open();

@@ -102,6 +102,13 @@ async fn world(plan: Plan, recorded: bool) -> Outcome {
     } else {
         let requester = link.connect(settings);
         ask(&books, &requester).await;
+        if plan.kind && plan.streams.is_some() {
+            // The scripts begin behind all that is asked before.
+            let late = Instant::now() + QUIET;
+            while !books.is_begun() && Instant::now() < late {
+                sleep(Duration::from_secs(1)).await;
+            }
+        }
         sleep(BUSY).await;
         if plan.kind {
             let late = Instant::now() + QUIET;
