@@ -206,6 +206,28 @@ fn websocket(adjust: impl FnOnce(WebSocketSettings) -> WebSocketSettings) -> Set
 
 // ── the peer's doing ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/// B29: which bytes it was, where that is asked for; of a head, and of content.
+#[test]
+fn b29_what_breaks_a_rule_may_be_told() {
+    let chunked = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (says, error, received) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n".to_owned(), "malformed field line", r"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n"),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\nY : z\r\n\r\n", "x".repeat(300)), "malformed field line", "xxx"),
+        (format!("{chunked}1\r\na\r\n-1\r\nb\r\n"), "invalid chunk-size", r"-1\r\nb\r\n"),
+    ] {
+        for verbose in [true, false] {
+            let _turn = log();
+            let site = Site::echo(http(|http| http.verbose_error_logging(verbose)));
+            let _peer = site.says(&says);
+            logs(Level::DEBUG, &["request refused", error]);
+            let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let line = lines.iter().find(|line| line.contains("request refused")).unwrap();
+            assert_eq!((line.contains("received="), line.contains(received)), (verbose, verbose), "{line}");
+            assert!(line.len() < 400, "no more than 256 bytes: {line}");
+        }
+    }
+}
+
 #[test]
 fn t12_a_slow_head() {
     let _turn = log();
@@ -252,6 +274,26 @@ fn t12_a_slow_tls_hello() {
     });
     let _peer = site.says(b"\x16\x03\x01\x02\x00\x01");
     logs(Level::WARN, &["connection=", "TLS handshake was not complete in time"]);
+}
+
+/// Whoever can connect can do it as often as it likes: it is told once a second at most, with how many there were.
+#[test]
+fn what_is_no_proxys_connection() {
+    let _turn = log();
+    let proxy = actix_sockets::proxy::ProxyProtocol::required();
+    let site = Site::up(|| Bind::factory(|| WebSockets::handled_by(|| Echo), "127.0.0.1:0").workers(1).proxy_protocol(proxy));
+    let began = Instant::now();
+    for _ in 0..20 {
+        let mut peer = site.says(GET);
+        assert!(!matches!(peer.read(&mut [0]), Ok(1..)), "nothing but the end");
+    }
+    logs(
+        Level::WARN,
+        &["closed at once", "it does not begin as the proxy's should", "no PROXY header where there must be one", "refused=1"],
+    );
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let told = lines.iter().filter(|line| line.contains("as the proxy's should")).count() as u64;
+    assert!(told <= 1 + began.elapsed().as_secs() && told < 20, "{told} lines");
 }
 
 #[test]

@@ -179,7 +179,10 @@ fn one_address_in_the_clear_and_one_under_tls() {
     let ours = authority::Authority::new("ours");
     let tls = TlsServer::builder(ours.signs(&["localhost", "127.0.0.1"]).identity()).build().unwrap();
     let server = Server::answering(|request, responder| responder.do_send(HttpResponse::ok(format!("secure: {}", request.secure))));
-    let up = Up::new(server.bind("127.0.0.1:0").unwrap().bind_tls("127.0.0.1:0", tls).unwrap().workers(1).without_signals());
+    let server = server.bind("127.0.0.1:0").unwrap().bind_tls("127.0.0.1:0", tls).unwrap();
+    assert_eq!(server.addresses_with_scheme().iter().map(|(_, scheme)| *scheme).collect::<Vec<_>>(), ["http", "https"]);
+    assert!(server.addresses_with_scheme().iter().map(|(address, _)| address).eq(&server.addresses()));
+    let up = Up::new(server.workers(1).without_signals());
     assert!(get(up.addresses[0], "/").ends_with("secure: false"));
     let client = Client::builder().authorities(ours.trusted()).build().unwrap();
     let (tell, told) = channel();
@@ -229,6 +232,31 @@ fn what_does_not_end_is_cut_off_by_a_second_stop() {
     assert!(!up.thread.is_finished(), "a request is in hand");
     drop(up.handle.stop_within(Duration::ZERO));
     up.ends();
+}
+
+/// All its listeners together, whenever it is asked.
+#[test]
+fn it_tells_how_its_connections_have_ended() {
+    System::new().block_on(async {
+        let (server, asked) = hanging();
+        let running = server.bind("127.0.0.1:0").unwrap().workers(1).without_signals().run();
+        let addresses: Vec<_> = running.addresses().iter().filter_map(Address::socket_addr).collect();
+        let _hanging = addresses.iter().map(|address| ask(*address)).collect::<Vec<_>>();
+        let _idle = connect(addresses[0]);
+        let began = Instant::now();
+        let mut in_hand = 0;
+        while in_hand < 2 || running.handle().stats().await.open_connections < 3 {
+            assert!(began.elapsed() < PATIENCE);
+            actix::clock::sleep(Duration::from_millis(5)).await;
+            in_hand += asked.try_iter().count();
+        }
+        let handle = running.handle();
+        let report = handle.stop_within(Duration::from_millis(50)).await;
+        assert_eq!((report.http.cut_off, report.http.lost, report.websockets.closed, report.cut.len()), (2, 0, 0, 2), "{report:?}");
+        assert_eq!((report.http.closed, report.left, report.cut_off()), (1, 0, 2), "{report:?}");
+        running.await;
+        assert_eq!(handle.stop().await, report, "asked again");
+    });
 }
 
 #[test]

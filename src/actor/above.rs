@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Context as TaskContext;
 use std::time::Instant;
@@ -20,14 +19,15 @@ use super::http_connection::{Control, Controls, HttpClose};
 use super::http_line::{HttpCommand, HttpLine, Who};
 use super::line::{Ack, Signal, Signals};
 use super::lobby::Lobby;
-use super::messages::{Received, TimedOut};
-use super::register::{FastPath, Registration};
+use super::messages::{HttpClosed, Received, TimedOut};
+use super::register::{FastPath, Registration, unpanicked};
 use super::responder::Responder;
 use super::socket::SendStatus;
 use super::stats::count;
 use super::transport::Transport;
 use super::upgrade::Handling;
 use super::upstream::{Parcel, Upstream};
+use super::watch::Gone;
 use super::websocket::LOOK;
 use crate::http::{self, Event, HttpEnd, HttpResponse, RequestNumber, RespondError};
 
@@ -58,6 +58,8 @@ pub(super) struct Above {
     pub(super) fast: Option<FastPath>,
     /// Who else hears of requests that are not answered in time.
     pub(super) timeouts: Option<Recipient<Received<TimedOut>>>,
+    /// Who answers the latest of the requests whose answerer wants to hear of the end, too.
+    pub(super) closed_to: Option<(RequestNumber, Recipient<Received<HttpClosed>>)>,
     /// How the connection has ended, where HTTP does not know.
     pub(super) end: Option<HttpEnd>,
     /// Upgrades that wait for their turn behind earlier responses. At most one of them can take place, the others are answered with a 500.
@@ -174,6 +176,12 @@ impl Above {
                         tracing::warn!(connection = %line.id, request = %number, "a request's responder was dropped without an answer");
                     }
                     (number, answered, None)
+                }
+                HttpCommand::ClosedTo(number, recipient) => {
+                    if self.closed_to.as_ref().is_none_or(|(earlier, _)| *earlier <= number) {
+                        self.closed_to = Some((number, recipient));
+                    }
+                    continue;
                 }
                 HttpCommand::Panicked(number) => {
                     self.panicked(number, http, now);
@@ -370,6 +378,15 @@ impl Above {
         self.lobby.is_none() && self.fast.is_none() && self.upstream.is_some() && self.upgrades.is_empty()
     }
 
+    /// The peer is gone, of which nothing is read. Tells whether all is over.
+    pub(super) fn is_gone(&mut self, gone: Gone, http: &mut http::Server, now: Instant) -> bool {
+        match gone {
+            Gone::Finished => http.receive_eof(now),
+            Gone::Broken(error) => self.end = Some(HttpEnd::ErrorClosed(error.to_string())),
+        }
+        self.end.is_some()
+    }
+
     /// The transport has failed.
     pub(super) fn broken<T>(&mut self, error: &io::Error) -> ControlFlow<(), T> {
         self.end = Some(HttpEnd::ErrorClosed(error.to_string()));
@@ -418,17 +435,6 @@ impl Above {
         parts.transport.seat().requests(requests + fast, parts.http.in_hand());
         requests > 0 || others
     }
-}
-
-/// What a function of the user's says, which is called in the connection's own turn; `None` if it panics, which is told in the log.
-pub(super) fn unpanicked<T>(line: &HttpLine, number: RequestNumber, call: impl FnOnce() -> T) -> Option<T> {
-    let said = catch_unwind(AssertUnwindSafe(call));
-    said.inspect_err(|panic| {
-        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let panic = text.unwrap_or("of no text");
-        tracing::error!(connection = %line.id, request = %number, panic, "the function that answers panicked: a 500, and the connection closes");
-    })
-    .ok()
 }
 
 pub(super) fn internal_error() -> HttpResponse {

@@ -1,13 +1,12 @@
 //! One accepted TCP connection, for as long as it speaks HTTP.
 //!
-//! As with [`WebSocket`], everything that decides anything is pure ([`http::Server`]); here are the waiting, the waking, and the handler.
+//! As with [`WebSocket`](super::WebSocket), everything that decides anything is pure ([`http::Server`]); here are the waiting, the waking, and the handler.
 //!
 //! It works in turns as a websocket does, and what a turn has to say leaves in one write. A handler that lives in a context (see
 //! [`upstream`](super::upstream)) and answers in its own turn has the connection's next turn taken right there, at the end of its own: the
 //! answers leave, and what waited for them is parsed, without the connection being woken. The feeder of a handler that was made for the
 //! connection is also who the socket wakes next, and who reads.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,34 +17,30 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::above::{Above, internal_error};
+use super::above::Above;
 use super::bind::Acceptor;
 use super::budget::Lazy;
 use super::buffers;
 use super::clock;
-use super::delivery::Delivery;
 use super::http_line::HttpLine;
-use super::line::Ack;
 use super::lobby::Lobby;
-use super::messages::{Received, Upgraded};
+use super::messages::{HttpClosed, Received};
 use super::register::Registrar;
 use super::settings::Settings;
 use super::timer::Timer;
 use super::transport::Transport;
-use super::upgrade::Handling;
 use super::upstream::Parcel;
-use super::websocket::{Takeover, WebSocket};
+use super::watch::Watch;
 use crate::http::{self, Closing, Event};
 use crate::tls::Info;
-use crate::upgrade::handshake::SwitchRefused;
-use crate::upgrade::{NotSwitched, Switched, switch};
-use crate::websocket::Role;
+
+mod upgrading;
 
 /// Reads in one turn: then others on this arbiter have theirs.
 const READS: usize = 4;
 
 /// What is behind a [`Responder`](super::Responder). A [`Listener`](super::Listener) starts one for each TCP connection; it ends with the
-/// connection, or with the upgrade, which hands the connection over to a [`WebSocket`].
+/// connection, or with the upgrade, which hands the connection over to a [`WebSocket`](super::WebSocket).
 ///
 /// All that it is told comes by a queue, so it needs no mailbox: it is a task of its arbiter, which has the connection take
 /// turns. That lies beside the queue, where a handler whose answers are there finds it, too.
@@ -71,6 +66,14 @@ impl Connection {
                 session.as_deref(),
             );
         }
+        if let Some(on_connect) = &settings.on_connect {
+            let Ok(connected) = transport.connected() else { return };
+            let Some(data) = on_connect.data(&connected) else {
+                tracing::error!(connection = %line.id, "what is called for each connection panicked: the connection is closed");
+                return;
+            };
+            http = http.with_extensions(data);
+        }
         match acceptor {
             Acceptor::Registering(recipient) => {
                 above.register_by = Some(now + settings.registration);
@@ -94,6 +97,7 @@ impl Connection {
             settings: settings.clone(),
             timer: Timer::default(),
             awaits_bytes: false,
+            watch: Watch::Off,
             is_fed: false,
             is_broken: false,
             share: Lazy::default(),
@@ -123,6 +127,8 @@ pub(crate) struct Conversation {
     timer: Timer,
     /// The socket wakes the connection, or the feeder of its handler, when there is something to read.
     awaits_bytes: bool,
+    /// Looks after a peer that is not read.
+    watch: Watch,
     /// It is the feeder that it wakes.
     is_fed: bool,
     /// What the feeder has read, or failed to read, has ended the connection.
@@ -188,7 +194,9 @@ impl Conversation {
                 return Poll::Ready(());
             }
         }
-        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, share, .. } = self else { return Poll::Ready(()) };
+        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, watch, share, settings, .. } = self else {
+            return Poll::Ready(());
+        };
         if write(parts, above, now, cx).is_break() {
             return Poll::Ready(());
         }
@@ -227,13 +235,14 @@ impl Conversation {
             cx.waker().wake_by_ref();
         }
         share.settle(|| parts.http.buffered(), line);
-        match turn {
+        let reads = match turn {
             // It has nothing else to do before there is something to be read.
             Turn::Feeder(Some(reader)) if above.may_be_fed() && wants(parts, true) && may_read(parts, share, line, now) => {
                 (*awaits_bytes, *is_fed) = (true, true);
                 if parts.transport.poll_readable(&mut TaskContext::from_waker(reader)).is_ready() {
                     reader.wake_by_ref();
                 }
+                true
             }
             // What kept us from reading was written in this turn, or only our turn is over, or that of the feeder, which may not come back.
             _ if (!*awaits_bytes || *is_fed && matches!(turn, Turn::LastOfFeeder))
@@ -241,10 +250,20 @@ impl Conversation {
                 && may_read(parts, share, line, now) =>
             {
                 cx.waker().wake_by_ref();
+                true
             }
-            _ => {}
+            _ => *awaits_bytes || parts.http.closing() != Closing::Open,
+        };
+        if reads {
+            watch.rest();
+        } else if let Poll::Ready(gone) = watch.poll(&parts.transport, !settings.http.allows_half_closed(), now, cx) {
+            if above.is_gone(gone, &mut parts.http, now) {
+                return Poll::Ready(());
+            }
+            watch.rest();
+            cx.waker().wake_by_ref();
         }
-        let deadline = [parts.http.deadline(), above.register_by, above.look].into_iter().flatten().min();
+        let deadline = [parts.http.deadline(), above.register_by, above.look, watch.deadline()].into_iter().flatten().min();
         timer.arm(deadline, now, cx);
         Poll::Pending
     }
@@ -265,61 +284,12 @@ impl Conversation {
         above.deliver(line, parts, now, cx);
         true
     }
-
-    /// Performs the upgrade that waits, if its turn has come: the 101 is written, and stream, unread and unsent bytes move to a
-    /// [`WebSocket`] actor, all in this turn. Ready if they have; pending if HTTP goes on.
-    fn upgrade(&mut self, line: &HttpLine, now: Instant) -> Poll<()> {
-        for (number, response, handling) in std::mem::take(&mut self.above.upgrades) {
-            let Some(Parts { http, transport }) = self.parts.take() else { return Poll::Ready(()) };
-            if http.must_wait(number) {
-                self.above.upgrades.push((number, response, handling));
-                self.parts = Some(Parts { http, transport });
-                continue;
-            }
-            let switched = match handling.check_extensions(&response) {
-                Ok(()) => switch(http, number, response, handling.deflate(), &clock::http_date(now), now),
-                Err(error) => Err((http, NotSwitched::Response(SwitchRefused::Response(error)))),
-            };
-            let http = match switched {
-                Ok(switched) => {
-                    let acks = std::mem::take(&mut self.above.acks);
-                    take_over(switched, *handling, transport, acks, &self.settings);
-                    return Poll::Ready(());
-                }
-                Err((mut http, error)) => {
-                    tracing::error!(connection = %line.id, %error, "an upgrade message that does not fit its request: answered with a 500");
-                    if let Err(error) = http.respond(number, internal_error(), &clock::http_date(now), now) {
-                        tracing::debug!(connection = %line.id, %error, "nor can it be answered otherwise");
-                    }
-                    http
-                }
-            };
-            self.parts = Some(Parts { http, transport });
-        }
-        Poll::Pending
-    }
 }
 
 /// A TLS session, in one line.
 fn session(tls: &Info) -> String {
     let subject = tls.certificate.as_ref().map(|certificate| format!(", {}", certificate.subject)).unwrap_or_default();
     format!("{}, {}{subject}", tls.version, tls.cipher)
-}
-
-fn take_over(switched: Switched, handling: Handling, transport: Transport, mut acks: BTreeMap<u64, Ack>, settings: &Settings) {
-    let Switched { head_bytes, unread, request, agreed, deflate, marks, .. } = switched;
-    // They are answered as their bytes leave, whoever writes them.
-    let acks = marks.into_iter().filter_map(|(end, mark)| Some((end, acks.remove(&mark)?))).collect();
-    let handled = handling.open(Role::Server, &settings.websocket, deflate.as_ref());
-    let message = Upgraded {
-        request,
-        remote: transport.remote.clone(),
-        tls: transport.tls.clone(),
-        protocol: agreed.protocol,
-        extensions: agreed.extensions,
-    };
-    let first = VecDeque::from([Delivery::Upgraded(Box::new(message))]);
-    WebSocket::take_over(Takeover { transport, role: Role::Server, handled, unsent: head_bytes, unread, acks, first });
 }
 
 /// Whether there is something to be read for.
@@ -410,8 +380,13 @@ fn write(parts: &mut Parts, above: &mut Above, now: Instant, cx: &mut TaskContex
 impl Drop for Conversation {
     /// A connection ends: its handler is told so, and before that, where content was under way, that no more will come.
     fn drop(&mut self) {
-        let (Some(Parts { http, .. }), Some(upstream)) = (&mut self.parts, &mut self.above.upstream) else { return };
+        let Some(Parts { http, transport }) = &mut self.parts else { return };
         let how = self.above.end.take().unwrap_or_else(|| http.ended());
+        if let Some((_, recipient)) = self.above.closed_to.take() {
+            let id = transport.seat().id();
+            recipient.do_send(Received { message: HttpClosed { id, how: how.clone() }, sender: id });
+        }
+        let Some(upstream) = &mut self.above.upstream else { return };
         http.abort();
         if let Some(lobby) = &self.above.lobby {
             // What has just come was not let in, and will not be any more.

@@ -180,6 +180,11 @@ impl Guest {
         lock(&self.gate.admission).refuse(clock::now())
     }
 
+    /// It has been let in, and is shown out.
+    pub(crate) fn is_shown_out(&self) -> Refused {
+        lock(&self.gate.admission).refuse(clock::now())
+    }
+
     /// Its TLS handshake begins, or its PROXY header is to come.
     pub(crate) fn shakes(&mut self) {
         if !std::mem::replace(&mut self.shakes, true) {

@@ -1,5 +1,6 @@
 //! How a listener receives its connections: what is settled before one speaks HTTP.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -36,12 +37,13 @@ impl House {
     /// A seat for one that has come from here, unless it is refused.
     pub(crate) fn admit(&self, room: Room, remote: &Address) -> Option<Seat> {
         let mut guest = room.taken();
-        if let Some(proxy) = &self.proxy {
-            if !proxy.is_trusted(remote.ip()) {
-                self.refuse(guest.refuse(), remote, "it is none of the trusted proxies");
-                return None;
-            }
-        } else if let Err(refused) = guest.comes_from(remote.ip()) {
+        let proxied = self.proxy.as_ref().is_some_and(|proxy| proxy.is_trusted(remote.ip()));
+        if self.proxy.as_ref().is_some_and(|proxy| !proxied && !proxy.serves_others()) {
+            self.refuse(guest.refuse(), remote, "it is none of the trusted proxies");
+            return None;
+        }
+        // By way of a proxy it is the client's address that counts.
+        if !proxied && let Err(refused) = guest.comes_from(remote.ip()) {
             self.refuse(refused, remote, CROWDED);
             return None;
         }
@@ -52,7 +54,7 @@ impl House {
     }
 
     /// Tells of it, unless that was done just now.
-    fn refuse(&self, Refused { tell }: Refused, remote: &Address, why: &str) {
+    fn refuse(&self, Refused { tell }: Refused, remote: &Address, why: impl fmt::Display) {
         count(&self.roster.counters().refused_connections);
         if let Some(refused) = tell {
             tracing::warn!(%remote, refused, "closed at once: {why}");
@@ -77,12 +79,12 @@ impl House {
 
     async fn prepare(self: Arc<Self>, mut stream: Stream, by: Address, mut seat: Seat) {
         let (mut remote, mut unread, mut proxied) = (by.clone(), BytesMut::new(), None);
-        if let Some(proxy) = &self.proxy {
+        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.is_trusted(by.ip())) {
             let header = match greeting(&mut stream, &seat, proxy.timeout(), &mut unread).await {
                 Ok(header) => header,
                 Err(error) => {
-                    count(&self.roster.counters().refused_connections);
-                    return tracing::warn!(connection = %seat.id(), proxy = %by, %error, "no connection: it does not begin as the proxy's should");
+                    let Some(guest) = seat.guest() else { return };
+                    return self.refuse(guest.is_shown_out(), &by, format_args!("it does not begin as the proxy's should: {error}"));
                 }
             };
             if let Some(addresses) = header.addresses {

@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::thread::{self, ThreadId};
 
+use actix::Recipient;
+
 use super::address::Address;
 use super::connection::{Conversation, Turn};
 use super::guard::Asking;
 use super::http_connection::{Control, Controlled};
 use super::line::{Ack, Peer, Signal, Signals};
 use super::lobby::Later;
+use super::messages::{HttpClosed, Received};
 use super::proxied::Proxied;
 use super::queue::{Queue, vec_pool};
 use super::register::Registration;
@@ -44,6 +47,8 @@ pub(crate) enum HttpCommand {
     /// A streamed response was dropped before its end.
     Unfinished(RequestNumber, Who),
     Control(Control),
+    /// Whoever answers this wants to hear of the connection's end.
+    ClosedTo(RequestNumber, Recipient<Received<HttpClosed>>),
 }
 
 /// Who answers a request.

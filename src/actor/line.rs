@@ -151,6 +151,8 @@ pub(crate) struct Side {
     encoded: Output,
     /// No stage looks at data frames that are sent, no Close frame has been: they may be encoded where they are sent.
     direct: bool,
+    /// Messages that were encoded in scopes.
+    sent: u64,
     /// A scope is open.
     scoped: bool,
     /// Bytes in the queue.
@@ -373,13 +375,15 @@ impl Line {
         Some(room)
     }
 
-    /// Takes what was encoded in a scope, the last frame of which was so long, and ends it. If nothing else waits it is written at once: the websocket need not be woken for it.
-    pub(super) fn close_scope(&self, encoded: &mut Output, last: usize) {
+    /// Takes what was encoded in a scope, so many messages, the last frame of which was so long, and ends it. If nothing else waits it is written at once: the
+    /// websocket need not be woken for it.
+    pub(super) fn close_scope(&self, encoded: &mut Output, messages: u64, last: usize) {
         let mut line = self.queue.lock();
         line.side.scoped = false;
         if encoded.is_empty() || line.closed {
             return encoded.clear();
         }
+        line.side.sent += messages;
         let seen = line.side.unsent() + encoded.len();
         if seen > self.limits.soft {
             // Whoever saw it, and waits for room, must hear that there is some, also if all of it leaves now.
@@ -399,6 +403,11 @@ impl Line {
         line.side.encoded.append(encoded);
         line.side.beyond = last;
         self.wake(&mut line);
+    }
+
+    /// Messages that were encoded in scopes.
+    pub(crate) fn sent_in_scopes(&self) -> u64 {
+        self.queue.lock().side.sent
     }
 
     /// Whether somebody has pushed since the scope was opened.

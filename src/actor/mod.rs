@@ -85,6 +85,7 @@ mod transport;
 mod upgrade;
 mod upstream;
 mod veil;
+mod watch;
 mod way;
 #[cfg(feature = "actix-web")]
 pub mod web;

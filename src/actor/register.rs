@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Context, Handler, Recipient};
 
-use super::above::unpanicked;
 use super::http_connection::HttpConnection;
 use super::http_delivery::{HttpNotice, HttpRoutes};
 use super::http_line::{HttpCommand, HttpLine};
@@ -16,7 +16,7 @@ use super::responder::Responder;
 use super::socket::SocketId;
 use super::upgrade::Nobody;
 use super::upstream::{IntoHandler, Place, Upstream};
-use crate::http::{Event, HttpRequest, HttpResponse};
+use crate::http::{Event, HttpRequest, HttpResponse, RequestNumber};
 
 /// The sender of a [`Connected`](super::Connected): takes a [`Register`].
 #[derive(Debug)]
@@ -212,4 +212,15 @@ impl Upstream<Event> for Called {
     fn attach(&mut self, line: &Arc<HttpLine>) {
         self.line = Some(line.clone());
     }
+}
+
+/// What a function of the user's says, which is called in the connection's own turn; `None` if it panics, which is told in the log.
+pub(super) fn unpanicked<T>(line: &HttpLine, number: RequestNumber, call: impl FnOnce() -> T) -> Option<T> {
+    let said = catch_unwind(AssertUnwindSafe(call));
+    said.inspect_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let panic = text.unwrap_or("of no text");
+        tracing::error!(connection = %line.id, request = %number, panic, "the function that answers panicked: a 500, and the connection closes");
+    })
+    .ok()
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use actix::Actor;
+use actix::{Actor, Recipient};
 use tokio::sync::oneshot;
 
 use super::address::Address;
@@ -12,6 +12,7 @@ use super::guard::Asking;
 use super::http_connection::HttpConnection;
 use super::http_line::{HttpCommand, HttpLine, Who};
 use super::lobby::{Later, Made};
+use super::messages::{HttpClosed, Received};
 use super::proxied::Proxied;
 use super::socket::{SendError, Sending, SocketId};
 use super::streaming::Streaming;
@@ -145,6 +146,13 @@ impl Responder {
         let (ack, written) = oneshot::channel();
         self.line.push(HttpCommand::Respond(self.number, response, Some(ack)));
         Sending::awaited(written)
+    }
+
+    /// This actor hears how the connection ends, too, as its handler does that has asked for it: spray tells it to the sender of the last response. Of several the one that
+    /// was named for the latest request does. Not told behind an upgrade.
+    pub fn closed_to(self, recipient: impl Into<Recipient<Received<HttpClosed>>>) -> Self {
+        self.line.push(HttpCommand::ClosedTo(self.number, recipient.into()));
+        self
     }
 
     /// Begins an answer whose content is sent piece by piece: in chunks (RFC 9112 §7.1); to HTTP/1.0 as it is, ended by the connection's end.

@@ -31,6 +31,8 @@ struct Current {
     returned: usize,
     spare: Option<Arc<Line>>,
     encoded: Output,
+    /// How many messages that are, or ends of them.
+    messages: u64,
     /// How long the frame was that was encoded last.
     last: usize,
     /// How many bytes may be encoded; `None`: none, not even an empty frame.
@@ -42,7 +44,7 @@ impl Current {
     #[inline(never)]
     fn close(&mut self, line: &Line) {
         if self.room.take().is_some() {
-            line.close_scope(&mut self.encoded, self.last);
+            line.close_scope(&mut self.encoded, std::mem::take(&mut self.messages), self.last);
             buffers::take_write_buffer(&mut self.encoded);
         }
     }
@@ -59,7 +61,8 @@ impl<'a> Scope<'a> {
     #[inline]
     pub(crate) fn enter(line: &'a Arc<Line>) -> Self {
         let (address, room) = (Arc::as_ptr(line).addr(), line.open_scope());
-        let current = Current { line: address, returned: 0, spare: Some(line.clone()), encoded: Output::new(), last: 0, room };
+        let encoded = Output::new();
+        let current = Current { line: address, returned: 0, spare: Some(line.clone()), encoded, messages: 0, last: 0, room };
         Self { line, outer: CURRENT.replace(current) }
     }
 
@@ -88,6 +91,7 @@ impl<'a> Scope<'a> {
                 && let Some(Command::Frame(frame)) = command.take()
             {
                 buffers::lend_write_buffer(&mut current.encoded);
+                current.messages += u64::from(frame.fin);
                 current.last = frame.data.len();
                 // A data frame without RSV bits can always be encoded.
                 let _ = SERVER.encode_into(frame, || [0; 4], &mut current.encoded);

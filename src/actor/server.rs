@@ -18,7 +18,7 @@ use super::bind::{Acceptor, How, begin, processors};
 use super::handlers::WebSockets;
 use super::listener::Listener;
 use super::listening::{At, Open};
-use super::messages::{BindError, Received, Unbind};
+use super::messages::{BindError, Received, Unbind, Unbound};
 use super::register::Register;
 use super::responder::Responder;
 use super::secure;
@@ -249,6 +249,13 @@ impl Server {
         self.sockets.iter().map(|(open, _)| open.address.clone()).collect()
     }
 
+    /// The same, each with the scheme of its URLs: `http`, or `https` under TLS.
+    #[must_use]
+    pub fn addresses_with_scheme(&self) -> Vec<(Address, &'static str)> {
+        let scheme = |tls: &Option<_>| if tls.is_some() { "https" } else { "http" };
+        self.sockets.iter().map(|(open, tls)| (open.address.clone(), scheme(tls))).collect()
+    }
+
     /// Starts to accept connections. The server runs until it is stopped, whether this is awaited or not; [`Shutdown`](super::Shutdown)
     /// of the system's [`Sockets`] stops it too.
     ///
@@ -331,7 +338,7 @@ impl fmt::Debug for Running {
 /// let handle = running.handle();
 /// actix::spawn(async move {
 ///     actix::clock::sleep(Duration::from_millis(10)).await;
-///     handle.stop().await;
+///     assert_eq!(handle.stop().await.cut_off(), 0);
 /// });
 /// running.await;
 /// # Ok::<(), actix_sockets::BindError>(()) }).unwrap();
@@ -344,15 +351,27 @@ pub struct ServerHandle {
 }
 
 impl ServerHandle {
-    /// Stops the server, as [`Unbind`] does, within its [grace](Server::grace). That begins with the call; the future is ready at the end.
-    pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Stops the server, as [`Unbind`] does, within its [grace](Server::grace). That begins with the call; the future is ready at the end, and says how the
+    /// connections of all its listeners have ended.
+    pub fn stop(&self) -> impl Future<Output = Unbound> + Send + use<> {
         self.stop_within(self.grace)
     }
 
     /// Stops the server within this grace. Said of a server that stops already it cuts off what is still there, at once.
-    pub fn stop_within(&self, grace: Duration) -> impl Future<Output = ()> + Send + use<> {
+    pub fn stop_within(&self, grace: Duration) -> impl Future<Output = Unbound> + Send + use<> {
         self.listeners.iter().for_each(|listener| listener.do_send(Unbind::within(grace)));
-        self.ended()
+        let (listeners, ended) = (self.listeners.clone(), self.ended());
+        async move {
+            ended.await;
+            let mut report = Unbound::default();
+            for listener in &*listeners {
+                // It has ended, and says again how. One whose arbiter is gone says nothing.
+                if let Ok(unbound) = listener.send(Unbind::within(Duration::ZERO)).await {
+                    report = report.and(unbound);
+                }
+            }
+            report
+        }
     }
 
     /// The statistics of all its listeners together.

@@ -1,11 +1,16 @@
 //! Every limit and every default, in one place.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+
+use ::http::Extensions;
 
 use super::gate::ConnectionCap;
 use super::guard::Guard;
 use super::line::Limits;
+use super::messages::Connected;
 use crate::http;
 use crate::stage::{AutoPing, AutoPong, Chain, Overflow, Stage};
 use crate::websocket::{Codec, Role};
@@ -32,6 +37,7 @@ pub struct Settings {
     pub(crate) receive_buffer: Option<usize>,
     pub(crate) only_v6: Option<bool>,
     pub(crate) guards: Arc<[Guard]>,
+    pub(crate) on_connect: Option<OnConnect>,
 }
 
 impl Default for Settings {
@@ -56,6 +62,7 @@ impl Default for Settings {
             receive_buffer: None,
             only_v6: None,
             guards: Arc::default(),
+            on_connect: None,
         }
     }
 }
@@ -201,11 +208,51 @@ impl Settings {
         self
     }
 
+    /// Is called for each connection before it is read, on its arbiter: none by default. What it puts into the extensions is in those of each request of the
+    /// connection ([`HttpRequest::extensions`](crate::HttpRequest::extensions)), and of its upgrade: so it is cloned for each. It must not block; if it panics
+    /// the connection is closed.
+    ///
+    /// ```
+    /// # use actix_sockets::Settings;
+    /// #[derive(Clone)]
+    /// struct Since(std::time::Instant);
+    ///
+    /// let settings = Settings::new().on_connect(|_connected, data| {
+    ///     data.insert(Since(std::time::Instant::now())); // request.extensions.get::<Since>()
+    /// });
+    /// # drop(settings);
+    /// ```
+    #[must_use]
+    pub fn on_connect(mut self, call: impl Fn(&Connected, &mut Extensions) + Send + Sync + 'static) -> Self {
+        self.on_connect = Some(OnConnect(Arc::new(call)));
+        self
+    }
+
     /// A guard before all requests of all connections, behind those that are there: none by default. See [`Guard`].
     #[must_use]
     pub fn guard(mut self, guard: impl Into<Guard>) -> Self {
         self.guards = self.guards.iter().cloned().chain([guard.into()]).collect();
         self
+    }
+}
+
+/// What is called for each connection: see [`Settings::on_connect`].
+#[derive(Clone)]
+pub(crate) struct OnConnect(Arc<Connecting>);
+
+type Connecting = dyn Fn(&Connected, &mut Extensions) + Send + Sync;
+
+impl OnConnect {
+    /// What it has to say of this connection; `None` if it panics.
+    pub(crate) fn data(&self, connected: &Connected) -> Option<Extensions> {
+        let mut data = Extensions::new();
+        catch_unwind(AssertUnwindSafe(|| (self.0)(connected, &mut data))).ok().map(|()| data)
+    }
+}
+
+impl fmt::Debug for OnConnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a function")
     }
 }
 

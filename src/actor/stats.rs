@@ -56,7 +56,7 @@ impl Message for ClearStats {
 pub struct Stats {
     /// For how long has been counted; in a sum, the longest.
     pub uptime: Duration,
-    /// Requests that were complete, those that asked for an upgrade with them.
+    /// Requests that were complete, those that asked for an upgrade with them: at listeners. What is asked on connections that were made is not counted.
     pub total_requests: u64,
     /// Requests that wait for their answer, or for its end.
     pub open_requests: u64,
@@ -78,6 +78,8 @@ pub struct Stats {
     pub max_open_websockets: u64,
     /// Messages that were handed to frame handlers; of a websocket they are counted when it has ended.
     pub messages_received: u64,
+    /// Messages that handlers have sent, and that were encoded; counted in the same way.
+    pub messages_sent: u64,
     /// Bytes received, HTTP and websockets together, without what TLS adds; of a connection they are counted when it has ended.
     pub bytes_received: u64,
     /// Bytes sent, in the same way.
@@ -136,6 +138,7 @@ impl AddAssign for Stats {
             (&mut self.open_websockets, other.open_websockets),
             (&mut self.max_open_websockets, other.max_open_websockets),
             (&mut self.messages_received, other.messages_received),
+            (&mut self.messages_sent, other.messages_sent),
             (&mut self.bytes_received, other.bytes_received),
             (&mut self.bytes_sent, other.bytes_sent),
             (&mut self.closes.normal, other.closes.normal),
@@ -207,6 +210,7 @@ pub(crate) struct Counters {
     pub(crate) websockets: Level,
     pub(crate) request_timeouts: AtomicU64,
     messages_received: AtomicU64,
+    messages_sent: AtomicU64,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
     pub(crate) failed_tls_handshakes: AtomicU64,
@@ -225,6 +229,7 @@ impl Default for Counters {
             websockets: Level::default(),
             request_timeouts: AtomicU64::default(),
             messages_received: AtomicU64::default(),
+            messages_sent: AtomicU64::default(),
             bytes_received: AtomicU64::default(),
             bytes_sent: AtomicU64::default(),
             failed_tls_handshakes: AtomicU64::default(),
@@ -241,9 +246,10 @@ pub(crate) fn count(counter: &AtomicU64) {
 }
 
 impl Counters {
-    /// A websocket has handed so many frames to its handler.
-    pub(crate) fn messages(&self, messages: u64) {
-        self.messages_received.fetch_add(messages, Relaxed);
+    /// A websocket has handed so many frames to its handler, and sent so many messages of it.
+    pub(crate) fn messages(&self, received: u64, sent: u64) {
+        self.messages_received.fetch_add(received, Relaxed);
+        self.messages_sent.fetch_add(sent, Relaxed);
     }
 
     /// A connection has received and sent so much.
@@ -287,6 +293,7 @@ impl Counters {
             open_websockets,
             max_open_websockets,
             messages_received: self.messages_received.load(Relaxed),
+            messages_sent: self.messages_sent.load(Relaxed),
             bytes_received: self.bytes_received.load(Relaxed),
             bytes_sent: self.bytes_sent.load(Relaxed),
             closes: Closes { normal, going_away, protocol, policy, server, application, abnormal },
@@ -302,6 +309,7 @@ impl Counters {
         let single = [
             &self.request_timeouts,
             &self.messages_received,
+            &self.messages_sent,
             &self.bytes_received,
             &self.bytes_sent,
             &self.failed_tls_handshakes,

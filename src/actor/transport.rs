@@ -231,6 +231,12 @@ impl Transport {
         self.finished = true;
     }
 
+    /// The socket once more, if it is one: to see how it stands, without being woken for what is not read.
+    #[cfg(unix)]
+    pub(crate) fn socket(&self) -> Option<io::Result<super::watch::Socket>> {
+        self.read.socket()
+    }
+
     /// The stream, when it is dropped, says no FIN but a reset (RFC 9293 §3.10.7.4): of TCP.
     pub(crate) fn reset(&mut self) {
         if let Source::Tcp(tcp) = &self.read {

@@ -67,6 +67,8 @@ pub struct WebSocket {
     look: Option<Instant>,
     /// Frames told to the handler.
     messages: u64,
+    /// Messages encoded here; those of scopes the line knows.
+    sent: u64,
 }
 
 /// What an upgrade hands over.
@@ -131,6 +133,7 @@ impl WebSocket {
             timer: Timer::default(),
             look,
             messages: 0,
+            sent: 0,
         };
         // Before anybody can speak: what waits already is to be written first.
         websocket.line.report(websocket.pipeline.output().len(), true, websocket.pipeline.life());
@@ -277,12 +280,14 @@ impl WebSocket {
             return;
         }
         buffers::lend_write_buffer(self.pipeline.output());
-        let acks = &mut self.acks;
+        let (acks, sent) = (&mut self.acks, &mut self.sent);
         let spoken = catch_unwind(AssertUnwindSafe(|| {
             for entry in entries.drain(..) {
+                let message = matches!(&entry.command, Command::Frame(frame) if frame.opcode.is_data() && frame.fin);
                 let before = self.pipeline.output().end();
                 self.pipeline.command(entry.command, now);
                 let end = self.pipeline.output().end();
+                *sent += u64::from(message && end > before);
                 // What was not encoded, as it may not be sent or a stage has kept it back, is not acknowledged.
                 if let Some(ack) = entry.ack
                     && end > before
@@ -448,9 +453,10 @@ impl Drop for WebSocket {
     fn drop(&mut self) {
         // What a scope has written in part is the output's: no last words go within it.
         drop(self.line.take(std::task::Waker::noop(), self.pipeline.output(), ALL));
+        let sent = self.sent + self.line.sent_in_scopes();
         self.line.close();
         self.tell();
-        self.transport.seat().counters().messages(self.messages);
+        self.transport.seat().counters().messages(self.messages, sent);
         if self.pipeline.has_ended() && !(planted!(ClosedTwice) && self.pipeline.is_aborted()) {
             return;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use http::header::EXPECT;
+use http::header::{EXPECT, RANGE};
 use http::uri::Scheme;
 use http::{Method, Version};
 
@@ -55,6 +55,8 @@ pub struct Server {
     pub(super) dresses: bool,
     /// HEAD is told as GET.
     pub(super) hides_head: bool,
+    /// Bytes that break a rule, for the log.
+    pub(super) at_fault: Option<Box<str>>,
     /// Bytes of responses that wait for their turn.
     pub(super) held: usize,
     /// The connection is TLS.
@@ -86,6 +88,7 @@ impl Server {
             last: false,
             events: VecDeque::new(),
             clock: None,
+            at_fault: None,
             held: 0,
             secure: false,
             suspended: false,
@@ -232,6 +235,7 @@ impl Server {
                 self.head_since = None;
                 return;
             }
+            let excerpt = self.excerpt();
             match self.decoder.decode(&mut self.input, &self.settings) {
                 Ok(Some(request)) => {
                     self.head_since = None;
@@ -242,7 +246,10 @@ impl Server {
                     self.head_since = if self.input.is_empty() { None } else { self.head_since.or(Some(now)) };
                     break;
                 }
-                Err(error) => self.fail(error, self.decoder.method(), now),
+                Err(error) => {
+                    self.at_fault = excerpt;
+                    self.fail(error, self.decoder.method(), now);
+                }
             }
         }
         // What is incomplete now stays so.
@@ -311,6 +318,8 @@ impl Server {
         let method = request.method.clone();
         if self.hides_head && !upgrade && method == Method::HEAD {
             request.method = Method::GET;
+            // Of HEAD it means nothing, whatever GET would make of it (RFC 9110 §14.2).
+            request.headers.remove(RANGE);
         }
         method
     }

@@ -11,6 +11,7 @@ use http::uri::Authority;
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::dressing::default_host;
+use super::target::{self, RawTarget};
 use super::{HttpError, HttpRequest, HttpResponse, Settings};
 
 /// Longest method taken: spray's limit, which of the registered methods only `UPDATEREDIRECTREF` exceeds.
@@ -175,16 +176,21 @@ fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<HttpReques
     let (method_end, target_end, version) = request_line(line, settings)?;
     let method = Method::from_bytes(&line[..method_end]).map_err(|_| HttpError::RequestLine)?;
     let target = head.slice(method_end + 1..target_end);
-    if target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
-        return Err(HttpError::RequestTarget);
-    }
     let form = target[0];
+    let mut extensions = Extensions::new();
+    let target = match target::told(&target, settings.uri_parsing)? {
+        None => target,
+        Some(told) => {
+            extensions.insert(RawTarget(target));
+            told
+        }
+    };
     let uri = Uri::from_maybe_shared(target).map_err(|_| HttpError::RequestTarget)?;
     check_form(&method, form, &uri)?;
     let mut headers = fields(head, first, settings)?;
     default_host(&mut headers, version, settings);
     check_host(&headers, &uri, version)?;
-    Ok(HttpRequest { method, uri, version, headers, content: Bytes::new(), secure: false, extensions: Extensions::new() })
+    Ok(HttpRequest { method, uri, version, headers, content: Bytes::new(), secure: false, extensions })
 }
 
 /// Whether the target's form goes with the method (RFC 9112 §3.2.1–3.2.4).

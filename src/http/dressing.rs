@@ -1,7 +1,7 @@
 //! What a request is told with besides what the peer has sent, where the settings ask for it.
 
 use http::header::{HOST, HeaderName, HeaderValue};
-use http::{HeaderMap, Version};
+use http::{Extensions, HeaderMap, Version};
 
 use super::{HttpRequest, Server, Settings};
 
@@ -14,6 +14,7 @@ const SSL_SESSION_INFO: HeaderName = HeaderName::from_static("ssl-session-info")
 pub(super) struct Dress {
     remote: Option<HeaderValue>,
     session: Option<HeaderValue>,
+    data: Extensions,
 }
 
 impl Dress {
@@ -29,18 +30,29 @@ impl Server {
     #[must_use]
     pub fn describe_peer(mut self, remote: &str, session: Option<&str>) -> Self {
         let value = |text: &str| HeaderValue::from_str(text).ok();
-        self.dress = Dress { remote: value(remote), session: session.and_then(value) };
+        self.dress = Dress { remote: value(remote), session: session.and_then(value), ..self.dress };
+        self
+    }
+
+    /// The same connection: each of its requests is told with these [extensions](HttpRequest::extensions).
+    #[must_use]
+    pub fn with_extensions(mut self, data: Extensions) -> Self {
+        self.dresses |= !data.is_empty();
+        self.dress.data = data;
         self
     }
 
     /// Gives a request the fields that were asked for. Those of the peer's own that are named so are taken away: nobody can forge them.
     pub(super) fn dress(&self, request: &mut HttpRequest) {
         let settings = &self.settings;
+        if !self.dress.data.is_empty() {
+            request.extensions.extend(self.dress.data.clone());
+        }
         if settings.remote_address_header {
             set(&mut request.headers, REMOTE_ADDRESS, self.dress.remote.clone());
         }
         if settings.raw_request_target_header {
-            let target = HeaderValue::from_maybe_shared(bytes::Bytes::from(request.uri.to_string())).ok();
+            let target = HeaderValue::from_str(&request.raw_target()).ok();
             set(&mut request.headers, RAW_REQUEST_URI, target);
         }
         if settings.tls_session_header {

@@ -9,7 +9,7 @@ use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 pub struct HttpRequest {
     /// The method, case-sensitive (RFC 9110 §9).
     pub method: Method,
-    /// The request-target as it was sent (RFC 9112 §3.2).
+    /// The request-target (RFC 9112 §3.2), as it was sent unless [`UriParsing`](super::UriParsing) says otherwise: then [`raw_target`](Self::raw_target) is.
     pub uri: Uri,
     /// The version in the request-line. HTTP/1.2–1.9 is given as 1.1 (RFC 9110 §2.5).
     pub version: Version,
@@ -20,7 +20,7 @@ pub struct HttpRequest {
     /// Whether it came under TLS: the scheme of its URI is `https` then (RFC 9110 §7.1). One that is sent with this set is not sent in the
     /// clear: it fails with [`HttpError::Insecure`](super::HttpError::Insecure).
     pub secure: bool,
-    /// What is known of it besides: what [guards](crate::Guard) have found out. Never sent, and empty as it comes.
+    /// What is known of it besides: what [guards](crate::Guard) have found out. Never sent.
     pub extensions: Extensions,
 }
 

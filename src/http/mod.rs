@@ -51,6 +51,7 @@ mod receiving;
 mod refusing;
 mod settings;
 mod switching;
+mod target;
 mod trailers;
 mod wire;
 
@@ -62,4 +63,5 @@ pub use error::{HttpError, RespondError, SwitchError};
 pub use event::{Event, HttpEnd, Parts, RequestNumber};
 pub use message::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use settings::Settings;
+pub use target::UriParsing;
 pub use wire::Closing;

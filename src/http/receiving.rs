@@ -169,9 +169,14 @@ impl Server {
         }
         self.told.start = 0;
         let before = self.input.len();
+        let excerpt = self.excerpt();
+        let Some(incoming) = &mut self.incoming else { return Progress::Made };
         if let Way::Whole(..) = incoming.way {
             let whole = incoming.decoder.decode(&mut self.input, &self.settings);
             incoming.clock.received(before - self.input.len(), now, &self.settings);
+            if whole.is_err() {
+                self.at_fault = excerpt;
+            }
             return self.take_whole(whole, now);
         }
         let piece = incoming.decoder.piece(&mut self.input, &self.settings);
@@ -197,7 +202,10 @@ impl Server {
             },
             (Ok(Some(Piece::End(_))), Way::Drained(..)) => self.incoming = None,
             (Ok(Some(_)), Way::Whole(..)) => {}
-            (Err(error), _) => self.fail_content(error, now),
+            (Err(error), _) => {
+                self.at_fault = excerpt;
+                self.fail_content(error, now);
+            }
         }
         Progress::Made
     }

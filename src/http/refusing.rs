@@ -9,6 +9,9 @@ use super::exchange::Exchange;
 use super::input::Input;
 use super::{Event, HttpError, HttpResponse};
 
+/// How much of what is at fault is told in the log.
+const EXCERPT: usize = 256;
+
 impl Server {
     /// The peer broke a rule: it is told so in its turn, and nothing it sends is parsed any more.
     pub(super) fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
@@ -27,9 +30,18 @@ impl Server {
         error.into_response()
     }
 
+    /// The next bytes that are parsed, where the log is to have them.
+    #[inline]
+    pub(super) fn excerpt(&self) -> Option<Box<str>> {
+        self.settings.verbose_error_logging.then(|| self.input[..self.input.len().min(EXCERPT)].escape_ascii().to_string().into())
+    }
+
     /// Nothing that the peer sends is parsed any more.
     pub(super) fn refuse(&mut self, error: HttpError, now: Instant) {
-        tracing::debug!(%error, "request refused");
+        match self.at_fault.take().or_else(|| self.excerpt()) {
+            Some(received) => tracing::debug!(%error, %received, "request refused"),
+            None => tracing::debug!(%error, "request refused"),
+        }
         // Nobody has told us the time for this answer.
         self.clock = self.clock.map(|(then, date)| (now, date.after(now.saturating_duration_since(then))));
         self.events.push_back(Event::Failed(error));

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::UriParsing;
+
 /// Limits and deadlines, of servers and clients. Sizes are bytes.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -36,7 +38,9 @@ pub struct Settings {
     pub(super) chunkless_streaming: bool,
     pub(super) allow_half_closed: bool,
     pub(super) transparent_head_requests: bool,
+    pub(super) uri_parsing: UriParsing,
     pub(super) verbose_errors: bool,
+    pub(super) verbose_error_logging: bool,
     pub(super) remote_address_header: bool,
     pub(super) raw_request_target_header: bool,
     pub(super) tls_session_header: bool,
@@ -85,7 +89,9 @@ impl Default for Settings {
             chunkless_streaming: false,
             allow_half_closed: true,
             transparent_head_requests: true,
+            uri_parsing: UriParsing::Strict,
             verbose_errors: false,
+            verbose_error_logging: false,
             remote_address_header: false,
             raw_request_target_header: false,
             tls_session_header: false,
@@ -178,12 +184,18 @@ impl Settings {
         /// Number of interim responses before the final one (RFC 9110 §15.2). Of a handler's, one more is refused; of a server's to our client, one more
         /// ends the connection. Default 16.
         interim_limit: u32,
-        /// Server: whether a HEAD is told as the GET whose answer it wants without the content (RFC 9110 §9.3.2), so that no handler need know of it. One that
+        /// Server: whether a HEAD is told as the GET whose answer it wants without the content (RFC 9110 §9.3.2), so that no handler need know of it; without its `Range`, which means nothing to HEAD (§14.2). One that
         /// asks for an upgrade is told as what it is. The content of an answer to HEAD is never sent, either way. Default yes.
         transparent_head_requests: bool,
         /// Server: whether the answer to a request that breaks a rule says which, and not its status only. It goes to strangers: for those who debug
         /// their own. Default no.
         verbose_errors: bool,
+        /// Server: whether the log's line of a request that breaks a rule has the bytes at fault, or what precedes them: 256 of them at most, escaped. They are a
+        /// stranger's, and may be a secret. Default no.
+        verbose_error_logging: bool,
+        /// Server: which characters a request-target may have besides those of a URI, and how it is told then (RFC 9112 §3.2). Default
+        /// [`Strict`](UriParsing::Strict): none.
+        uri_parsing: UriParsing,
         /// Server: whether requests have a field `Remote-Address` with the peer's IP address. The peer's own of that name is removed. Default no.
         remote_address_header: bool,
         /// Server: whether requests have a field `Raw-Request-URI` with the request-target as it was sent. The peer's own of that name is removed.
@@ -238,6 +250,10 @@ impl Settings {
     /// How many requests may wait for their turn, and with how many bytes of content.
     pub(crate) fn queue_limits(&self) -> (usize, usize) {
         (self.queue_limit, self.queue_bytes_limit)
+    }
+
+    pub(crate) fn allows_half_closed(&self) -> bool {
+        self.allow_half_closed
     }
 
     pub(crate) fn interim(&self) -> u32 {

@@ -36,6 +36,7 @@ pub const LIMIT: usize = 4096;
 pub struct ProxyProtocol {
     trusted: Option<Vec<Network>>,
     within: Duration,
+    serves_others: bool,
 }
 
 impl ProxyProtocol {
@@ -43,7 +44,7 @@ impl ProxyProtocol {
     /// could choose its address. Unless [`trusted`](Self::trusted) says otherwise whoever can connect is believed: for listeners that only the proxy can reach.
     #[must_use]
     pub fn required() -> Self {
-        Self { trusted: None, within: Duration::from_secs(3) }
+        Self { trusted: None, within: Duration::from_secs(3), serves_others: false }
     }
 
     /// How long the header may take, from the moment the connection was accepted: 3 s. Then it is closed.
@@ -59,7 +60,7 @@ impl ProxyProtocol {
         self.within
     }
 
-    /// Only who connects from these networks is believed; others are closed at once. Unix sockets have no address: who can open their file is believed.
+    /// Only who connects from these networks is believed; others are closed at once, unless [served](Self::others_directly) all the same. Unix sockets have no address: who can open their file is believed.
     ///
     /// # Errors
     ///
@@ -68,6 +69,20 @@ impl ProxyProtocol {
         let networks = networks.into_iter().map(|network| network.as_ref().parse());
         self.trusted = Some(networks.collect::<Result<_, _>>()?);
         Ok(self)
+    }
+
+    /// Who is not [`trusted`](Self::trusted) is not closed, but served as one who has come by itself, under its own address: no header is read of it, and one that it sends
+    /// all the same is no HTTP. For listeners that can be reached past the proxy, and are meant to be. Without `trusted` it changes nothing.
+    #[must_use]
+    pub fn others_directly(mut self) -> Self {
+        self.serves_others = true;
+        self
+    }
+
+    /// Whether who is not trusted is served as one who has come by itself.
+    #[must_use]
+    pub fn serves_others(&self) -> bool {
+        self.serves_others
     }
 
     /// Whether who connects from here is believed; `None` is who has no address.

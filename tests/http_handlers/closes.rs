@@ -66,6 +66,9 @@ impl Handler<Received<Frame>> for Ends {
     fn handle(&mut self, _: Received<Frame>, _: &mut Self::Context) {}
 }
 
+const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 fn peer() -> Talk {
     Talk::to(|| Register::factory(Ends::default).hears::<HttpClosed>())
 }
@@ -211,14 +214,106 @@ fn a_cut_is_an_abort() {
     });
 }
 
+/// Hears of the ends of others' connections.
+struct Elsewhere(&'static str);
+
+impl Actor for Elsewhere {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<HttpClosed>> for Elsewhere {
+    type Result = ();
+    fn handle(&mut self, Received { message, .. }: Received<HttpClosed>, _: &mut Self::Context) {
+        LOG.with(|log| log.borrow_mut().push(format!("{} {:?}", self.0, message.how)));
+    }
+}
+
+/// Answers requests, and has somebody else hear of the end; who, is in the path.
+#[derive(Default)]
+struct Hands;
+
+impl Actor for Hands {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<HttpRequest>> for Hands {
+    type Result = ();
+    fn handle(&mut self, Received { message, sender }: Received<HttpRequest>, ctx: &mut Self::Context) {
+        match message.path() {
+            "/first" => sender.closed_to(Elsewhere("first").start()).do_send(HttpResponse::ok("answered")),
+            "/second" => STREAM.with(|stream| {
+                let sender = sender.closed_to(Elsewhere("second").start());
+                *stream.borrow_mut() = Some(sender.start(HttpResponse::ok("begun")));
+            }),
+            "/chat" => sender.do_send(UpgradeServer::new(handshake::accept(&message).unwrap(), ctx)),
+            _ => sender.do_send(HttpResponse::ok("answered")),
+        }
+    }
+}
+
+impl Handler<Received<HttpClosed>> for Hands {
+    type Result = ();
+    fn handle(&mut self, Received { message, .. }: Received<HttpClosed>, _: &mut Self::Context) {
+        LOG.with(|log| log.borrow_mut().push(format!("handler {:?}", message.how)));
+    }
+}
+
+impl Handler<Received<Frame>> for Hands {
+    type Result = ();
+    fn handle(&mut self, _: Received<Frame>, _: &mut Self::Context) {}
+}
+
+/// B36: the handler hears of the end if it has asked, and so does whoever sent the last response, if that was wanted: the latest of them, once.
+#[test]
+fn who_sent_the_last_response_may_hear_of_the_end() {
+    test::run(async {
+        for asks in [true, false] {
+            let peer = move || {
+                Talk::with(Settings::new().http(HttpSettings::new().allow_half_closed(false)), move || {
+                    let register = Register::factory(Hands::default);
+                    if asks { register.hears::<HttpClosed>() } else { register }
+                })
+            };
+            let told = |others: &[&str]| {
+                let handler = asks.then_some("handler PeerClosed");
+                let mut told: Vec<_> = handler.into_iter().chain(others.iter().copied()).map(str::to_owned).collect();
+                told.sort();
+                told
+            };
+            for (paths, others) in [
+                (&["/"][..], &[][..]),
+                (&["/first"], &["first PeerClosed"]),
+                (&["/first", "/"], &["first PeerClosed"]),
+                (&["/first", "/second"], &["second PeerClosed"]),
+            ] {
+                let mut peer = peer();
+                for path in paths {
+                    peer.says(get(path)).await.hears(if *path == "/second" { "begun" } else { "answered" }).await;
+                }
+                peer.finishes();
+                test::pass(Duration::from_millis(10)).await;
+                let mut heard = heard();
+                heard.sort();
+                assert_eq!(heard, told(others), "{paths:?}");
+                STREAM.with(|stream| drop(stream.borrow_mut().take()));
+            }
+            // An upgrade is no end.
+            let mut peer = peer();
+            peer.says(get("/first")).await.hears("answered").await;
+            peer.says(UPGRADE).await.hears("HTTP/1.1 101 ").await;
+            drop(peer);
+            test::pass(Duration::from_secs(60)).await;
+            assert_eq!(heard(), [""; 0]);
+        }
+    });
+}
+
 /// HTTP has ended, and the connection has not.
 #[test]
 fn an_upgrade_is_no_end() {
     test::run(async {
-        let upgrade = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         let mut peer = peer();
-        peer.says(upgrade).await.hears("\r\n\r\n").await;
+        peer.says(UPGRADE).await.hears("\r\n\r\n").await;
         drop(peer);
         test::pass(Duration::from_secs(60)).await;
         assert_eq!(heard(), [""; 0]);

@@ -104,6 +104,53 @@ fn a_fast_path_that_panics_is_a_500() {
     });
 }
 
+/// B34: the whole way: the pipe to the peer is full, then our output is above its soft limit, then nothing is read, and the peer cannot say any more.
+#[test]
+fn who_asks_and_never_reads_is_stopped() {
+    test::run(async {
+        let mut peer =
+            Talk::with(pipelined(16), || Register::answering(|_, responder| responder.do_send(HttpResponse::ok(vec![b'x'; 4096]))));
+        let all = get("/").repeat(50_000);
+        let mut said = Box::pin(peer.says(&all));
+        assert!(tokio::time::timeout(Duration::from_secs(5), &mut said).await.is_err(), "1.6 MB are taken of who reads nothing");
+        drop(said);
+        // What it now reads is what was made for it: a pipe and the soft limit. Behind these it goes on.
+        for _ in 0..100 {
+            tokio::time::timeout(Duration::from_secs(5), peer.hears("HTTP/1.1 200 OK")).await.expect("it goes on when the peer reads");
+        }
+    });
+}
+
+/// What `Settings::on_connect` says of a connection each of its requests has, and no other's.
+#[test]
+fn a_connection_has_data_of_its_own() {
+    #[derive(Clone, Copy)]
+    struct Nth(usize);
+
+    static CONNECTED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let settings = Settings::new().on_connect(|connected, data| {
+        assert_eq!(connected.tls, None);
+        let nth = CONNECTED.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        assert!(nth < 2, "on purpose");
+        data.insert(Nth(nth));
+    });
+    let answer = |request: HttpRequest, responder: actix_sockets::Responder| {
+        let Nth(nth) = *request.extensions.get().expect("its connection's data");
+        responder.do_send(HttpResponse::ok(format!("said {nth} {}\n", request.content.len())));
+    };
+    test::run(async {
+        let peer = || Talk::with(settings.clone(), move || Register::answering(answer));
+        let (mut peers, mut third) = ([peer(), peer()], peer());
+        for nth in [0, 1, 0] {
+            let peer = &mut peers[nth];
+            peer.says(get("/")).await.hears(&format!("said {nth} 0\n")).await;
+            peer.says("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").await.hears(&format!("said {nth} 1\n")).await;
+        }
+        assert_eq!(third.hears_the_rest().await, "", "it has panicked: the connection is closed");
+        peers[0].says(get("/")).await.hears("said 0 0\n").await;
+    });
+}
+
 /// In the order of the requests, whoever answers (RFC 9112 §9.3.2).
 #[test]
 fn a_fast_path_before_a_handler() {

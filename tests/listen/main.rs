@@ -10,6 +10,7 @@
 mod authority;
 #[cfg(unix)]
 mod by_unix;
+mod gone;
 mod limits;
 #[cfg(target_os = "linux")]
 mod process;

@@ -145,6 +145,32 @@ fn only_who_is_trusted_is_believed() {
     });
 }
 
+/// Where that is wanted, the others are served as who they are: what they say of somebody else is not heard, and they are limited like anybody.
+#[test]
+fn who_is_not_trusted_may_be_served_directly() {
+    over_each(|over| {
+        let proxy = |trusted: &str| ProxyProtocol::required().trusted([trusted]).unwrap().others_directly();
+        let settings = || Settings::new().connections_per_address(2);
+        let site = Site::up(over, move |bind| bind.proxy_protocol(proxy("192.0.2.0/24")).settings(settings()));
+        let mut first = site.client();
+        assert!(first.asks("/who").hears_content().starts_with("from 127.0.0.1:"));
+        // One that says it comes by way of a proxy has said nothing that is HTTP, or TLS.
+        let mut stream = tcp(site.bound.address);
+        stream.write_all(LINE).unwrap();
+        stream.write_all(b"GET /who HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let said = rest(&mut stream);
+        assert!(!said.contains("from ") && !said.contains("192.0.2.7"), "{said}");
+        site.stats_when("only the first is there", |stats| stats.open_connections == 1);
+        let _second = site.client();
+        let mut third = tcp(site.bound.address);
+        assert_eq!(rest(&mut third), "", "there are two from there already");
+        assert_eq!(site.stats_when("it is refused", |stats| stats.refused_connections == 1).open_connections, 2);
+
+        let believing = Site::up(over, move |bind| bind.proxy_protocol(proxy("127.0.0.0/8")));
+        assert!(behind(&believing, LINE).asks("/who").hears_content().starts_with("from 192.0.2.7:56324 "));
+    });
+}
+
 /// The limit per address counts clients, not the proxy.
 #[test]
 fn clients_are_limited_by_their_own_address() {

@@ -85,7 +85,7 @@ fn websockets() {
         assert_eq!((stats.total_websockets, stats.closes.total()), (5, 5));
         let closes = stats.closes;
         assert_eq!((closes.normal, closes.application, closes.protocol, closes.server, closes.abnormal), (1, 1, 1, 1, 1));
-        assert_eq!((stats.messages_received, stats.handler_deaths), (3, 1));
+        assert_eq!((stats.messages_received, stats.messages_sent, stats.handler_deaths), (3, 2, 1));
         let said = 5 * HANDSHAKE.len() as u64 + 2 * 8 + 4 + 11 + 9 + 9;
         assert!(stats.bytes_received.abs_diff(said) < 32 && stats.bytes_sent > 5 * 100, "{said}: {stats:?}");
     });

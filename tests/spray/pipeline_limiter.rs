@@ -1,7 +1,7 @@
 //! PipelineLimiterSpec.
 
 use actix_sockets::HttpResponse;
-use actix_sockets::http::Settings;
+use actix_sockets::http::{Event, Settings};
 
 use crate::peer::Peer;
 
@@ -32,6 +32,38 @@ fn reading_is_suspended_and_resumed_as_required() {
         assert_eq!(peer.request().1.path(), path);
     }
     assert!(peer.nothing_else() && peer.server.wants_read(), "reading is resumed");
+}
+
+/// BackPressureHandlingSpec: what spray does with acks (`noack-rate`, `reading-low-watermark`), for pipelines only, a limit of unsent bytes does here: a peer that asks
+/// and never reads is not read any more, and what that costs is bounded.
+#[test]
+fn a_peer_that_asks_and_never_reads_is_not_read_any_more() {
+    for (limit, size) in [(1, 4096), (16, 4096), (16, 1), (128, 60_000)] {
+        let mut peer = Peer::new(Settings::new().pipelining_limit(limit));
+        let (mut asked, mut answered) = (0, 0);
+        while peer.server.wants_read() {
+            assert!(asked < 100_000, "it is read for ever");
+            peer.says(get("/a"));
+            asked += 1;
+            while let Some(Event::Request { number, .. }) = peer.server.poll_event() {
+                peer.answers(number, HttpResponse::ok(vec![b'x'; size]));
+                answered += 1;
+            }
+        }
+        // No request is taken above the soft limit; those that were in hand then are answered all the same. Behind them a head's worth waits.
+        assert!(peer.server.unsent() <= (64 << 10) + limit * (size + 200), "{} with {limit} of {size}", peer.server.unsent());
+        assert!((asked - answered) * get("/a").len() <= (16 << 10) + get("/a").len(), "{asked} asked, {answered} answered");
+        // It reads: all go on.
+        while answered < asked {
+            assert!(!peer.hears().is_empty());
+            while let Some(Event::Request { number, .. }) = peer.server.poll_event() {
+                peer.answers(number, HttpResponse::ok(vec![b'x'; size]));
+                answered += 1;
+            }
+        }
+        peer.hears();
+        assert!(peer.server.wants_read() && peer.server.unsent() == 0);
+    }
 }
 
 /// Content in chunks counts as its request does, and belongs to it.

@@ -41,6 +41,32 @@ fn the_peers_own_fields_of_these_names_are_not_heard() {
     assert_eq!(told(&mut server, &format!("GET / HTTP/1.1\r\nHost: a\r\n{forged}\r\n")).header("ssl-session-info"), None);
 }
 
+/// B26: what no URI has is refused, or told encoded; what was sent is there in any case, and goes into the field that was asked for.
+#[test]
+fn a_target_that_is_no_uri() {
+    use actix_sockets::http::UriParsing::{self, Relaxed, RelaxedWithRawQuery, Strict};
+    let settings = |mode: UriParsing| Settings::new().uri_parsing(mode).raw_request_target_header(true);
+    let request = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let sent = "/f{1}%20?ids[]=1|2";
+    for (mode, uri) in [(Relaxed, "/f%7B1%7D%20?ids%5B%5D=1%7C2"), (RelaxedWithRawQuery, "/f%7B1%7D%20?ids[]=1|2")] {
+        let request = told(&mut server(settings(mode)), &request(sent));
+        assert_eq!((request.uri.to_string().as_str(), request.raw_target().as_ref()), (uri, sent));
+        assert_eq!(request.header("raw-request-uri"), Some(sent));
+    }
+    let told_as_sent = told(&mut server(settings(Strict)), &request("/f%7B1%7D%20?ids%5B%5D=1%7C2"));
+    assert_eq!(told_as_sent.raw_target(), "/f%7B1%7D%20?ids%5B%5D=1%7C2");
+    for mode in [Strict, Relaxed, RelaxedWithRawQuery] {
+        let nowhere =
+            ["/\u{1}", "/\u{7f}", "/\u{e9}", "/#", "/?#", "/a b", "/?a b", "/\t", "/%", "http://a|b/", "http://a b/", "http://{a}/"];
+        for target in nowhere.iter().chain((mode == Strict).then_some(&sent)) {
+            let mut server = server(settings(mode));
+            server.receive(BytesMut::from(request(target).as_bytes()), Instant::now());
+            assert!(matches!(server.poll_event(), Some(Event::Failed(_))), "{mode:?}: {target:?}");
+            assert!(server.poll_event().is_none());
+        }
+    }
+}
+
 /// B20: the handler sees a GET, the peer hears no content.
 #[test]
 fn a_head_may_be_told_as_a_get() {
@@ -50,9 +76,10 @@ fn a_head_may_be_told_as_a_get() {
         (Settings::new().transparent_head_requests(false), "HEAD"),
     ] {
         let mut server = server(settings);
-        server.receive(BytesMut::from("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), Instant::now());
+        server.receive(BytesMut::from("HEAD / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\r\n"), Instant::now());
         let Some(Event::Request { number, request }) = server.poll_event() else { panic!("a request") };
         assert_eq!(request.method, method);
+        assert_eq!(request.header("range").is_some(), method == "HEAD", "RFC 9110 §14.2: it means nothing to HEAD");
         let date = std::time::SystemTime::UNIX_EPOCH.into();
         server.respond(number, actix_sockets::HttpResponse::ok("content"), &date, Instant::now()).unwrap();
         let heard = String::from_utf8(server.output().take(usize::MAX >> 1)).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use actix_sockets::http::{Client, Event, Server, Settings};
+use actix_sockets::http::{Client, Event, HttpError, Server, Settings, UriParsing};
 use actix_sockets::upgrade::handshake::{self, Target};
 use bytes::BytesMut;
 
@@ -31,11 +31,17 @@ pub(crate) fn run(input: &[u8]) {
     let mut client = Client::new(Settings::new(), now).secure(target.secure);
     client.request(handshake::request(&target, *b"the sample nonce"), now);
     let written = client.output().take(usize::MAX);
-    let mut server =
-        Server::new(Settings::new().head_limit(1 << 20).target_limit(1 << 20).field_value_limit(1 << 20), now).secure(target.secure);
+    // A URL is taken as browsers take it: what no URI may have it keeps.
+    let settings = Settings::new().uri_parsing(UriParsing::RelaxedWithRawQuery);
+    let mut server = Server::new(settings.head_limit(1 << 20).target_limit(1 << 20).field_value_limit(1 << 20), now).secure(target.secure);
     server.receive(BytesMut::from(&written[..]), now);
     let event = server.poll_event();
+    let escapes =
+        |path: &str| path.split('%').skip(1).all(|rest| rest.len() > 1 && rest.bytes().take(2).all(|digit| digit.is_ascii_hexdigit()));
+    if !escapes(target.uri.path()) {
+        return assert!(matches!(event, Some(Event::Failed(HttpError::RequestTarget))), "{event:?}");
+    }
     let Some(Event::Request { request, .. }) = event else { panic!("{event:?}: {}", written.escape_ascii()) };
-    assert_eq!((&request.uri, request.headers.get("host")), (&target.uri, Some(&target.authority)));
+    assert_eq!((request.raw_target().as_ref(), request.headers.get("host")), (target.uri.to_string().as_str(), Some(&target.authority)));
     assert!(handshake::accept(&request).is_ok() && server.poll_event().is_none());
 }
