@@ -178,6 +178,7 @@ impl Handler<Received<Upgraded>> for Talker {
             inner.note(format_args!("{end:?} is upgraded"));
             let side = &mut inner.sides[end as usize];
             side.upgraded += 1;
+            side.inherited = sender.buffered_amount();
             side.socket = Some(sender.clone());
         }
         for (at, within, deed) in books.plan.ends[end as usize].script.clone() {
