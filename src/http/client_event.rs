@@ -94,9 +94,11 @@ impl Queued {
         self.streams.content || self.expects()
     }
 
-    /// Whether the server is asked before the content is sent (RFC 9110 §10.1.1).
+    /// Whether the server is asked before the content is sent (RFC 9110 §10.1.1). Where none is to come there is nothing to ask for.
     pub(super) fn expects(&self) -> bool {
-        (self.streams.content || !self.request.content.is_empty()) && self.request.headers.contains_key(EXPECT)
+        let Self { request, streams, .. } = self;
+        let content = if streams.content { encode::declared_length(&request.headers) != Some(0) } else { !request.content.is_empty() };
+        content && request.headers.contains_key(EXPECT)
     }
 
     /// What it is worth while it waits.

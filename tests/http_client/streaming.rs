@@ -187,7 +187,14 @@ fn content_is_not_sent_behind_a_final_status() {
     assert_eq!(peer.later(SECOND * 4).takes(), "");
     assert_eq!(peer.later(SECOND).takes(), "abc");
     // Without content there is nothing to expect.
-    assert_eq!(Peer::nameless().asks(expecting()), "POST / HTTP/1.1\r\nhost: \r\ncontent-length: 0\r\n\r\n");
+    let empty = "POST / HTTP/1.1\r\nhost: \r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(Peer::nameless().asks(expecting()), empty);
+    // Nor where a streamed request says that it has none: an answer leaves the connection open.
+    let mut peer = Peer::nameless();
+    let number = peer.begins(expecting().with_header(header::CONTENT_LENGTH, HeaderValue::from_static("0")), true, false);
+    assert_eq!(peer.takes(), empty);
+    peer.finishes(number).unwrap();
+    assert_eq!((peer.hears(ok("!")).events(), peer.client.closing()), (vec!["0 200 !".to_owned()], Closing::Open));
 }
 
 /// "a client … SHOULD monitor the connection … for an error response while it is transmitting the request" (RFC 9112 §9.5).
