@@ -149,7 +149,7 @@ impl Settings {
         self
     }
 
-    /// How long a [`Connected`](super::Connected) may wait for its [`Register`](super::Register): 1 s. Then the connection is closed.
+    /// How long a [`Connected`] may wait for its [`Register`](super::Register): 1 s. Then the connection is closed.
     #[must_use]
     pub fn registration_timeout(mut self, within: Duration) -> Self {
         self.registration = within;
