@@ -197,6 +197,8 @@ def steps(options: argparse.Namespace) -> list[Step]:
 
     fuzzing = options.fuzz or 10.0
     deny = {"RUSTDOCFLAGS": "-D warnings"}
+    # Most of the time of most of them is spent on waiting.
+    side_by_side = {"RUST_TEST_THREADS": str(3 * (os.cpu_count() or 1))}
     examples = str(target / "release" / "examples")
     simulation = str(target / "simulation" / "examples" / "simulation")
     handlers = [
@@ -222,11 +224,14 @@ def steps(options: argparse.Namespace) -> list[Step]:
         Step("fmt", "rustfmt", [Command(["cargo", "fmt", "--all", "--check"])]),
         Step(
             "clippy",
-            "no lint on any target, on the same features as the tests, and in the library on each feature alone",
-            [
-                *(Command(["cargo", "clippy", "--all-targets", *features, "--", "-D", "warnings"]) for features in feature_sets),
-                *(Command(["cargo", "clippy", "--lib", *features, "--", "-D", "warnings"]) for features in each_alone(package["features"])),
-            ],
+            "no lint on any target, on the same features as the tests",
+            [Command(["cargo", "clippy", "--all-targets", *features, "--", "-D", "warnings"]) for features in feature_sets],
+        ),
+        Step(
+            "features",
+            "nor in the library on each feature alone",
+            [Command(["cargo", "clippy", "--lib", *features, "--", "-D", "warnings"]) for features in each_alone(package["features"])],
+            extra="full",
         ),
         Step(
             "supply",
@@ -244,7 +249,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
         Step(
             "test",
             "all cargo tests, doctests too, on default features, on none, and on all if there are others",
-            [Command(["cargo", "test", "--no-fail-fast", *features], count_cargo) for features in feature_sets],
+            [Command(["cargo", "test", "--no-fail-fast", *features], count_cargo, env=side_by_side) for features in feature_sets],
         ),
         Step(
             "simulation",
