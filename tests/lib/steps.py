@@ -198,7 +198,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
     fuzzing = options.fuzz or 10.0
     deny = {"RUSTDOCFLAGS": "-D warnings"}
     # Most of the time of most of them is spent on waiting.
-    side_by_side = {"RUST_TEST_THREADS": str(3 * (os.cpu_count() or 1))}
+    side_by_side = {"RUST_TEST_THREADS": str(2 * (os.cpu_count() or 1))}
     examples = str(target / "release" / "examples")
     simulation = str(target / "simulation" / "examples" / "simulation")
     handlers = [
