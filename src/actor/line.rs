@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
-use std::thread::{self, ThreadId};
+use std::thread::ThreadId;
 
 use tokio::sync::oneshot;
 
+use super::home::here;
 use super::queue::{Inner, Queue, vec_pool};
 use super::socket::{SendError, SendStatus, Socket, SocketId};
 use super::transport::WriteHalf;
@@ -174,7 +175,7 @@ impl Line {
 
     fn with(id: SocketId, limits: Limits, keeps: bool, below: Option<Socket>, write: Option<Arc<WriteHalf>>) -> Arc<Self> {
         let (in_hand, wake_below, disturbed, hosts) = Default::default();
-        let (home, stirred) = (thread::current().id(), AtomicBool::new(true));
+        let (home, stirred) = (here(), AtomicBool::new(true));
         let policy = (limits.overflow != Overflow::Close).then(|| Box::new(Policy::new(limits.overflow)));
         let queue = Queue::new(Side { policy, ..Side::default() });
         Arc::new(Self { id, queue, in_hand, wake_below, limits, keeps, below, home, write, disturbed, stirred, hosts })

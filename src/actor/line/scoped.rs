@@ -1,15 +1,15 @@
 //! What is encoded where it is sent: from when a scope is opened until what it has encoded is written, or waits before the queue.
 
 use std::sync::atomic::Ordering;
-use std::thread;
 
 use super::Line;
+use crate::actor::home::here;
 use crate::output::Output;
 
 impl Line {
     /// Begins a scope on this thread: gives how many bytes may be encoded in it, if any.
     pub(in crate::actor) fn open_scope(&self) -> Option<usize> {
-        if self.home != thread::current().id() {
+        if self.home != here() {
             return None;
         }
         let mut line = self.queue.lock();
