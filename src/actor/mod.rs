@@ -56,6 +56,7 @@ mod lobby;
 mod messages;
 #[cfg(feature = "test")]
 mod network;
+mod pipe;
 mod proxied;
 mod proxy;
 mod queue;
