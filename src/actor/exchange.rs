@@ -57,7 +57,7 @@ pub(super) fn read<H: Http>(
                 }
                 return Continue(true);
             }
-            Poll::Ready(Ok(_)) => http.receive(arrived, now),
+            Poll::Ready(Ok(_)) => buffers::pieces(arrived, |piece| http.receive(piece, now)),
             Poll::Ready(Err(error)) => return Break(error),
         }
     }

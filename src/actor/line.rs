@@ -21,6 +21,7 @@ mod credit;
 mod scoped;
 mod signal;
 mod taking;
+use credit::OVERHEAD;
 pub(crate) use signal::{Peer, Protocol, Signal, Signals};
 pub(crate) use taking::ALL;
 
@@ -100,7 +101,7 @@ pub(crate) struct Side {
     sent: u64,
     /// A scope is open.
     scoped: bool,
-    /// Bytes in the queue.
+    /// What waits in the queue, as it counts; the keys of its messages the policy counts.
     queued: usize,
     /// Bytes encoded and not written.
     output: usize,
@@ -121,11 +122,11 @@ pub(crate) struct Side {
     room: Option<Waker>,
 }
 
-/// What a command counts for while it waits: its payload and the longest header.
+/// What a command counts for while it waits: its payload, and what it costs to keep one, however short.
 #[inline]
 pub(crate) fn length(command: &Command) -> usize {
     match command {
-        Command::Frame(frame) => frame.data.len() + 14,
+        Command::Frame(frame) => Line::worth(frame.data.len()),
         _ => 0,
     }
 }
@@ -141,18 +142,21 @@ fn closes(command: &Command) -> bool {
 
 impl Side {
     pub(super) fn unsent(&self) -> usize {
-        self.queued + self.output + self.encoded.len()
+        self.queued + self.output + self.encoded.len() + self.policy.as_ref().map_or(0, |policy| policy.keys())
     }
 
     /// Whether this control frame finds room behind so much that is unsent: as far as one data frame, or one control frame, may pass the hard limit.
     #[inline]
     fn has_room(&self, control: &Frame, unsent: usize, hard: usize) -> bool {
-        control.opcode == OpCode::Close || unsent + control.data.len() + 14 <= hard.saturating_add(self.beyond.max(CONTROL))
+        control.opcode == OpCode::Close || unsent + Line::worth(control.data.len()) <= hard.saturating_add(self.beyond.max(CONTROL))
     }
 }
 
 /// The longest control frame (RFC 6455 §5.5): what may pass the hard limit if no data frame has.
-const CONTROL: usize = 125 + 14;
+const CONTROL: usize = 125 + OVERHEAD;
+
+/// An entry of the queue, and as much for its payload's allocation, are no more than what is counted.
+const _: () = assert!(size_of::<Entry>() <= OVERHEAD);
 
 impl Line {
     /// The line of a websocket with these limits of unsent bytes.

@@ -271,7 +271,7 @@ impl<S: Stage> StageActor<S> {
     fn hold_back(&mut self, line: &Line, below: &Socket, cx: &TaskContext<'_>) {
         let (mut bytes, mut here) = line.held_back();
         if let Some(pong) = &self.pong {
-            (bytes, here) = (bytes + pong.data.len() + 14, true);
+            (bytes, here) = (bytes + Line::worth(pong.data.len()), true);
         }
         if bytes > 0 || self.waits {
             self.waits = bytes > 0;
