@@ -376,7 +376,7 @@ impl WebSocketSettings {
         self
     }
 
-    /// The seed's own values: no ping, no limit that its `Int.MaxValue` did not set.
+    /// The values of SprayWebSockets: no ping, and no limit below its `Int.MaxValue`, 2 GiB less one byte.
     #[must_use]
     pub fn seed_compatible() -> Self {
         let limit = i32::MAX as u64;

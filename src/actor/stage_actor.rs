@@ -12,7 +12,7 @@ use actix::{Actor, ActorContext, ActorFuture, Addr, ArbiterHandle, AsyncContext,
 
 use super::clock;
 use super::delivery::{Delivery, deliveries};
-use super::line::{ALL, Ack, Entry, Line, Peer, Signal, length};
+use super::line::{ALL, Ack, Entry, Line, Peer, Signal, frame_length, length};
 use super::socket::Socket;
 use super::timer::Timer;
 use super::upstream::Upstream;
@@ -271,7 +271,7 @@ impl<S: Stage> StageActor<S> {
     fn hold_back(&mut self, line: &Line, below: &Socket, cx: &TaskContext<'_>) {
         let (mut bytes, mut here) = line.held_back();
         if let Some(pong) = &self.pong {
-            (bytes, here) = (bytes + pong.data.len() + 14, true);
+            (bytes, here) = (bytes + frame_length(pong), true);
         }
         if bytes > 0 || self.waits {
             self.waits = bytes > 0;
