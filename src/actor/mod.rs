@@ -74,6 +74,7 @@ mod secure;
 mod server;
 mod settings;
 mod socket;
+mod socket_options;
 mod sockets;
 mod stage_actor;
 mod stats;
