@@ -18,6 +18,7 @@ pub(crate) struct SocketOptions {
 }
 
 impl SocketOptions {
+    /// Sets what was said.
     pub(super) fn set(self, socket: &Socket) -> io::Result<()> {
         if let Some(bytes) = self.send_buffer {
             socket.set_send_buffer_size(bytes)?;
