@@ -50,6 +50,12 @@ impl Waiting for Entry {
 
 vec_pool!(entries, Entry);
 
+/// The longest control frame (RFC 6455 §5.5): what may pass the hard limit if no data frame has.
+const CONTROL: usize = 125 + OVERHEAD;
+
+/// What is counted for an entry of the queue is no less than what it takes.
+const _: () = assert!(size_of::<Entry>() <= OVERHEAD);
+
 /// How much may be unsent, and what then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -126,9 +132,15 @@ pub(crate) struct Side {
 #[inline]
 pub(crate) fn length(command: &Command) -> usize {
     match command {
-        Command::Frame(frame) => Line::worth(frame.data.len()),
+        Command::Frame(frame) => frame_length(frame),
         _ => 0,
     }
+}
+
+/// What a frame counts for, as a command.
+#[inline]
+pub(crate) fn frame_length(frame: &Frame) -> usize {
+    Line::worth(frame.data.len())
 }
 
 /// Whether nothing comes behind it.
@@ -148,15 +160,9 @@ impl Side {
     /// Whether this control frame finds room behind so much that is unsent: as far as one data frame, or one control frame, may pass the hard limit.
     #[inline]
     fn has_room(&self, control: &Frame, unsent: usize, hard: usize) -> bool {
-        control.opcode == OpCode::Close || unsent + Line::worth(control.data.len()) <= hard.saturating_add(self.beyond.max(CONTROL))
+        control.opcode == OpCode::Close || unsent + frame_length(control) <= hard.saturating_add(self.beyond.max(CONTROL))
     }
 }
-
-/// The longest control frame (RFC 6455 §5.5): what may pass the hard limit if no data frame has.
-const CONTROL: usize = 125 + OVERHEAD;
-
-/// An entry of the queue, and as much for its payload's allocation, are no more than what is counted.
-const _: () = assert!(size_of::<Entry>() <= OVERHEAD);
 
 impl Line {
     /// The line of a websocket with these limits of unsent bytes.
