@@ -34,14 +34,14 @@ macro_rules! hears {
         impl Handler<$message> for Keeps {
             type Result = ();
             fn handle(&mut self, $received: $message, _: &mut Context<Self>) {
-                $body;
+                $body
             }
         }
     };
 }
 
 hears!(Received<Connected, Requester>, |connected| REQUESTER.set(Some(connected.sender)));
-hears!(Received<ResponseStart>, |_| ());
+hears!(Received<ResponseStart>, |start| drop(start.message.content));
 hears!(Received<Chunk>, |chunk| {
     TOLD.set((TOLD.get().0 + chunk.message.data.len(), TOLD.get().1));
     KEPT.with_borrow_mut(|kept| kept.push(chunk.sender));
