@@ -6,8 +6,8 @@ use actix_sockets::http::{
     Closing, Event, HttpDate, HttpRequest, HttpResponse, RequestNumber, RespondError, Server, Settings, SwitchError,
 };
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue};
-use http::{Method, StatusCode, Version};
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::{Method, StatusCode, Uri, Version};
 
 /// xorshift64*: cuts need no better chance.
 struct Chance(u64);
@@ -303,6 +303,32 @@ fn t05_host_is_one_and_right() {
         accepted(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"), &["GET / "]);
     }
     accepted("GET / HTTP/1.0\r\n\r\n", &["GET / ", "AfterFlush"]);
+}
+
+/// RFC 9110 §7.1, RFC 9112 §3.3: which URI is asked for, in all four forms of the target.
+#[test]
+fn b24_the_effective_uri() {
+    for (line, host, secure, uri) in [
+        ("GET /a?b=c HTTP/1.1", "Host: a.example:8080", false, Some("http://a.example:8080/a?b=c")),
+        ("GET /a HTTP/1.1", "Host: a.example:443", true, Some("https://a.example:443/a")),
+        ("GET //a?b HTTP/1.1", "Host: [::1]", false, Some("http://[::1]//a?b")),
+        ("GET http://a.example?b HTTP/1.1", "Host: a.example", true, Some("http://a.example/?b")),
+        ("OPTIONS * HTTP/1.1", "Host: a.example:81", false, Some("http://a.example:81/")),
+        ("CONNECT b.example:80 HTTP/1.1", "Host: b.example:80", true, Some("https://b.example:80/")),
+        ("GET / HTTP/1.0", "X: y", false, None),
+    ] {
+        let mut server = Server::new(Settings::new(), Instant::now()).secure(secure);
+        server.receive(BytesMut::from(&*format!("{line}\r\n{host}\r\n\r\n")), Instant::now());
+        let Some(Event::Request { request, .. }) = server.poll_event() else { panic!("no request: {line}") };
+        assert_eq!(request.effective_uri().map(|uri| uri.to_string()).as_deref(), uri, "{line}, {host}");
+    }
+    // Of a request of one's own, nobody has looked at `Host`.
+    for host in ["", "a b", "u@a"] {
+        let own = HttpRequest::get(Uri::from_static("/")).with_header(HOST, HeaderValue::from_static(host));
+        assert_eq!(own.effective_uri(), None, "{host:?}");
+    }
+    let posted = HttpRequest::post(Uri::from_static("http://a/b"), "c");
+    assert_eq!((posted.method.as_str(), posted.effective_uri().unwrap().path(), &posted.content[..]), ("POST", "/b", &b"c"[..]));
 }
 
 /// RFC 9112 §3.2.1–§3.2.4.

@@ -211,7 +211,7 @@ fn check_form(method: &Method, first: u8, uri: &Uri) -> Result<(), HttpError> {
 }
 
 /// A host, not empty, with a port or not, and without userinfo, which is an attack (RFC 9110 §4.2.4).
-fn is_host(authority: &Authority) -> bool {
+pub(super) fn is_host(authority: &Authority) -> bool {
     let text = authority.as_str();
     let port = text.rsplit_once(':').map_or("", |(_, port)| if port.ends_with(']') { "" } else { port });
     let port = port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();

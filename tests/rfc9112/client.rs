@@ -233,7 +233,7 @@ fn requests_are_written_as_the_clauses_say() {
             get("http://u:p@a.example:81/x"),
             "GET /x HTTP/1.1\r\nhost: a.example:81\r\n\r\n",
         ),
-        ("§3.2: MUST be sent, empty where there is no authority", get("/x"), "GET /x HTTP/1.1\r\nhost: \r\n\r\n"),
+        ("§3.2: MUST be sent, empty where nobody knows of an authority", get("/x"), "GET /x HTTP/1.1\r\nhost: \r\n\r\n"),
         ("§3.2.1: an empty path is a slash", get("http://a"), "GET / HTTP/1.1\r\nhost: a\r\n\r\n"),
         ("§3.2.1: the query with the path", host(get("/x?y=z")), "GET /x?y=z HTTP/1.1\r\nhost: h\r\n\r\n"),
         (
