@@ -165,8 +165,8 @@ pub(super) fn announced(method: &Method, version: Version, status: StatusCode, l
         Some(0) if bodiless => Announced::Theirs,
         Some(_) if status == StatusCode::NOT_MODIFIED => Announced::Theirs,
         Some(length) => Announced::Length(length),
-        None if version == Version::HTTP_10 => Announced::Nothing,
         None if status == StatusCode::NOT_MODIFIED => Announced::Theirs,
+        None if version == Version::HTTP_10 => Announced::Nothing,
         None => Announced::Chunked,
     }
 }
