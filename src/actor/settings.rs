@@ -73,7 +73,7 @@ impl Settings {
 
     /// What concerns sockets that listen, and nothing else.
     pub(crate) fn of_sockets(&self) -> impl PartialEq + use<> {
-        (self.backlog, self.keepalive, self.send_buffer, self.receive_buffer, self.only_v6)
+        (self.backlog, self.options, self.only_v6)
     }
 
     /// The limits and deadlines of HTTP.

@@ -46,9 +46,7 @@ impl HttpRequest {
             None => self.uri.to_string().into(),
         }
     }
-}
 
-impl HttpRequest {
     /// The URI that is asked for, whichever form the request-target has (RFC 9110 §7.1, RFC 9112 §3.3): the target itself where it is one; otherwise the scheme
     /// says whether the request [is under TLS](Self::secure), the authority is that of a CONNECT, or else `Host`, and what is asked for of it is the target's
     /// path and query: none behind CONNECT and `*`, which a [`Uri`] says as `/`.
