@@ -40,7 +40,7 @@ impl Handler<Received<HttpRequest>> for Ends {
                 sender.do_send(HttpResponse::ok("bye"));
                 return connection.do_send(HttpClose::Close);
             }
-            "/unheard" => LOG.with(|log| log.borrow_mut().push("heard".to_owned())),
+            "/unheard" => log("heard"),
             "/waits" => return self.waiting = Some(sender),
             "/stream" => return STREAM.with(|stream| *stream.borrow_mut() = Some(sender.start(HttpResponse::ok("begun")))),
             "/last" => {
