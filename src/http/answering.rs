@@ -200,12 +200,13 @@ impl Server {
     /// streamed response that only the connection's end would end, as in HTTP/1.0, it is [aborted](Self::abort): half of it must not pass for whole (RFC 9112 §8).
     pub fn close(&mut self, now: Instant) {
         self.break_off(now);
+        self.forget_untold();
     }
 
     /// As [`close`](Self::close), and the peer has an idle timeout for its own end; what it sends until then is discarded.
     pub fn close_confirmed(&mut self, now: Instant) {
         self.wire.confirmed = true;
-        self.break_off(now);
+        self.close(now);
     }
 
     /// How the connection has ended.

@@ -384,7 +384,6 @@ impl Server {
         self.exchanges = VecDeque::new();
         self.held = 0;
         self.abandon_content(HttpError::Incomplete);
-        self.forget_untold();
         self.head_since = None;
         self.input = Input::default();
         self.last = true;

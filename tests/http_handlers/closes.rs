@@ -40,6 +40,10 @@ impl Handler<Received<HttpRequest>> for Ends {
                 sender.do_send(HttpResponse::ok("bye"));
                 return connection.do_send(HttpClose::Close);
             }
+            "/farewell" => {
+                sender.do_send(HttpResponse::ok("farewell"));
+                return connection.do_send(HttpClose::Abort);
+            }
             "/unheard" => log("heard"),
             "/waits" => return self.waiting = Some(sender),
             "/stream" => return STREAM.with(|stream| *stream.borrow_mut() = Some(sender.start(HttpResponse::ok("begun")))),
@@ -93,7 +97,12 @@ fn what_comes_behind_the_end_is_not_told() {
         for mut peer in [peer(), by_mail()] {
             peer.says(get("/bye") + &get("/unheard")).await.hears("bye").await;
             assert_eq!(peer.hears_the_rest().await, "");
+            peer.finishes();
             ended(HttpEnd::Closed).await;
+        }
+        for mut peer in [peer(), by_mail()] {
+            peer.says(get("/farewell") + &get("/unheard")).await.hears_the_rest().await;
+            ended(HttpEnd::Aborted).await;
         }
     });
 }

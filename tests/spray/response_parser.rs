@@ -96,6 +96,8 @@ fn a_reason_too_long() {
     for (n, told) in [(64, "Response"), (65, "Unanswered")] {
         let mut client = Client::new(Settings::new().reason_limit(64), Instant::now());
         client.request(HttpRequest::new(Method::GET, Uri::from_static("/")), Instant::now());
+        client.output().take(usize::MAX);
+        client.wrote(Instant::now());
         client.receive(BytesMut::from(&*format!("HTTP/1.1 204 {}\r\n\r\n", "1".repeat(n))), Instant::now());
         let event = format!("{:?}", client.poll_event());
         assert!(event.starts_with(&format!("Some({told} ")) && (n == 64 || event.contains("ReasonTooLong")), "{n}: {event}");
