@@ -15,11 +15,16 @@ macro_rules! lacking {
     )* };
 }
 
+#[cfg(feature = "tls")]
+#[path = "../tls/authority.rs"]
+#[allow(dead_code, reason = "shared with tests/tls")]
+mod authority;
 mod closed;
 mod http_server_connection_pipeline;
 mod peer;
 mod pipeline_limiter;
 mod request_parser;
+mod request_renderer;
 mod response_parser;
 mod response_renderer;
 mod spray_can_client;
