@@ -131,6 +131,8 @@ pub(crate) fn whole(text: &str) -> HttpResponse {
     let now = Instant::now();
     let mut client = Client::new(Settings::new(), now);
     client.request(HttpRequest::new(Method::GET, Uri::from_static("http://a/")), now);
+    drop(client.output().take(usize::MAX >> 1));
+    client.wrote(now);
     client.receive(BytesMut::from(text), now);
     match client.poll_event() {
         Some(ClientEvent::Response { response, .. }) => response,
