@@ -7,7 +7,7 @@ use actix_sockets::http::{Client, ClientEvent, ContentEnd, HttpError, Settings, 
 use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Uri, Version};
 
-/// spray fills in the host that it is connected to. Here it is the URI's; what is said on the wire is in origin-form either way.
+/// spray fills in the host that it is connected to. Here the URI's goes before that; what is said on the wire is in origin-form either way.
 const HERE: &str = "http://test.com:8080";
 
 fn request(method: Method, target: &str, fields: &[(HeaderName, &'static str)]) -> HttpRequest {

@@ -44,9 +44,10 @@ fn a_request_with_a_host() {
     assert_eq!(seen_of(Method::GET, "/hij", &fields), "GET /hij example.com:99 Thu, 25 Aug 2011 09:10:29 GMT");
 }
 
-/// spray's is that of the connector; here it is the URI's.
+/// spray's is that of the connector; here it is the connection's, unless the URI has one.
 #[test]
 fn a_host_is_added_where_there_is_none() {
+    assert!(seen_of(Method::GET, "/lmn", &[]).starts_with("GET /lmn 127.0.0.1:"));
     assert_eq!(seen_of(Method::GET, "http://example.com:99/lmn", &[]), "GET /lmn example.com:99 -");
 }
 
@@ -228,12 +229,13 @@ fn an_absolute_uri_whose_path_begins_with_two_slashes() {
     assert_eq!(seen_of(Method::GET, "http://a:81//foo", &[]), "GET //foo a:81 -");
 }
 
-/// spray knows no host to connect to. We are connected: `Host` is empty (RFC 9112 §3.2), and a server of ours refuses it.
+/// spray knows no host to connect to. We are connected: it is that one.
 #[test]
 fn neither_host_nor_authority() {
     System::new().block_on(async {
-        let response = connect(seeing().await.address).await.send(HttpRequest::new(Method::GET, Uri::from_static("/abc"))).await.unwrap();
-        assert_eq!(response.status, 400);
+        let address = seeing().await.address;
+        let response = connect(address).await.send(HttpRequest::new(Method::GET, Uri::from_static("/abc"))).await.unwrap();
+        assert_eq!(response.content, format!("GET /abc {address} -"));
     });
 }
 
