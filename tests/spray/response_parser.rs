@@ -2,8 +2,11 @@
 
 mod streamed;
 
-use actix_sockets::http::Closing;
-use http::Method;
+use std::time::Instant;
+
+use actix_sockets::http::{Client, Closing, HttpRequest, Settings};
+use bytes::BytesMut;
+use http::{Method, Uri};
 
 use crate::peer::{answered, whole, wire};
 
