@@ -10,7 +10,7 @@
 //! | ResponseParserSpec | 23 | each |
 //! | RequestRendererSpec | 17 | each |
 //! | ResponseRendererSpec | 13, and more in versions that we have not seen | those 13; of the others a status of one's own, content without a type and with a length, and three of `Server` in one test |
-//! | SprayCanServerSpec | 23 | each; one is ignored |
+//! | SprayCanServerSpec | 23 | each |
 //! | SprayCanClientSpec | 33 | 24, the timeouts of two levels in one test; 9 are ignored: pools of connections, and requests without one |
 //!
 //! Left out are HttpHeaderParserSpec, which is about spray's cache of fields, ContentLengthHeaderParserSpec, ProxySpec, HttpClientConnectionPipelineSpec and

@@ -100,7 +100,6 @@ fn with_default_host(request: &str) -> (Version, String, Option<String>) {
 
 /// An absolute target has its own authority: it needs no default (RFC 9112 §3.3).
 #[test]
-#[ignore = "the default host is put beside the target's own authority, and contradicts it: 400"]
 fn a_default_host_for_1_0_with_an_absolute_uri() {
     assert_eq!(with_default_host("GET http://foo/bar HTTP/1.0"), (Version::HTTP_10, "http://foo/bar".to_owned(), None));
 }
