@@ -6,6 +6,10 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+mod pace;
+
+pub(crate) use pace::Pace;
+
 /// From this size on a piece is queued by reference; below it is copied behind what is there.
 pub(crate) const COPY_BELOW: usize = 8 << 10;
 
@@ -20,6 +24,8 @@ pub struct Output {
     tail: BytesMut,
     /// All bytes that were ever written away.
     written: u64,
+    /// How many more the stream has taken, of a record whose rest it has not.
+    ahead: usize,
 }
 
 impl Output {
@@ -52,6 +58,17 @@ impl Output {
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written
+    }
+
+    /// How many bytes the stream has taken since the beginning: those that have left, and those of a record of TLS that has not left as a whole.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.written + self.ahead as u64
+    }
+
+    /// The stream has taken so many bytes of a record, whose plaintext waits until all of it has left.
+    pub fn take_ahead(&mut self, bytes: usize) {
+        self.ahead = (self.ahead + bytes).min(self.len());
     }
 
     /// The buffer for small pieces: what is appended to it is next in order.
@@ -150,6 +167,7 @@ impl Output {
     /// When `n` exceeds [`len`](Self::len).
     pub fn advance(&mut self, mut n: usize) {
         self.written += n as u64;
+        self.ahead = self.ahead.saturating_sub(n);
         while let Some(piece) = self.pieces.front_mut() {
             if n < piece.len() {
                 piece.advance(n);
@@ -175,6 +193,7 @@ impl Output {
         self.pieces.clear();
         self.queued = 0;
         self.tail.clear();
+        self.ahead = 0;
     }
 
     /// Takes the first `n` bytes at most out, as one copy: for tests, and for wires that want contiguous bytes.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use actix_sockets::http::{
-    Closing, Event, HttpDate, HttpRequest, HttpResponse, RequestNumber, RespondError, Server, Settings, SwitchError, UriParsing,
+    Closing, Event, HttpDate, HttpError, HttpRequest, HttpResponse, RequestNumber, RespondError, Server, Settings, SwitchError, UriParsing,
 };
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
@@ -934,24 +934,71 @@ fn t12_each_silence_ends_within_its_deadline() {
     peer.later(SECOND * 30);
     assert_eq!(peer.server.closing(), Closing::Abort);
     assert!(peer.server.output().is_empty());
+
+    // One that takes a little of it now and then: 240 B/s are enough behind the first half minute.
+    for (bytes, every, ended) in [(1, 1, Some(31)), (120, 1, Some(59)), (240, 1, None), (1, 29, Some(58)), (7000, 29, None)] {
+        let mut peer = Peer::new(Settings::new());
+        let (number, _) = peer.says("GET / HTTP/1.1\r\nHost: a\r\n\r\n").request();
+        peer.answers(number, HttpResponse::ok(vec![b'x'; 1 << 20])).expect("in hand");
+        let end = (every..=600).step_by(every as usize).find(|_| {
+            peer.server.output().advance(bytes);
+            peer.server.wrote(peer.now);
+            // As the timer rings: nobody asks any sooner.
+            let until = peer.now + SECOND * every;
+            if let Some(deadline) = peer.server.deadline().filter(|deadline| *deadline <= until) {
+                let now = peer.now;
+                peer.later(deadline.saturating_duration_since(now));
+            }
+            peer.now = until;
+            peer.server.closing() == Closing::Abort
+        });
+        println!("t12: limit 240 B/s behind 30 s; {bytes} bytes every {every} s: ended in the turn that ended after {end:?} s");
+        assert_eq!(end, ended, "{bytes} bytes every {every} s");
+        if end.is_some() {
+            assert!(matches!(peer.server.poll_event(), Some(Event::Failed(HttpError::SlowReader))));
+        }
+    }
 }
 
-/// It is not read, for a reason of ours: its head, its content and its silence have their time when it is again.
+/// Who waits to be asked for its content waits for us (RFC 9110 §10.1.1): for as long as the request before it takes, and then it has all its time.
+#[test]
+fn content_that_was_not_asked_for_yet_is_not_late() {
+    let seconds = Duration::from_secs;
+    let mut peer = Peer::new(Settings::new().pipelining_limit(2));
+    let both = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    let (number, _) = peer.says(both).request();
+    peer.later(seconds(19));
+    assert_eq!((peer.server.closing(), peer.server.poll_event().is_none(), peer.hears().as_str()), (Closing::Open, true, ""));
+    peer.answers(number, HttpResponse::ok("")).expect("in hand");
+    assert!(peer.hears().ends_with("\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"));
+    peer.later(seconds(5) - Duration::from_nanos(1));
+    assert_eq!(peer.server.closing(), Closing::Open);
+    peer.later(Duration::from_nanos(1));
+    assert!(peer.hears().starts_with("HTTP/1.1 408 "), "it was asked, and did not send it");
+}
+
+/// It is not read, for a reason of ours: its head, its content and its silence have the time that was left, when it is again; and no more, however often that is.
 #[test]
 fn while_it_is_not_read_no_peer_is_late() {
     for (input, seconds, status) in
         [("", 60, ""), ("GET / HT", 5, "HTTP/1.1 408 "), ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab", 5, "HTTP/1.1 408 ")]
     {
-        let within = Duration::from_secs(seconds);
+        let second = Duration::from_secs(1);
         let mut peer = Peer::new(Settings::new());
         peer.says(input);
-        peer.server.suspend(true, peer.now);
-        assert_eq!(peer.server.deadline(), None, "{input:?}");
-        peer.later(Duration::from_secs(3600));
-        assert_eq!((peer.server.closing(), peer.hears().as_str()), (Closing::Open, ""), "{input:?}");
-        peer.server.suspend(false, peer.now);
-        assert_eq!(peer.server.deadline(), Some(peer.now + within), "{input:?}");
-        peer.later(within);
+        let deadline = peer.server.deadline().expect("a deadline");
+        assert_eq!((deadline - peer.now).as_secs(), seconds, "{input:?}");
+        for paused in 1..=4 {
+            peer.server.suspend(true, peer.now);
+            assert_eq!(peer.server.deadline(), None, "{input:?}");
+            peer.later(second * 3600);
+            assert_eq!((peer.server.closing(), peer.server.output().len()), (Closing::Open, 0), "{input:?}");
+            peer.server.suspend(false, peer.now);
+            assert_eq!(peer.server.deadline(), Some(deadline + second * 3600 * paused), "{input:?}");
+            peer.later(second);
+        }
+        peer.now = deadline + second * 3600 * 4;
+        peer.later(Duration::ZERO);
         assert_eq!(peer.server.closing(), Closing::AfterFlush);
         assert!(peer.hears().starts_with(status), "{input:?}");
     }

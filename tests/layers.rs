@@ -42,6 +42,7 @@ fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
         "src/proxy",
         "src/proxies.rs",
         "src/output.rs",
+        "src/output",
         "src/budget.rs",
         "src/admission.rs",
         "src/drain.rs",
@@ -54,6 +55,7 @@ fn only_the_actors_know_actix_tokio_the_clock_and_chance() {
 #[test]
 fn nothing_points_back() {
     never("src/output.rs", &["crate::"]);
+    never("src/output", &["crate::"]);
     never("src/budget.rs", &["crate::"]);
     never("src/drain.rs", &["crate::"]);
     never("src/rate.rs", &["crate::"]);

@@ -114,14 +114,24 @@ impl ClientConnection {
         if returned > 0 {
             parts.http.give_back(returned, now);
         }
-        if self.timer.rings(now) {
-            parts.http.handle_timeout(now);
-        }
         let Self { share, line, .. } = self;
         let may = |http: &ours::Client| share.may_read(|| http.is_within_message(), line) || http.closing() == Closing::AfterFlush;
         let read = read(&mut parts.http, &mut parts.transport, wants, may, now, cx);
+        let mut written = ControlFlow::Continue(());
+        if let ControlFlow::Continue(reading) = read
+            && self.timer.rings(now)
+        {
+            // We may be late: what the server did in time, all that can be read and written by now, was in time.
+            written = write(&mut parts.http, &mut parts.transport, now, cx);
+            if written.is_continue() {
+                parts.http.suspend(reading == Reading::Suspended, now);
+                parts.http.handle_timeout(now);
+            }
+        }
         let Some(mut parts) = self.events(parts) else { return Poll::Ready(()) };
-        let written = write(&mut parts.http, &mut parts.transport, now, cx);
+        if written.is_continue() {
+            written = write(&mut parts.http, &mut parts.transport, now, cx);
+        }
         let reading = match (read, written) {
             (ControlFlow::Continue(reading), ControlFlow::Continue(())) => reading,
             (ControlFlow::Break(error), _) | (_, ControlFlow::Break(error)) => {

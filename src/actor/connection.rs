@@ -39,7 +39,7 @@ use crate::tls::Info;
 mod steps;
 mod upgrading;
 
-use steps::{finish, hear, tell_the_rest};
+use steps::{finish, hear, judge, tell_the_rest};
 
 /// Reads in one turn: then others on this arbiter have theirs.
 const READS: usize = 4;
@@ -163,17 +163,14 @@ impl Conversation {
         if hear(parts, above, line, now, cx).is_break() {
             return Poll::Ready(());
         }
-        // What a feeder has not read yet, because its actor waits for something else, is read first.
-        if !(own && *is_fed && parts.transport.poll_readable(cx).is_ready()) && seldom(timer.rings(now)) {
-            parts.http.handle_timeout(now, &clock::http_date(now));
-            if above.look_after(line, parts, now).is_break() {
-                return Poll::Ready(());
-            }
-        }
         if own {
             match read(parts, above, (share, line), false, now, cx) {
                 Continue(Reading { awaits, .. }) => (*awaits_bytes, *is_fed) = (awaits, false),
                 Break(()) => return Poll::Ready(()),
+            }
+            // It wakes the connection, whose turn is its own then: a feeder's need not look.
+            if seldom(timer.rings(now)) && judge(parts, above, line, now, cx).is_break() {
+                return Poll::Ready(());
             }
         }
         if seldom(above.lobby.is_some()) {

@@ -59,7 +59,7 @@ pub(crate) struct Secure {
     truncated: bool,
     closed: bool,
     /// Ciphertext has left since the last write.
-    moved: bool,
+    moved: usize,
 }
 
 impl Secure {
@@ -160,7 +160,9 @@ impl Secure {
     ) -> Poll<io::Result<()>> {
         loop {
             let flushed = self.poll_flush(write, cx);
-            *progress |= std::mem::take(&mut self.moved);
+            let moved = std::mem::take(&mut self.moved);
+            *progress |= moved > 0;
+            output.take_ahead(moved.min(self.sealed));
             ready!(flushed)?;
             output.advance(std::mem::take(&mut self.sealed).min(output.len()));
             if output.is_empty() {
@@ -221,7 +223,7 @@ impl Secure {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.moved = true;
+            self.moved += written;
             outgoing.advance(written);
         }
         self.rest();

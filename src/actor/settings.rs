@@ -271,6 +271,7 @@ pub struct WebSocketSettings {
     pub(crate) window: usize,
     pub(crate) closing: Duration,
     pub(crate) write_stall: Duration,
+    pub(crate) output_rate: u32,
     pub(crate) ping: Option<Duration>,
 }
 
@@ -287,6 +288,7 @@ impl Default for WebSocketSettings {
             window: 256 << 10,
             closing: Duration::from_secs(5),
             write_stall: Duration::from_secs(30),
+            output_rate: 240,
             ping: Some(Duration::from_secs(20)),
         }
     }
@@ -371,6 +373,14 @@ impl WebSocketSettings {
     #[must_use]
     pub fn write_stall(mut self, within: Duration) -> Self {
         self.write_stall = within;
+        self
+    }
+
+    /// How many bytes a second the peer must take while output waits, after a grace of [`write_stall`](Self::write_stall): 240. Fewer: the connection is
+    /// cut. A peer that was faster has credit, of that grace at most. 0 asks for no rate.
+    #[must_use]
+    pub fn output_rate(mut self, bytes: u32) -> Self {
+        self.output_rate = bytes;
         self
     }
 

@@ -79,13 +79,12 @@ impl WebSocket {
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let now = clock::now();
         let stirred = self.hear(now, cx);
-        if self.timer.rings(now) {
-            self.guarded(now, |pipeline| pipeline.handle_timeout(now));
-            self.look_after(now);
-        }
         // Nobody has said anything: it is most likely the socket that has woken us.
         let waits = self.read(!stirred, now, cx);
         self.tell();
+        if self.timer.rings(now) {
+            self.judge(now, cx);
+        }
         self.settle(now);
         if self.write(now, cx).is_break() {
             self.lost(now);
@@ -130,6 +129,18 @@ impl WebSocket {
             self.guarded(now, |pipeline| pipeline.settle(now));
         }
         stirred
+    }
+
+    /// Does what is due, behind what could be read and written by now: we may be late, and what the peer did in time was in time.
+    #[cold]
+    fn judge(&mut self, now: Instant, cx: &mut TaskContext<'_>) {
+        if self.write(now, cx).is_break() {
+            return self.lost(now);
+        }
+        // The peer's Close may have just come.
+        self.settle(now);
+        self.guarded(now, |pipeline| pipeline.handle_timeout(now));
+        self.look_after(now);
     }
 
     /// Ends the stream, as far as it is time to. Tells whether all is over.

@@ -154,7 +154,7 @@ impl Client {
 
     /// To be called after bytes of [`output`](Self::output) have been written: requests may have waited for it.
     pub fn wrote(&mut self, now: Instant) {
-        self.wire.wrote(now);
+        self.wire.wrote(now, &self.settings);
         self.pump(now);
     }
 
@@ -269,7 +269,7 @@ impl Client {
         for waiting in std::mem::take(&mut self.waiting) {
             let (told, sent) = (Some(waiting.number) == number, waiting.begin < written);
             let error = match error {
-                HttpError::Closed | HttpError::WriteTimeout if !sent => HttpError::NotSent,
+                HttpError::Closed | HttpError::WriteTimeout | HttpError::SlowReader if !sent => HttpError::NotSent,
                 error if told => error,
                 _ if sent => HttpError::Closed,
                 _ => HttpError::NotSent,

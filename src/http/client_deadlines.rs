@@ -23,8 +23,8 @@ impl Client {
     pub fn handle_timeout(&mut self, now: Instant) {
         let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         let open = self.wire.is_open();
-        if self.wire.handle_timeout(now, &self.settings) && open {
-            self.fail(HttpError::WriteTimeout, now);
+        if let Some(error) = self.wire.handle_timeout(now, &self.settings).filter(|_| open) {
+            self.fail(error, now);
         }
         if !self.wire.is_open() || self.switched {
             return;

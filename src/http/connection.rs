@@ -61,8 +61,8 @@ pub struct Server {
     pub(super) held: usize,
     /// The connection is TLS.
     secure: bool,
-    /// Nothing is read, for a reason of ours.
-    pub(super) suspended: bool,
+    /// Since when nothing is read, for a reason of ours.
+    pub(super) suspended: Option<Instant>,
 }
 
 impl Server {
@@ -91,7 +91,7 @@ impl Server {
             at_fault: None,
             held: 0,
             secure: false,
-            suspended: false,
+            suspended: None,
         }
     }
 
@@ -166,8 +166,10 @@ impl Server {
 
     /// To be called after bytes of [`output`](Self::output) have been written: resumes what had to wait for it.
     pub fn wrote(&mut self, now: Instant) {
-        self.wire.wrote(now);
-        if let Some(incoming) = &mut self.incoming {
+        self.wire.wrote(now, &self.settings);
+        if let Some(incoming) = &mut self.incoming
+            && self.suspended.is_none()
+        {
             incoming.clock.stirred(now, &self.settings);
         }
         if !self.input.is_empty() || self.incoming.is_some() {

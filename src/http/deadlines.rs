@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::exchange::Answer;
+use super::exchange::{Answer, Way};
 use super::{Event, HttpDate, HttpError, HttpResponse, RequestNumber, Server, Settings};
 
 /// How long things may take.
@@ -64,9 +64,9 @@ impl Server {
         let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         self.clock = Some((now, *date));
         let open = self.wire.is_open();
-        if self.wire.handle_timeout(now, &self.settings) && open {
+        if let Some(error) = self.wire.handle_timeout(now, &self.settings).filter(|_| open) {
             self.clear();
-            self.events.push_back(Event::Failed(HttpError::WriteTimeout));
+            self.events.push_back(Event::Failed(error));
         }
         if !self.wire.is_open() {
             return;
@@ -115,21 +115,23 @@ impl Server {
             && self.wire.output.is_empty()
             && self.head_since.is_none()
             && self.incoming.is_none()
-            && !self.suspended
+            && self.suspended.is_none()
     }
 
     fn head_deadline(&self) -> Option<Instant> {
-        if self.suspended {
+        if self.suspended.is_some() {
             return None;
         }
         self.head_since?.checked_add(self.settings.head_timeout)
     }
 
     fn content_deadline(&self) -> Option<Instant> {
-        if self.suspended || self.is_content_stopped() {
+        if self.suspended.is_some() || self.is_content_stopped() {
             return None;
         }
-        self.incoming.as_ref()?.clock.deadline()
+        let incoming = self.incoming.as_ref()?;
+        // Who waits to be asked for it waits for us (RFC 9110 §10.1.1).
+        if incoming.continue_due && matches!(incoming.way, Way::Whole(..)) { None } else { incoming.clock.deadline() }
     }
 
     /// The earliest. Requests came one after the other: behind one of which nothing has been told yet none is due before it.
@@ -171,7 +173,7 @@ impl Server {
                 _ => timeless && self.telling().is_some() && !self.is_content_stopped(),
             },
         };
-        if idle && !self.suspended { self.wire.active.checked_add(self.times.idle) } else { None }
+        if idle && self.suspended.is_none() { self.wire.active.checked_add(self.times.idle) } else { None }
     }
 }
 

@@ -97,6 +97,8 @@ pub enum HttpError {
     Insecure,
     /// The peer did not take our bytes in time.
     WriteTimeout,
+    /// The peer took our bytes more slowly than it must.
+    SlowReader,
 }
 
 impl HttpError {
@@ -119,7 +121,7 @@ impl HttpError {
             | Self::ChunkData
             | Self::Trailers
             | Self::Incomplete => StatusCode::BAD_REQUEST,
-            Self::HeadTimeout | Self::ContentTimeout | Self::WriteTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTimeout | Self::ContentTimeout | Self::WriteTimeout | Self::SlowReader => StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge | Self::TooManyChunks => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -150,7 +152,9 @@ impl HttpError {
     pub fn may_be_sent_again(self, method: &Method) -> bool {
         match self {
             Self::NotSent | Self::QueueFull => true,
-            Self::Closed | Self::Truncated | Self::ResponseTimeout | Self::ContentTimeout | Self::WriteTimeout => method.is_idempotent(),
+            Self::Closed | Self::Truncated | Self::ResponseTimeout | Self::ContentTimeout | Self::WriteTimeout | Self::SlowReader => {
+                method.is_idempotent()
+            }
             _ => false,
         }
     }
@@ -209,6 +213,7 @@ impl fmt::Display for HttpError {
             Self::ContentMismatch => "the request's content is not as long as its Content-Length (RFC 9110 §8.6)",
             Self::Insecure => "a request for https or wss, on a connection that is not TLS (RFC 9110 §4.2.2)",
             Self::WriteTimeout => "the peer takes no bytes (RFC 9112 §9.5)",
+            Self::SlowReader => "the peer takes our bytes too slowly (RFC 9112 §9.5)",
         })
     }
 }

@@ -46,15 +46,21 @@ impl Server {
         Some(self.told.buffered().min(step)).filter(|back| *back > 0)
     }
 
-    /// Reading is suspended for a reason that is not this connection's, or taken up again: while it is, silence is not the peer's fault.
+    /// Reading is suspended for a reason that is not this connection's, or taken up again: while it is, silence is not the peer's fault. It goes on with
+    /// the time that it had left, and no more: who holds others up as well must not win any by it.
     pub fn suspend(&mut self, suspended: bool, now: Instant) {
-        if self.suspended && !suspended {
-            self.wire.active = now;
-            self.head_since = self.head_since.map(|_| now);
-            if let Some(incoming) = &mut self.incoming {
-                incoming.clock.stirred(now, &self.settings);
+        match self.suspended {
+            None if suspended => self.suspended = Some(now),
+            Some(began) if !suspended => {
+                self.suspended = None;
+                let later = |since: Instant| since + now.saturating_duration_since(since.max(began));
+                self.wire.active = later(self.wire.active);
+                self.head_since = self.head_since.map(later);
+                if let Some(incoming) = &mut self.incoming {
+                    incoming.clock.stood_still(began, now, &self.settings);
+                }
             }
+            _ => {}
         }
-        self.suspended = suspended;
     }
 }

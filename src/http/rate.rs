@@ -20,8 +20,18 @@ impl ContentClock {
     pub(super) fn received(&mut self, bytes: usize, now: Instant, settings: &Settings) {
         let Some(due) = self.due else { return };
         let bought = Duration::from_secs_f64(bytes as f64 / f64::from(settings.content_rate));
+        self.later(due, bought, now, settings);
+    }
+
+    /// Nothing was read from then until now, for a reason of ours.
+    pub(super) fn stood_still(&mut self, began: Instant, now: Instant, settings: &Settings) {
+        let Some(due) = self.due else { return };
+        self.later(due, now.saturating_duration_since(began), now, settings);
+    }
+
+    fn later(&mut self, due: Instant, time: Duration, now: Instant, settings: &Settings) {
         let most = now.checked_add(settings.idle_timeout.max(settings.content_grace));
-        self.due = match (due.checked_add(bought), most) {
+        self.due = match (due.checked_add(time), most) {
             (Some(later), Some(most)) => Some(later.min(most)),
             (_, most) => most,
         };

@@ -29,6 +29,7 @@ pub struct Settings {
     pub(super) timeout_timeout: Duration,
     pub(super) response_timeout: Duration,
     pub(super) write_stall: Duration,
+    pub(super) output_rate: u32,
     pub(super) linger: Duration,
     pub(super) pipelining_limit: usize,
     pub(super) output_soft_limit: usize,
@@ -83,6 +84,7 @@ impl Default for Settings {
             timeout_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(10),
             write_stall: Duration::from_secs(30),
+            output_rate: 240,
             linger: Duration::from_secs(2),
             pipelining_limit: 1,
             output_soft_limit: 64 << 10,
@@ -179,6 +181,9 @@ impl Settings {
         response_timeout: Duration,
         /// Time that unsent bytes may wait without any being taken; then the connection is aborted. Default 30 s.
         write_stall: Duration,
+        /// Unsent bytes a second that the peer must take while some wait, after a grace of [`write_stall`](Self::write_stall); else the connection is
+        /// aborted. A peer that was faster has credit, of that grace at most. 0 asks for no rate. Default 240.
+        output_rate: u32,
         /// Time to read and discard after our FIN, so that no reset overtakes the last response (RFC 9112 §9.6). Default 2 s.
         linger: Duration,
         /// Unsent bytes above which no further request is taken. Default 64 KiB.

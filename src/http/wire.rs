@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{HttpEnd, Settings};
-use crate::output::Output;
+use super::{HttpEnd, HttpError, Settings};
+use crate::output::{Output, Pace};
 
 /// How a connection stands with its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(super) struct Wire {
     pub(super) eof: bool,
     /// Since when output has made no progress, or since when there is none.
     progress: Instant,
+    /// How fast it leaves.
+    pace: Pace,
     state: State,
     /// The peer's FIN came before we began to end.
     peer_first: bool,
@@ -55,6 +57,7 @@ impl Wire {
             active: now,
             eof: false,
             progress: now,
+            pace: Pace::default(),
             state: State::Open,
             peer_first: false,
             confirmed: false,
@@ -89,7 +92,8 @@ impl Wire {
         Some(mark)
     }
 
-    pub(super) fn wrote(&mut self, now: Instant) {
+    pub(super) fn wrote(&mut self, now: Instant, settings: &Settings) {
+        self.pace.took(&self.output, settings.output_rate, settings.write_stall, now);
         self.progress = now;
         self.active = now;
         self.settle();
@@ -142,26 +146,29 @@ impl Wire {
         }
     }
 
-    /// When output has stalled for too long, or the lingering is over.
+    /// When output has stalled for too long, or leaves too slowly, or the lingering is over.
     pub(super) fn deadline(&self, settings: &Settings) -> Option<Instant> {
         match self.state {
-            State::Open | State::Ending if !self.output.is_empty() => self.progress.checked_add(settings.write_stall),
+            State::Open | State::Ending if !self.output.is_empty() => {
+                self.progress.checked_add(settings.write_stall).into_iter().chain(self.pace.deadline()).min()
+            }
             State::Ending if self.confirmed => self.progress.checked_add(settings.idle_timeout.max(settings.linger)),
             State::Ending => self.progress.checked_add(settings.linger),
             _ => None,
         }
     }
 
-    /// Ends what [`deadline`](Self::deadline) says; true when the peer takes no bytes.
-    pub(super) fn handle_timeout(&mut self, now: Instant, settings: &Settings) -> bool {
+    /// Ends what [`deadline`](Self::deadline) says; with an error when the peer takes no bytes, or too few.
+    pub(super) fn handle_timeout(&mut self, now: Instant, settings: &Settings) -> Option<HttpError> {
         if self.deadline(settings).is_none_or(|deadline| now < deadline) {
-            return false;
+            return None;
         }
         if self.output.is_empty() {
             self.state = State::Done;
-            return false;
+            return None;
         }
+        let stalled = self.progress.checked_add(settings.write_stall).is_some_and(|deadline| deadline <= now);
         self.abort();
-        true
+        Some(if stalled { HttpError::WriteTimeout } else { HttpError::SlowReader })
     }
 }

@@ -51,7 +51,7 @@ pub use deflate::PerMessageDeflate;
 pub use hide_pongs::HidePongs;
 pub use overflow::{Dropped, Drops, Key, Keyed, Overflow};
 pub(crate) use overflow::{Policy, Verdict, Waiting};
-pub use pipeline::{Masks, Phase, Pipeline};
+pub use pipeline::{Masks, Pause, Phase, Pipeline};
 
 use crate::websocket::{CloseCode, Frame, OpCode, ProtocolError};
 

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 
 use super::base::Base;
 use super::{Chain, Command, Event, Interest, Life};
-use crate::output::Output;
+use crate::output::{Output, Pace};
 use crate::websocket::{Codec, Frame, OpCode, ProtocolError};
 
 mod deadlines;
@@ -29,6 +29,15 @@ pub enum Phase {
     Finishing,
     /// Nothing more to do: drop the transport. What could not be written is lost.
     Done,
+}
+
+/// Why nothing is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Our side has enough in hand, or the whole process has: the time of an incomplete message stands still.
+    Ours,
+    /// The peer does not take what is written: it is its own time that goes on.
+    Peers,
 }
 
 /// A websocket as a value: bytes, commands and time go in, events, bytes and the next deadline come out.
@@ -62,9 +71,14 @@ pub struct Pipeline<T = Event> {
     /// Since when a message has been incomplete.
     incomplete: Option<Instant>,
     message_within: Duration,
+    /// Since when its time has stood still.
+    paused: Option<Instant>,
     /// Since when the output has made no progress.
     stalled: Option<Instant>,
     stall_within: Duration,
+    /// How fast it leaves, and must.
+    pace: Pace,
+    output_rate: u32,
     /// Since when it has been finishing.
     finishing: Option<Instant>,
     linger: Duration,
@@ -96,8 +110,11 @@ impl<T: From<Event>> Pipeline<T> {
             eof: false,
             incomplete: None,
             message_within: Duration::from_secs(60),
+            paused: None,
             stalled: None,
             stall_within: Duration::from_secs(30),
+            pace: Pace::default(),
+            output_rate: 240,
             finishing: None,
             linger: Duration::from_secs(5),
         };

@@ -6,6 +6,7 @@ mod closes;
 mod downloads;
 mod functions;
 mod guards;
+mod late;
 mod peer;
 mod reading;
 #[allow(dead_code, reason = "shared with tests/http_requesters")]

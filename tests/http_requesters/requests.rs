@@ -292,3 +292,26 @@ fn the_ends_that_a_connection_may_have() {
         assert_eq!(talk.heard().await.len(), 0, "there is exactly one");
     });
 }
+
+/// We are late: something else has kept the thread. What the server said in time was in time, however late we come to see it.
+#[test]
+fn a_response_that_came_in_time_is_heard() {
+    test::run(async {
+        let mut talk = Talk::plain().await;
+        let response = talk.requester.send(get("/"));
+        talk.hears("\r\n\r\n").await;
+        test::pass(Duration::from_secs(9)).await;
+        talk.says("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nla").await;
+        tokio::time::advance(Duration::from_secs(2)).await;
+        settle().await;
+        test::pass(Duration::from_secs(4)).await;
+        talk.says("te").await;
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(response.await.unwrap().content, "late");
+        let response = talk.requester.send(get("/"));
+        talk.hears("\r\n\r\n").await;
+        test::pass(Duration::from_secs(9)).await;
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(response.await.unwrap_err(), HttpError::ResponseTimeout);
+    });
+}

@@ -17,6 +17,7 @@ mod cuts;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod hide_pongs;
+mod pace;
 mod pipeline;
 #[cfg(feature = "deflate")]
 mod puff;

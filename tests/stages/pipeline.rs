@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use actix_sockets::output::Output;
-use actix_sockets::stage::{AutoPing, AutoPong, Chain, Close, Closing, Command, Flow, Interest, Masks, Phase, Pipeline, Stage};
+use actix_sockets::stage::{AutoPing, AutoPong, Chain, Close, Closing, Command, Flow, Interest, Masks, Pause, Phase, Pipeline, Stage};
 use actix_sockets::websocket::{CloseCode, Codec, Frame, Role};
 use bytes::{Bytes, BytesMut};
 
@@ -160,11 +160,32 @@ fn a_complete_message_ends_the_minute() {
 fn the_minute_stands_still_while_we_do_not_read() {
     let mut server = Wire::new(Role::Server);
     server.frame(TEXT, "Hel");
-    server.pipeline.suspend(true, server.now);
-    assert_eq!(server.waits(600 * SECOND), NOTHING);
-    server.pipeline.suspend(false, server.now);
-    assert_eq!(server.waits(59 * SECOND), NOTHING);
+    server.waits(40 * SECOND);
+    for _ in 0..10 {
+        server.pipeline.suspend(Some(Pause::Ours), server.now);
+        assert_eq!(server.waits(600 * SECOND), NOTHING);
+        // It goes on with the time that it had left.
+        server.pipeline.suspend(None, server.now);
+        assert_eq!(server.waits(SECOND), NOTHING);
+    }
+    assert_eq!(server.waits(9 * SECOND), NOTHING);
     assert_eq!(server.waits(SECOND), ["Closed 1008 by us"]);
+}
+
+/// Bursts of pings whose pongs are not read, between the fragments: it is the peer that keeps us from reading, and it wins no time by it.
+#[test]
+fn the_minute_goes_on_while_the_peer_does_not_read() {
+    let mut server = Wire::new(Role::Server);
+    server.frame(TEXT, "Hel");
+    for _ in 0..5 {
+        server.pipeline.suspend(Some(Pause::Peers), server.now);
+        assert_eq!(server.waits(10 * SECOND), NOTHING);
+        server.pipeline.suspend(None, server.now);
+        assert_eq!(server.waits(SECOND), NOTHING);
+    }
+    server.pipeline.suspend(Some(Pause::Peers), server.now);
+    assert_eq!(server.waits(5 * SECOND - MILLI), NOTHING);
+    assert_eq!(server.waits(MILLI), ["Closed 1008 by us"]);
 }
 
 #[test]
@@ -266,10 +287,10 @@ fn a_silent_peer_is_pinged_and_given_up() {
 #[test]
 fn a_peer_that_we_do_not_read_is_not_silent() {
     let mut server = Wire::with(Role::Server, Chain::of(AutoPing::every(20 * SECOND)));
-    server.pipeline.suspend(true, server.now);
+    server.pipeline.suspend(Some(Pause::Ours), server.now);
     assert_eq!(server.waits(600 * SECOND), NOTHING);
     server.written();
-    server.pipeline.suspend(false, server.now);
+    server.pipeline.suspend(None, server.now);
     assert_eq!(server.waits(19 * SECOND), NOTHING);
     assert_eq!(server.waits(41 * SECOND), ["Closed 1011 by us"]);
 }

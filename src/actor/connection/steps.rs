@@ -1,11 +1,12 @@
-//! Steps of a connection's turn: what precedes reading, and what comes behind writing.
+//! Steps of a connection's turn: what precedes reading, what follows it when it is late, and what comes behind writing.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::task::Context as TaskContext;
 use std::time::Instant;
 
-use super::{Above, Parts};
+use super::{Above, Parts, write};
+use crate::actor::clock;
 use crate::actor::http_line::HttpLine;
 use crate::actor::upstream::Parcel;
 use crate::hint::seldom;
@@ -24,6 +25,14 @@ pub(super) fn hear(parts: &mut Parts, above: &mut Above, line: &Arc<HttpLine>, n
         parts.http.give_back(back, now);
     }
     Continue(())
+}
+
+/// Does what is due, behind what could be read and written by now: we may be late, and what the peer did in time was in time. Breaks when all is over.
+#[cold]
+pub(super) fn judge(parts: &mut Parts, above: &mut Above, line: &Arc<HttpLine>, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
+    write(parts, above, now, cx)?;
+    parts.http.handle_timeout(now, &clock::http_date(now));
+    above.look_after(line, parts, now)
 }
 
 /// Tells what has come of writing: what waited for that may have been parsed, and somebody may wait for what was written.

@@ -9,7 +9,7 @@ use super::WebSocket;
 use crate::actor::buffers;
 use crate::actor::delivery::deliveries;
 use crate::actor::large::{self, LARGE, Partial};
-use crate::stage::Phase;
+use crate::stage::{Pause, Phase};
 use crate::websocket::{Role, header_len};
 
 /// Reads in one turn: then others on this arbiter have theirs.
@@ -143,10 +143,14 @@ impl WebSocket {
         if self.pipeline.phase() == Phase::Finishing {
             return true;
         }
-        let may = self.pipeline.output().len().max(self.behind) <= self.soft
-            && (self.line.in_hand() <= self.window || !planted!(WindowNotReopened) && self.line.wake_below(self.window / 2 + 1));
-        let may = may && self.share.may_read(self.pipeline.is_within_message());
-        self.pipeline.suspend(!may, now);
-        may
+        let pause = if self.pipeline.output().len().max(self.behind) > self.soft {
+            Some(Pause::Peers)
+        } else {
+            let room = self.line.in_hand() <= self.window || !planted!(WindowNotReopened) && self.line.wake_below(self.window / 2 + 1);
+            let may = room && self.share.may_read(self.pipeline.is_within_message());
+            (!may).then_some(Pause::Ours)
+        };
+        self.pipeline.suspend(pause, now);
+        pause.is_none()
     }
 }

@@ -46,6 +46,7 @@ impl WebSocket {
             .message_within(settings.message_within)
             .pongs_within(settings.soft)
             .stall_within(settings.write_stall)
+            .output_rate(settings.output_rate)
             .linger(settings.closing);
         pipeline.take_over(unsent);
         if !planted!(SeatNotMoved) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Phase, Pipeline};
+use super::{Pause, Phase, Pipeline};
 use crate::stage::Event;
 use crate::websocket::CloseCode;
 
@@ -21,6 +21,14 @@ impl<T: From<Event>> Pipeline<T> {
         self
     }
 
+    /// How many bytes a second the peer must take while output waits, after a grace of [`stall_within`](Self::stall_within) (240; 0 asks for no rate): after that the
+    /// transport is given up.
+    #[must_use]
+    pub fn output_rate(mut self, bytes: u32) -> Self {
+        self.output_rate = bytes;
+        self
+    }
+
     /// How long is waited, after our FIN, for all to be written and for the peer's FIN (5 s).
     #[must_use]
     pub fn linger(mut self, linger: Duration) -> Self {
@@ -33,19 +41,29 @@ impl<T: From<Event>> Pipeline<T> {
     pub fn wrote(&mut self, progress: bool, now: Instant) {
         if self.base.output.is_empty() {
             self.stalled = None;
+            self.pace.rests();
         } else if progress || self.stalled.is_none() {
             self.stalled = Some(now);
+            if progress {
+                self.pace.took(&self.base.output, self.output_rate, self.stall_within, now);
+            }
         }
         self.base.release_pong();
     }
 
-    /// Reading is suspended, or taken up again: while it is, silence is not the peer's fault.
-    pub fn suspend(&mut self, suspended: bool, now: Instant) {
-        if self.life.suspended && !suspended {
-            self.life.last_read = now;
-            self.incomplete = self.incomplete.map(|_| now);
+    /// Reading is suspended, or taken up again: while it is, silence is not the peer's fault. A message that is incomplete has the time that it had left, if
+    /// the pause was ours; one that the peer brings about, by not taking what is written, costs it its own.
+    #[inline]
+    pub fn suspend(&mut self, pause: Option<Pause>, now: Instant) {
+        if pause == Some(Pause::Ours) {
+            self.paused = self.paused.or(Some(now));
+        } else if let Some(began) = self.paused.take() {
+            self.incomplete = self.incomplete.map(|since| since + now.saturating_duration_since(since.max(began)));
         }
-        self.life.suspended = suspended;
+        if self.life.suspended && pause.is_none() {
+            self.life.last_read = now;
+        }
+        self.life.suspended = pause.is_some();
     }
 
     /// Something has come that is not to be read yet, a part of a TLS record: the peer lives.
@@ -57,10 +75,10 @@ impl<T: From<Event>> Pipeline<T> {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let verdict = self.verdict.as_ref().map(|(_, until)| *until);
-        let incomplete = self.incomplete.and_then(|since| since.checked_add(self.message_within));
+        let incomplete = self.incomplete.filter(|_| self.paused.is_none()).and_then(|since| since.checked_add(self.message_within));
         let stalled = self.stalled.and_then(|since| since.checked_add(self.stall_within));
         let finishing = self.finishing.and_then(|since| since.checked_add(self.linger));
-        [self.chain.soonest(), verdict, incomplete, stalled, finishing].into_iter().flatten().min()
+        [self.chain.soonest(), verdict, incomplete, stalled, self.pace.deadline(), finishing].into_iter().flatten().min()
     }
 
     /// A deadline has come, or may have.
@@ -73,17 +91,18 @@ impl<T: From<Event>> Pipeline<T> {
         if self.verdict.as_ref().is_some_and(|(_, until)| *until <= now) {
             self.settle(now);
         }
-        if over(self.incomplete, self.message_within) {
+        if self.paused.is_none() && over(self.incomplete, self.message_within) {
             self.incomplete = None;
-            if self.life.suspended {
-                self.incomplete = Some(now);
-            } else {
-                self.fail(CloseCode::POLICY_VIOLATION, format!("a message incomplete for {:.0?}", self.message_within), now);
-            }
+            self.fail(CloseCode::POLICY_VIOLATION, format!("a message incomplete for {:.0?}", self.message_within), now);
         }
-        if over(self.stalled, self.stall_within) {
+        let (stalled, slow) = (over(self.stalled, self.stall_within), self.pace.is_over(now));
+        if stalled || slow {
             self.stalled = None;
-            let reason = format!("output without progress for {:.0?}", self.stall_within);
+            self.pace.rests();
+            let reason = match stalled {
+                true => format!("output without progress for {:.0?}", self.stall_within),
+                false => format!("slow reader: less than {} bytes a second taken", self.output_rate),
+            };
             self.fail(CloseCode::POLICY_VIOLATION, reason, now);
             self.base.phase = Phase::Done;
             return;

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use actix_sockets::http::{Event as HttpEvent, HttpDate, HttpResponse, Server, Settings};
-use actix_sockets::stage::{AutoPing, AutoPong, Chain, Close, Closing, Command, Consolidation, Event, Phase, Pipeline, Stage};
+use actix_sockets::stage::{AutoPing, AutoPong, Chain, Close, Closing, Command, Consolidation, Event, Pause, Phase, Pipeline, Stage};
 use actix_sockets::upgrade::handshake::{self, deflate::Preferences};
 use actix_sockets::upgrade::switch;
 use actix_sockets::websocket::{CloseCode, Codec, Frame, OpCode, Role};
@@ -198,7 +198,7 @@ impl Session {
 
     fn suspends(&mut self, suspended: bool) {
         if let Protocol::WebSocket(pipeline) = &mut self.protocol {
-            pipeline.suspend(suspended, self.now);
+            pipeline.suspend(suspended.then_some(Pause::Ours), self.now);
             self.suspended = suspended;
         }
     }
