@@ -111,7 +111,7 @@ impl RequestDecoder {
             let method = input.iter().take(METHOD_LIMIT + 1).position(|&byte| byte == b' ');
             return match method {
                 None if input.len() > METHOD_LIMIT => Some(method_fault(&input[..=METHOD_LIMIT])),
-                Some(end) if input.len() > end + 1 + settings.target_limit => {
+                Some(end) if input.len() > settings.target_limit.saturating_add(end + 1) => {
                     let target = &input[end + 1..=end + 1 + settings.target_limit];
                     let longer = !target.contains(&b' ');
                     if longer {
