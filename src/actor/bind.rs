@@ -201,6 +201,7 @@ pub(crate) fn begin(opened: Vec<Open>, how: How, workers: Arc<Workers>, arbiter:
         sockets.push(std::iter::once(open).chain(more).collect());
     }
     let (gate, roster) = (Arc::new(Gate::new(&settings, workers.count())), Arc::<Roster>::default());
+    gate.warn(tls.is_some());
     let house = Arc::new(House { acceptor, tls, proxy, settings: Arc::new(settings), gate, roster });
     let listener = Listener::start(sockets, house, workers, arbiter);
     Ok(Bound { address, addresses, listener })
