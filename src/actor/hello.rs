@@ -35,7 +35,7 @@ pub(crate) async fn hello(
     stream: &mut Stream,
     unread: &mut BytesMut,
     gate: &Gate,
-    silence: Silence,
+    silence: Option<Silence>,
     called: &Arc<Called>,
     within: Duration,
 ) -> Result<Option<OwnedSemaphorePermit>, Unheard> {

@@ -83,8 +83,9 @@ impl House {
         let (mut remote, mut unread, mut proxied) = (by.clone(), BytesMut::new(), None);
         let called = Arc::new(Called::default());
         seat.take(&called);
-        let silence = self.gate.silence(&called);
-        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.is_trusted(by.ip())) {
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.is_trusted(by.ip()));
+        let silence = (proxy.is_some() || self.tls.is_some()).then(|| self.gate.silence(&called));
+        if let Some(proxy) = proxy {
             let header = match greeting(&mut stream, &called, proxy.timeout(), &mut unread).await {
                 Ok(header) => header,
                 Err(error) => {
@@ -119,7 +120,7 @@ impl House {
         &self,
         tls: &secure::Acceptor,
         (mut stream, mut unread, seat): (Stream, BytesMut, Seat),
-        silence: Silence,
+        silence: Option<Silence>,
         called: &Arc<Called>,
     ) -> Result<secure::Secured, Unheard> {
         let (within, began) = (self.settings.tls_handshake, clock::now());

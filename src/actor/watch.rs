@@ -9,6 +9,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+#[cfg(unix)]
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -26,12 +27,16 @@ use super::transport::Transport;
 const SOON: Duration = Duration::from_secs(1);
 
 /// How many sockets of the process are watched at a time.
+#[cfg(unix)]
 const WATCHED: usize = 1024;
+#[cfg(unix)]
 static FREE: AtomicUsize = AtomicUsize::new(WATCHED);
 
 /// One of the descriptors that there are for watching.
+#[cfg(unix)]
 struct Spare;
 
+#[cfg(unix)]
 impl Spare {
     /// None, if all are in use.
     fn take() -> Option<Self> {
@@ -40,6 +45,7 @@ impl Spare {
     }
 }
 
+#[cfg(unix)]
 impl Drop for Spare {
     fn drop(&mut self) {
         FREE.fetch_add(1, Ordering::Relaxed);
@@ -203,7 +209,7 @@ impl Socket {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
