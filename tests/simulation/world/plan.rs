@@ -365,6 +365,10 @@ impl Plan {
                     streamed.hold = Duration::ZERO;
                 }
                 asked.streamed = Some(streamed);
+                // A client that takes its answers slowly does not read, and cannot speak: to a server that is a websocket already it makes no sign of life.
+                if kind && streamed.taken && !streamed.hold.is_zero() {
+                    ends[End::Server as usize].ping = None;
+                }
             }
         }
         Self {
