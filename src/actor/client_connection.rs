@@ -72,7 +72,7 @@ impl ClientConnection {
         let line = ClientLine::new(connected.id, way.ears.clone(), &way.settings.http);
         transport.seat().take(&line);
         let now = clock::now();
-        let http = ours::Client::new(way.settings.http.clone(), now).secure(connected.tls.is_some());
+        let http = ours::Client::new(way.settings.http.clone(), now).secure(connected.tls.is_some()).host(way.authority());
         let requester = Requester::new(line.clone());
         drop(actix_rt::spawn(Self {
             parts: Some(Parts { http, transport }),

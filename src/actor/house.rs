@@ -112,7 +112,7 @@ impl House {
                 }
             }
         }
-        self.start(Transport::new(stream, remote, secured, seat).behind(proxied), unread);
+        self.start(Transport::new(stream, remote, secured, seat).behind(proxied).after(unread.len()), unread);
     }
 
     /// Makes the TLS handshake, the wait for it included, within its time.
