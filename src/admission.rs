@@ -4,7 +4,7 @@
 //! where the connection came from behind it, with [`count`](Admission::count).
 
 use core::net::{IpAddr, Ipv6Addr};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 /// How many are let in. `None` and `usize::MAX` are no limit.
@@ -18,14 +18,12 @@ pub(crate) struct Limits {
     pub(crate) ipv6_prefix: u8,
     /// New connections in a second; as many at once.
     pub(crate) rate: Option<u32>,
-    /// Handshakes of TLS in progress.
-    pub(crate) handshakes: usize,
 }
 
 /// Why none is to be accepted now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// Until one leaves, or a handshake has ended.
+    /// Until one leaves.
     Leave,
     /// Until then: the rate allows the next.
     Until(Instant),
@@ -43,7 +41,6 @@ pub(crate) struct Refused {
 pub(crate) struct Admission {
     limits: Limits,
     open: usize,
-    handshakes: usize,
     by_address: HashMap<IpAddr, usize>,
     /// How many may come at once, in billionths, and since when that is so.
     tokens: u64,
@@ -60,7 +57,12 @@ const TELL: Duration = Duration::from_secs(1);
 impl Admission {
     pub(crate) fn new(limits: Limits) -> Self {
         let tokens = u64::from(limits.rate.unwrap_or(0)) * TOKEN;
-        Self { limits, open: 0, handshakes: 0, by_address: HashMap::new(), tokens, since: None, untold: 0, told: None }
+        Self { limits, open: 0, by_address: HashMap::new(), tokens, since: None, untold: 0, told: None }
+    }
+
+    /// Whether nobody can ever come.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.limits.connections == 0
     }
 
     /// How many there are, those with them that are being accepted.
@@ -81,7 +83,7 @@ impl Admission {
     ///
     /// There is none now.
     pub(crate) fn reserve(&mut self, now: Instant) -> Result<(), Wait> {
-        if self.open >= self.limits.connections || self.handshakes >= self.limits.handshakes {
+        if self.open >= self.limits.connections {
             return Err(Wait::Leave);
         }
         if let Some(rate) = self.limits.rate {
@@ -157,15 +159,34 @@ impl Admission {
             }
         }
     }
+}
 
-    /// A handshake of TLS begins.
-    pub(crate) fn shakes(&mut self) {
-        self.handshakes += 1;
+/// Those who have come and said nothing yet, oldest first. Where there are too many it is the oldest that goes: it has had the most time. `W` is how one is called.
+#[derive(Debug)]
+pub(crate) struct Silent<W> {
+    limit: usize,
+    next: u64,
+    there: BTreeMap<u64, W>,
+}
+
+impl<W> Silent<W> {
+    /// So many of them, one at least.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), next: 0, there: BTreeMap::new() }
     }
 
-    /// A handshake of TLS has ended, however.
-    pub(crate) fn shaken(&mut self) {
-        self.handshakes -= 1;
+    /// One more. Gives its ticket, and who is to go for it.
+    pub(crate) fn comes(&mut self, call: W) -> (u64, Option<W>) {
+        let goes = if self.there.len() >= self.limit { self.there.pop_first() } else { None };
+        let ticket = self.next;
+        self.next += 1;
+        self.there.insert(ticket, call);
+        (ticket, goes.map(|(_, call)| call))
+    }
+
+    /// It has spoken, or is gone.
+    pub(crate) fn speaks(&mut self, ticket: u64) {
+        self.there.remove(&ticket);
     }
 }
 

@@ -4,25 +4,55 @@
 //! which they came. A message that has begun to come can be got rid of in one way only: it is read to its end.
 //! So of those who wait within a message one at a time goes on.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Who has how much.
+/// Who has how much. Whatever is decided takes no longer for many connections than for few, but for waking them all: there is one ledger, and one lock.
 #[derive(Debug)]
 pub(crate) struct Ledger<W> {
     limit: usize,
     total: usize,
-    shares: HashMap<u64, (usize, W)>,
+    shares: HashMap<u64, Share<W>>,
+    /// Who has something, least first.
+    by_size: BTreeSet<(usize, u64)>,
     /// More than the limit was counted, and not yet few enough bytes since.
     pressed: bool,
-    /// Who must not read, oldest first; whether it is within a message.
-    waiting: VecDeque<(u64, bool)>,
+    /// Who must not read, by ticket: oldest first.
+    waiting: BTreeMap<u64, u64>,
+    /// Those of them that are within a message.
+    within: BTreeMap<u64, u64>,
+    ticket: u64,
     /// The one that goes on although there is no room: until its message is complete, or it is gone.
     finishing: Option<u64>,
 }
 
+/// What one connection has.
+#[derive(Debug)]
+struct Share<W> {
+    bytes: usize,
+    wake: W,
+    /// It waits, since it drew this.
+    ticket: Option<u64>,
+}
+
+impl<W> Share<W> {
+    fn new(wake: W) -> Self {
+        Self { bytes: 0, wake, ticket: None }
+    }
+}
+
 impl<W: Clone> Ledger<W> {
     pub(crate) fn new() -> Self {
-        Self { limit: usize::MAX, total: 0, shares: HashMap::new(), pressed: false, waiting: VecDeque::new(), finishing: None }
+        Self {
+            limit: usize::MAX,
+            total: 0,
+            shares: HashMap::new(),
+            by_size: BTreeSet::new(),
+            pressed: false,
+            waiting: BTreeMap::new(),
+            within: BTreeMap::new(),
+            ticket: 0,
+            finishing: None,
+        }
     }
 
     pub(crate) fn total(&self) -> usize {
@@ -41,26 +71,26 @@ impl<W: Clone> Ledger<W> {
 
     /// This connection has so much now. Gives whom to wake.
     pub(crate) fn settle(&mut self, id: u64, bytes: usize, wake: impl FnOnce() -> W) -> Vec<W> {
-        let before = match self.shares.get_mut(&id) {
-            Some((share, _)) => std::mem::replace(share, bytes),
-            None => {
-                self.shares.insert(id, (bytes, wake()));
-                0
-            }
-        };
-        self.total = self.total - before + bytes;
-        if bytes == 0 && !self.waiting.iter().any(|(waiting, _)| *waiting == id) {
+        let share = self.shares.entry(id).or_insert_with(|| Share::new(wake()));
+        let before = std::mem::replace(&mut share.bytes, bytes);
+        if bytes == 0 && share.ticket.is_none() {
             self.shares.remove(&id);
         }
+        self.by_size.remove(&(before, id));
+        if bytes > 0 {
+            self.by_size.insert((bytes, id));
+        }
+        self.total = self.total - before + bytes;
         self.weigh()
     }
 
     /// This connection is gone. Gives whom to wake.
     pub(crate) fn leave(&mut self, id: u64) -> Vec<W> {
-        if let Some((share, _)) = self.shares.remove(&id) {
-            self.total -= share;
+        self.waits_no_more(id);
+        if let Some(share) = self.shares.remove(&id) {
+            self.by_size.remove(&(share.bytes, id));
+            self.total -= share.bytes;
         }
-        self.waiting.retain(|(waiting, _)| *waiting != id);
         if self.finishing == Some(id) {
             self.finishing = None;
         }
@@ -79,17 +109,28 @@ impl<W: Clone> Ledger<W> {
         }
         if within_message && self.finishing.is_none() {
             self.finishing = Some(id);
-            self.waiting.retain(|(waiting, _)| *waiting != id);
+            self.waits_no_more(id);
             return true;
         }
-        match self.waiting.iter_mut().find(|(waiting, _)| *waiting == id) {
-            Some((_, within)) => *within = within_message,
-            None => {
-                self.waiting.push_back((id, within_message));
-                self.shares.entry(id).or_insert_with(|| (0, wake()));
-            }
+        let share = self.shares.entry(id).or_insert_with(|| Share::new(wake()));
+        let ticket = *share.ticket.get_or_insert(self.ticket);
+        if ticket == self.ticket {
+            self.ticket += 1;
+            self.waiting.insert(ticket, id);
+        }
+        if within_message {
+            self.within.insert(ticket, id);
+        } else {
+            self.within.remove(&ticket);
         }
         false
+    }
+
+    fn waits_no_more(&mut self, id: u64) {
+        if let Some(ticket) = self.shares.get_mut(&id).and_then(|share| share.ticket.take()) {
+            self.waiting.remove(&ticket);
+            self.within.remove(&ticket);
+        }
     }
 
     /// A message of this connection is complete: the next one's turn.
@@ -98,19 +139,19 @@ impl<W: Clone> Ledger<W> {
             return Vec::new();
         }
         self.finishing = None;
-        self.next()
+        self.next().into_iter().collect()
     }
 
     /// Whose turn it is to read a message to its end.
-    fn next(&self) -> Vec<W> {
-        let next = self.waiting.iter().find(|(_, within)| *within).map(|(id, _)| *id);
-        next.and_then(|next| self.shares.get(&next)).map(|(_, wake)| wake.clone()).into_iter().collect()
+    fn next(&self) -> Option<W> {
+        let (_, next) = self.within.first_key_value()?;
+        self.shares.get(next).map(|share| share.wake.clone())
     }
 
     /// Who has most, if that is too much for all together.
     pub(crate) fn largest(&self) -> Option<W> {
-        let largest = || self.shares.values().max_by_key(|(share, _)| *share).map(|(_, wake)| wake.clone());
-        if self.total > self.limit { largest() } else { None }
+        let (_, largest) = self.by_size.last().filter(|_| self.total > self.limit)?;
+        self.shares.get(largest).map(|share| share.wake.clone())
     }
 
     /// Is there too much? May those go on who wait?
@@ -121,11 +162,13 @@ impl<W: Clone> Ledger<W> {
         } else if self.total <= self.limit - self.limit / 8 {
             self.pressed = false;
             self.finishing = None;
+            self.within.clear();
             // All of them, as one that is woken may have nothing to read. Who comes too late finds itself stopped again.
-            for (id, _) in std::mem::take(&mut self.waiting) {
-                if let Some((share, wake)) = self.shares.get(&id) {
-                    woken.push(wake.clone());
-                    if *share == 0 {
+            for id in std::mem::take(&mut self.waiting).into_values() {
+                if let Some(share) = self.shares.get_mut(&id) {
+                    share.ticket = None;
+                    woken.push(share.wake.clone());
+                    if share.bytes == 0 {
                         self.shares.remove(&id);
                     }
                 }
@@ -160,7 +203,8 @@ mod tests {
         assert_eq!(ledger.settle(1, MIB - MIB / 8, || 1), [2, 3, 1, 4]);
         assert!(ledger.may_read(9, false, || 9));
         assert_eq!(ledger.settle(1, 0, || 1), [0; 0], "nobody waits");
-        assert_eq!((ledger.total(), ledger.shares.len()), (0, 0), "nothing is kept of those at rest");
+        assert_eq!((ledger.total(), ledger.shares.len(), ledger.by_size.len()), (0, 0, 0), "nothing is kept of those at rest");
+        assert_eq!((ledger.waiting.len(), ledger.within.len()), (0, 0));
     }
 
     #[test]

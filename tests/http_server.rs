@@ -447,6 +447,16 @@ fn t06_limits_at_n_and_beyond() {
 
 /// "A server … can respond … 505 … to indicate it doesn't support the client's major version"; a minor one above ours is ours
 /// (RFC 9110 §2.5).
+/// What "no limit" is said with, to each of them.
+#[test]
+fn t06_limits_of_all_there_is() {
+    let most = usize::MAX;
+    let unlimited = Settings::new().target_limit(most).head_limit(most).field_limit(most).trailer_limit(most).chunk_extension_limit(most);
+    let head = "POST /a HTTP/1.1\r\nHost: a\r\n";
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n1;a=b\r\nx\r\n0\r\nT: u\r\n\r\n{head}Content-Length: 1\r\n\r\nx");
+    assert_eq!(told(&unlimited, chunked).0, ["POST /a x", "POST /a x", "Open"]);
+}
+
 #[test]
 fn t06_versions() {
     for version in ["HTTP/2.0", "HTTP/0.9", "HTTP/3.0", "HTTP/9.9"] {

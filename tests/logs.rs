@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_sockets::{
-    Bind, Connected, Frame, Guard, HttpRequest, HttpResponse, Received, Register, Responder, Server, Settings, Sockets, UpgradeServer,
-    WebSocketSettings, WebSockets, handshake, http as protocol,
+    Bind, Connected, ConnectionCap, Frame, Guard, HttpRequest, HttpResponse, Received, Register, Responder, Server, Settings, Sockets,
+    UpgradeServer, WebSocketSettings, WebSockets, handshake, http as protocol,
 };
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -392,6 +392,19 @@ fn t12_a_handler_that_is_never_registered() {
     let mut peer = site.says(GET);
     logs(Level::WARN, &["connection=", "no handler was registered in time"]);
     assert!(!matches!(peer.read(&mut [0]), Ok(1..)), "nothing but the end");
+}
+
+/// Nobody can mean that.
+#[test]
+fn limits_of_zero() {
+    for (settings, words) in [
+        (Settings::new().max_connections(0), "zero connections are allowed"),
+        (Settings::new().cap(&ConnectionCap::new(0)), "zero connections are allowed"),
+    ] {
+        let _turn = log();
+        let _site = Site::echo(settings);
+        logs(Level::WARN, &[words]);
+    }
 }
 
 #[test]

@@ -202,6 +202,7 @@ pub(crate) fn begin(sockets: Vec<Vec<Open>>, how: How, workers: Arc<Workers>, ar
     let addresses: Vec<_> = sockets.iter().flat_map(|shards| shards.first()).map(|open| open.address.clone()).collect();
     let address = addresses.iter().find_map(Address::socket_addr).unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
     let (gate, roster) = (Arc::new(Gate::new(&settings, workers.count())), Arc::<Roster>::default());
+    gate.warn(tls.is_some());
     let house = Arc::new(House { acceptor, tls, proxy, settings: Arc::new(settings), gate, roster });
     let listener = Listener::start(sockets, house, workers, arbiter);
     Bound { address, addresses, listener }

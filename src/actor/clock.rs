@@ -23,6 +23,13 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// When that time will have passed; in thirty years, if it is more than can be counted.
+#[cfg(feature = "test")]
+pub(crate) fn later(now: Instant, time: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+    now.checked_add(time).unwrap_or_else(|| now + FAR)
+}
+
 /// The value of `Date`, now.
 pub(crate) fn http_date(now: Instant) -> HttpDate {
     match DATE.get() {

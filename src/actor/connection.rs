@@ -81,7 +81,7 @@ impl Connection {
         }
         match acceptor {
             Acceptor::Registering(recipient) => {
-                above.register_by = Some(now + settings.registration);
+                above.register_by = now.checked_add(settings.registration);
                 // A connection that is gone already is nobody's business.
                 let Ok(message) = transport.connected() else { return };
                 recipient.do_send(Received { message, sender: Registrar::new(line.clone()) });

@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::called::Called;
 use super::clock;
 use super::settings::Settings;
-use crate::admission::{Admission, Limits, Refused, Wait};
+use crate::admission::{Admission, Limits, Refused, Silent, Wait};
 
 /// A cap on connections that several listeners share, whatever each allows by itself: see [`Settings::cap`]. Clones are the same cap.
 ///
@@ -80,6 +83,10 @@ pub(crate) struct Gate {
     admission: Mutex<Admission>,
     waiting: Mutex<Vec<Waker>>,
     cap: Option<ConnectionCap>,
+    /// Those who are in and have said nothing, where something precedes HTTP.
+    silent: Mutex<Silent<Arc<Called>>>,
+    /// One for each TLS handshake that may be in progress.
+    places: Arc<Semaphore>,
 }
 
 impl Gate {
@@ -90,9 +97,27 @@ impl Gate {
             per_address: settings.per_address,
             ipv6_prefix: settings.ipv6_prefix,
             rate: settings.rate,
-            handshakes: settings.max_tls_handshakes.saturating_mul(workers.max(1)),
         };
-        Self { admission: Mutex::new(Admission::new(limits)), waiting: Mutex::default(), cap: settings.cap.clone() }
+        // Those who say nothing never have all the room.
+        let silent = limits.connections.min(settings.cap.as_ref().map_or(usize::MAX, |cap| cap.0.limit)) / 2;
+        let places = settings.max_tls_handshakes.saturating_mul(workers.max(1)).min(Semaphore::MAX_PERMITS);
+        Self {
+            admission: Mutex::new(Admission::new(limits)),
+            waiting: Mutex::default(),
+            cap: settings.cap.clone(),
+            silent: Mutex::new(Silent::new(silent)),
+            places: Arc::new(Semaphore::new(places)),
+        }
+    }
+
+    /// Tells of settings that nobody can mean.
+    pub(crate) fn warn(&self, tls: bool) {
+        if lock(&self.admission).is_shut() || self.cap.as_ref().is_some_and(|cap| cap.0.limit == 0) {
+            tracing::warn!("zero connections are allowed: nobody will be accepted");
+        }
+        if tls && self.places.available_permits() == 0 {
+            tracing::warn!("zero TLS handshakes are allowed: none will be made");
+        }
     }
 
     /// Room for one more.
@@ -133,11 +158,30 @@ impl Room {
     /// It has come.
     pub(crate) fn taken(mut self) -> Guest {
         self.taken = true;
-        Guest { gate: self.gate.clone(), key: None, shakes: false }
+        Guest { gate: self.gate.clone(), key: None }
     }
 }
 
 impl Gate {
+    /// One has said nothing yet, for as long as what is given back is there. If there are too many of them the oldest is called away.
+    pub(crate) fn silence(self: &Arc<Self>, called: &Arc<Called>) -> Silence {
+        let (ticket, goes) = lock(&self.silent).comes(called.clone());
+        if let Some(goes) = goes {
+            goes.away();
+        }
+        Silence { gate: self.clone(), ticket }
+    }
+
+    /// A place for a TLS handshake, when there is one: in the order in which they asked. It is given back when it is dropped.
+    pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().acquire_owned().await.ok()
+    }
+
+    /// One is not let in, or is shown out, for a reason that is not the gate's.
+    pub(crate) fn refuse(&self) -> Refused {
+        lock(&self.admission).refuse(clock::now())
+    }
+
     /// One less in than before.
     fn left(&self) {
         if let Some(cap) = &self.cap {
@@ -161,7 +205,6 @@ impl Drop for Room {
 pub(crate) struct Guest {
     gate: Arc<Gate>,
     key: Option<IpAddr>,
-    shakes: bool,
 }
 
 impl Guest {
@@ -174,38 +217,24 @@ impl Guest {
         self.key = lock(&self.gate.admission).count(address, clock::now())?;
         Ok(())
     }
-
-    /// It is not let in, for a reason that is not the gate's.
-    pub(crate) fn refuse(self) -> Refused {
-        lock(&self.gate.admission).refuse(clock::now())
-    }
-
-    /// It has been let in, and is shown out.
-    pub(crate) fn is_shown_out(&self) -> Refused {
-        lock(&self.gate.admission).refuse(clock::now())
-    }
-
-    /// Its TLS handshake begins, or its PROXY header is to come.
-    pub(crate) fn shakes(&mut self) {
-        if !std::mem::replace(&mut self.shakes, true) {
-            lock(&self.gate.admission).shakes();
-        }
-    }
-
-    /// That has ended.
-    pub(crate) fn shaken(&mut self) {
-        if std::mem::replace(&mut self.shakes, false) {
-            lock(&self.gate.admission).shaken();
-            wake_all(&self.gate.waiting);
-        }
-    }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.shaken();
         lock(&self.gate.admission).leave(self.key);
         self.gate.left();
+    }
+}
+
+/// One that has said nothing yet, for as long as this is.
+pub(crate) struct Silence {
+    gate: Arc<Gate>,
+    ticket: u64,
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        lock(&self.gate.silent).speaks(self.ticket);
     }
 }
 

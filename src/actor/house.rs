@@ -8,8 +8,11 @@ use bytes::BytesMut;
 
 use super::address::Address;
 use super::bind::Acceptor;
+use super::called::Called;
+use super::clock;
 use super::connection::Connection;
-use super::gate::{Gate, Room};
+use super::gate::{Gate, Room, Silence};
+use super::hello::{Unheard, hello};
 use super::proxied::{Proxied, greeting};
 use super::roster::{Roster, Seat};
 use super::secure;
@@ -22,6 +25,8 @@ use crate::proxy::ProxyProtocol;
 
 /// Why one is refused that comes from an address with too many.
 const CROWDED: &str = "there are as many connections from one address as may be";
+/// Why one is that has waited longest among too many that wait.
+const SILENT: &str = "it has said nothing, and there are as many of these as may be";
 
 /// What all who accept for one listener share.
 pub(crate) struct House {
@@ -39,16 +44,13 @@ impl House {
         let mut guest = room.taken();
         let proxied = self.proxy.as_ref().is_some_and(|proxy| proxy.is_trusted(remote.ip()));
         if self.proxy.as_ref().is_some_and(|proxy| !proxied && !proxy.serves_others()) {
-            self.refuse(guest.refuse(), remote, "it is none of the trusted proxies");
+            self.refuse(self.gate.refuse(), remote, "it is none of the trusted proxies");
             return None;
         }
         // By way of a proxy it is the client's address that counts.
         if !proxied && let Err(refused) = guest.comes_from(remote.ip()) {
             self.refuse(refused, remote, CROWDED);
             return None;
-        }
-        if self.is_prepared() {
-            guest.shakes();
         }
         Some(self.roster.seat_of(guest))
     }
@@ -79,12 +81,15 @@ impl House {
 
     async fn prepare(self: Arc<Self>, mut stream: Stream, by: Address, mut seat: Seat) {
         let (mut remote, mut unread, mut proxied) = (by.clone(), BytesMut::new(), None);
-        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.is_trusted(by.ip())) {
-            let header = match greeting(&mut stream, &seat, proxy.timeout(), &mut unread).await {
+        let called = Arc::new(Called::default());
+        seat.take(&called);
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.is_trusted(by.ip()));
+        let silence = (proxy.is_some() || self.tls.is_some()).then(|| self.gate.silence(&called));
+        if let Some(proxy) = proxy {
+            let header = match greeting(&mut stream, &called, proxy.timeout(), &mut unread).await {
                 Ok(header) => header,
                 Err(error) => {
-                    let Some(guest) = seat.guest() else { return };
-                    return self.refuse(guest.is_shown_out(), &by, format_args!("it does not begin as the proxy's should: {error}"));
+                    return self.refuse(self.gate.refuse(), &by, format_args!("it does not begin as the proxy's should: {error}"));
                 }
             };
             if let Some(addresses) = header.addresses {
@@ -98,22 +103,30 @@ impl House {
         let mut secured = None;
         if let Some(tls) = &self.tls {
             let id = seat.id();
-            let made = match tls.session() {
-                Ok(session) => secure::handshake(stream, session, std::mem::take(&mut unread), seat, self.settings.tls_handshake).await,
-                Err(error) => Err(error),
-            };
-            match made {
+            match self.shake(tls, (stream, std::mem::take(&mut unread), seat), silence, &called).await {
                 Ok((shaken, secure, sits)) => (stream, secured, seat) = (shaken, Some(secure), sits),
-                Err(error) => {
+                Err(Unheard::Away) => return self.refuse(self.gate.refuse(), &remote, SILENT),
+                Err(Unheard::Failed(error)) => {
                     count(&self.roster.counters().failed_tls_handshakes);
                     return tracing::warn!(connection = %id, %remote, %error, "no connection: its TLS handshake failed");
                 }
             }
         }
-        if let Some(guest) = seat.guest() {
-            guest.shaken();
-        }
         self.start(Transport::new(stream, remote, secured, seat).behind(proxied).after(unread.len()), unread);
+    }
+
+    /// Makes the TLS handshake, the wait for it included, within its time.
+    async fn shake(
+        &self,
+        tls: &secure::Acceptor,
+        (mut stream, mut unread, seat): (Stream, BytesMut, Seat),
+        silence: Option<Silence>,
+        called: &Arc<Called>,
+    ) -> Result<secure::Secured, Unheard> {
+        let (within, began) = (self.settings.tls_handshake, clock::now());
+        let _place = hello(&mut stream, &mut unread, &self.gate, silence, called, within).await?;
+        let left = within.saturating_sub(clock::now().saturating_duration_since(began));
+        Ok(secure::handshake(stream, tls.session()?, unread, seat, left).await?)
     }
 
     /// With what was read already.

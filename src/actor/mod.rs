@@ -43,6 +43,7 @@ mod exchange;
 mod gate;
 mod guard;
 mod handlers;
+mod hello;
 mod home;
 mod house;
 mod http_connection;

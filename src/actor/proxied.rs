@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -11,7 +10,6 @@ use tokio::time::timeout;
 
 use super::address::Address;
 use super::called::Called;
-use super::roster::Seat;
 use super::stream::Stream;
 use crate::proxy::{self, Header, HeaderError, LIMIT};
 
@@ -32,6 +30,8 @@ pub(crate) enum Ungreeted {
     /// So soon did the connection end.
     Ended,
     Timeout(Duration),
+    /// It has made room for another.
+    Away,
     ShuttingDown,
 }
 
@@ -42,15 +42,14 @@ impl fmt::Display for Ungreeted {
             Self::Io(error) => error.fmt(f),
             Self::Ended => f.write_str("it ended before its PROXY header did"),
             Self::Timeout(within) => write!(f, "no PROXY header within {within:?}"),
+            Self::Away => f.write_str("there are too many that have said nothing"),
             Self::ShuttingDown => f.write_str("we are shutting down"),
         }
     }
 }
 
 /// Reads the header. What has come behind it goes to `unread`.
-pub(crate) async fn greeting(stream: &mut Stream, seat: &Seat, within: Duration, unread: &mut BytesMut) -> Result<Header, Ungreeted> {
-    let called = Arc::new(Called::default());
-    seat.take(&called);
+pub(crate) async fn greeting(stream: &mut Stream, called: &Called, within: Duration, unread: &mut BytesMut) -> Result<Header, Ungreeted> {
     let read = async {
         loop {
             if let Some((header, length)) = proxy::decode(unread).map_err(Ungreeted::Header)? {
@@ -66,6 +65,7 @@ pub(crate) async fn greeting(stream: &mut Stream, seat: &Seat, within: Duration,
     };
     match called.unless(timeout(within, read)).await {
         Some(read) => read.unwrap_or(Err(Ungreeted::Timeout(within))),
+        None if called.is_away() => Err(Ungreeted::Away),
         None => Err(Ungreeted::ShuttingDown),
     }
 }

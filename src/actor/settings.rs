@@ -97,7 +97,8 @@ impl Settings {
         self
     }
 
-    /// How many connections a worker may have at a time: 25 600. While all have as many, none is accepted.
+    /// How many connections a worker may have at a time: 25 600. While all have as many, none is accepted. Where TLS or a PROXY header comes first half of them may have said
+    /// nothing yet: one more, and the oldest of these is closed. With zero nobody is ever accepted, which a warning tells.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
@@ -129,7 +130,8 @@ impl Settings {
         self
     }
 
-    /// How many TLS handshakes a worker may have in progress: 256. They cost far more than all that comes later. While there are as many, nobody is accepted.
+    /// How many TLS handshakes a worker may have in progress: 256. They cost far more than all that comes later. While there are as many, others wait, within
+    /// [their time](Self::tls_handshake_timeout); who has not sent its hello is not counted. With zero there is no TLS, which a warning tells.
     #[must_use]
     pub fn max_tls_handshakes(mut self, handshakes: usize) -> Self {
         self.max_tls_handshakes = handshakes;
@@ -384,7 +386,7 @@ impl WebSocketSettings {
         self
     }
 
-    /// How often the default stages ping: every 20 s, and close with 1011 if nothing at all was read for as long after it. `None`: never.
+    /// How often the default stages ping: every 20 s, and close with 1011 if nothing at all was read for as long after it. `None`, or zero: never.
     #[must_use]
     pub fn ping_every(mut self, every: Option<Duration>) -> Self {
         self.ping = every;

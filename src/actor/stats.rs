@@ -88,7 +88,8 @@ pub struct Stats {
     pub closes: Closes,
     /// Handshakes of TLS that failed, or took too long.
     pub failed_tls_handshakes: u64,
-    /// Connections that were accepted and closed at once: too many from one address, or without the PROXY header that they owe.
+    /// Connections that were accepted and closed at once: too many from one address, or without the PROXY header that they owe; and those that had said nothing, as too
+    /// many did.
     pub refused_connections: u64,
     /// Handlers that were gone before their connections.
     pub handler_deaths: u64,

@@ -2,10 +2,15 @@
 //!
 //! A stream's own readiness says only that there are bytes. So the operating system is asked by a second descriptor of the socket, once it has not been read for a
 //! while: most pauses are short. That goes for TCP and Unix sockets, under TLS as in the clear; what is no socket, and other systems than Unix, tell nothing.
+//!
+//! A peer can have us pause, so descriptors that are for this only are few: beyond them nobody is watched, and a peer's end is noticed when it is read again, or at
+//! its deadline.
 
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+#[cfg(unix)]
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,6 +25,32 @@ use super::transport::Transport;
 
 /// How long a socket may be unread before it is watched.
 const SOON: Duration = Duration::from_secs(1);
+
+/// How many sockets of the process are watched at a time.
+#[cfg(unix)]
+const WATCHED: usize = 1024;
+#[cfg(unix)]
+static FREE: AtomicUsize = AtomicUsize::new(WATCHED);
+
+/// One of the descriptors that there are for watching.
+#[cfg(unix)]
+struct Spare;
+
+#[cfg(unix)]
+impl Spare {
+    /// None, if all are in use.
+    fn take() -> Option<Self> {
+        // It keeps a number, and nothing that others would have to see.
+        FREE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1)).ok().map(|_| Self)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Spare {
+    fn drop(&mut self) {
+        FREE.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// What has become of the peer.
 #[derive(Debug)]
@@ -94,8 +125,10 @@ fn gone(transport: &Transport, ends: bool) -> Option<impl Future<Output = Gone> 
     if ends {
         interest |= Interest::READABLE;
     }
+    let spare = Spare::take()?;
     let socket = transport.socket()?.inspect_err(|error| tracing::debug!(%error, "a peer that is not read is not watched over")).ok()?;
     Some(async move {
+        let _spare = spare;
         loop {
             // It fails where the runtime ends.
             let Ok(ready) = socket.ready(interest).await else { return std::future::pending().await };
@@ -173,5 +206,18 @@ impl Socket {
         }
         .ok()
         .flatten()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_are_watched_and_no_more() {
+        let mut taken: Vec<_> = (0..WATCHED).map_while(|_| Spare::take()).collect();
+        assert_eq!((taken.len(), Spare::take().is_none()), (WATCHED, true));
+        drop(taken.pop());
+        assert!(Spare::take().is_some(), "one is free again");
     }
 }

@@ -319,7 +319,7 @@ impl ContentDecoder {
             (State::DataEnd { cr: true }, b'\n') => self.state = State::Size { size: 0, digits: 0 },
             (State::DataEnd { .. }, _) => return Err(HttpError::ChunkData),
             (State::Trailers { section, line }, _) => {
-                if section.len() == settings.trailer_limit + "\r\n".len() {
+                if section.len() == settings.trailer_limit.saturating_add("\r\n".len()) {
                     return Err(HttpError::Trailers);
                 }
                 section.push(byte);

@@ -109,7 +109,7 @@ impl RequestDecoder {
             let method = input.iter().take(limit.saturating_add(1)).position(|&byte| byte == b' ');
             return match method {
                 None if input.len() > limit => Some(method_fault(&input[..=limit])),
-                Some(end) if input.len() > end + 1 + settings.target_limit => {
+                Some(end) if input.len() > settings.target_limit.saturating_add(end + 1) => {
                     let target = &input[end + 1..=end + 1 + settings.target_limit];
                     let longer = !target.contains(&b' ');
                     if longer {

@@ -28,7 +28,7 @@ pub struct AutoPing {
 }
 
 impl AutoPing {
-    /// A ping every so often, and something read within the same time after it.
+    /// A ping every so often, and something read within the same time after it. A time of zero is none: there are no pings then.
     #[must_use]
     pub fn every(every: Duration) -> Self {
         let mut count = 0u64;
@@ -39,7 +39,7 @@ impl AutoPing {
         Self { every, within: every, memory: 16, body: Box::new(body), next: None, expected: None, in_flight: VecDeque::new() }
     }
 
-    /// How long after a ping something must have been read. [`Duration::MAX`] measures only, as SprayWebSockets did.
+    /// How long after a ping something must have been read. [`Duration::MAX`] measures only, as SprayWebSockets did; so does zero, which nobody can keep.
     #[must_use]
     pub fn within(mut self, within: Duration) -> Self {
         self.within = within;
@@ -79,7 +79,7 @@ impl Default for AutoPing {
 
 impl Stage for AutoPing {
     fn started(&mut self, flow: &mut Flow<'_>) {
-        self.next = flow.now().checked_add(self.every);
+        self.next = after(self.every, flow.now());
     }
 
     fn event(&mut self, event: Event, flow: &mut Flow<'_>) {
@@ -115,7 +115,7 @@ impl Stage for AutoPing {
             let life = flow.life();
             self.expected = None;
             if life.suspended && !planted!(PongWhileSuspended) {
-                self.expected = now.checked_add(self.within).map(|by| (since, by));
+                self.expected = after(self.within, now).map(|by| (since, by));
             } else if life.last_read < since {
                 // Not measured from now: a clock that rings late would take an answer that came at once for silence.
                 let silent = now.saturating_duration_since(life.last_read);
@@ -129,14 +129,19 @@ impl Stage for AutoPing {
             data.truncate(125);
             self.remember(data.clone(), now);
             flow.down(Command::Frame(Frame::ping(data)));
-            self.next = now.checked_add(self.every);
-            self.expected = self.expected.or(now.checked_add(self.within).map(|by| (now, by)));
+            self.next = after(self.every, now);
+            self.expected = self.expected.or(after(self.within, now).map(|by| (now, by)));
         }
     }
 
     fn interest(&self) -> Interest {
         Interest::CONTROL_IN.and(Interest::CONTROL_OUT)
     }
+}
+
+/// When that time will have passed: never, if there is none.
+fn after(time: Duration, now: Instant) -> Option<Instant> {
+    if time.is_zero() { None } else { now.checked_add(time) }
 }
 
 impl fmt::Debug for AutoPing {

@@ -25,6 +25,7 @@
 #[cfg(feature = "tls")]
 mod client;
 mod error;
+mod hello;
 #[cfg(feature = "tls")]
 mod identity;
 mod info;
@@ -36,6 +37,7 @@ mod session;
 #[cfg(feature = "tls")]
 pub use client::{Client, ClientBuilder};
 pub use error::TlsError;
+pub(crate) use hello::begins;
 #[cfg(feature = "tls")]
 pub use identity::{Authorities, Identity};
 pub use info::{Certificate, Info};

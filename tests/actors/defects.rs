@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_sockets::websocket::{CloseCode, OpCode};
-use actix_sockets::{Close, Frame, HttpResponse, Unbind};
+use actix_sockets::{Close, Frame, HttpResponse, Unbind, WebSocketSettings};
 
 use crate::peer::{HANDSHAKE, Peer, close, ping, pong, raw, text};
 use crate::site::{Heard, Kind, Site, with, with_each_echo, with_each_handler, with_each_handler_at_once};
@@ -23,6 +23,25 @@ fn d3_an_unsolicited_pong_is_harmless_with_auto_ping() {
         let site = plan.ping(Duration::from_secs(9)).up();
         let mut peer = site.peer();
         peer.says(pong("nobody asked")).says(pong("")).says(pong([0; 125])).says(text("alive")).hears(text("alive"));
+    });
+}
+
+/// What "never" is said with.
+#[test]
+fn times_that_nobody_can_count() {
+    with_each_handler(|plan| {
+        let plan = plan.settings(|settings| settings.registration_timeout(Duration::MAX).tls_handshake_timeout(Duration::MAX));
+        let never = |settings: WebSocketSettings| {
+            settings
+                .message_timeout(Duration::MAX)
+                .closing_timeout(Duration::MAX)
+                .write_stall(Duration::MAX)
+                .ping_every(Some(Duration::MAX))
+        };
+        let site = plan.websocket(never).up();
+        for _ in 0..2 {
+            site.peer().says(text("hello")).hears(text("hello"));
+        }
     });
 }
 

@@ -16,6 +16,12 @@ use actix_sockets::{Budget, Closed, Frame, Received, Socket, WebSockets};
 mod client;
 mod http;
 
+/// The ledger itself, which is pure.
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "others use more of it")]
+#[path = "../../src/budget.rs"]
+mod ledger;
+
 const KIB: usize = 1 << 10;
 const LIMIT: usize = 256 * KIB;
 /// What is counted is rounded down to it.
@@ -302,4 +308,35 @@ fn the_end_gives_back_and_without_a_limit_nothing_is_counted() {
         assert_eq!(Budget::buffered(), 0);
         lets_go();
     });
+}
+
+/// There is one ledger, behind one lock: so nothing in it may take longer because many wait.
+#[cfg(target_os = "linux")]
+#[test]
+fn many_that_wait_cost_no_more_than_few() {
+    /// How much processor time this thread has used.
+    fn used() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        stat.split_whitespace().next().unwrap().parse().unwrap()
+    }
+    let each = |many: u64| {
+        let mut ledger = ledger::Ledger::<u64>::new();
+        ledger.set_limit(LIMIT);
+        ledger.settle(0, LIMIT + 1, || 0);
+        let before = used();
+        assert!(ledger.may_read(1, true, || 1), "it reads its message to the end");
+        for id in 2..=many {
+            assert!(!ledger.may_read(id, id % 2 == 0, || id));
+            ledger.settle(id, STEP, || id);
+            assert_eq!(ledger.largest(), Some(0));
+        }
+        for id in 1..=many {
+            ledger.leave(id);
+        }
+        assert_eq!(ledger.total(), LIMIT + 1);
+        (used() - before) / many
+    };
+    let (few, many) = (each(1000), each(10_000));
+    println!("each of 1000 that wait costs {few} ns of processor time, each of 10 000 {many} ns");
+    assert!(many < 4 * few.max(1000), "{few} ns, {many} ns");
 }

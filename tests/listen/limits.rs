@@ -1,9 +1,10 @@
 //! How many are let in (T13, B50 and the limits of B.2), and how many wait for it.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use actix_sockets::proxy::ProxyProtocol;
 use actix_sockets::{At, ConnectionCap, Settings};
 
 use crate::site::{Client, Over, PATIENCE, Site, over_each, tcp};
@@ -93,17 +94,68 @@ fn new_connections_in_a_second() {
 fn handshakes_in_progress() {
     let settings = Settings::new().max_tls_handshakes(3).tls_handshake_timeout(Duration::from_secs(60));
     let site = Site::up(Over::Tls, |bind| bind.settings(settings));
-    let mut silent: Vec<_> = (0..3).map(|_| tcp(site.bound.address)).collect();
-    site.stats_when("three are silent", |stats| stats.open_connections == 3);
+    let mut halfway: Vec<_> = (0..3).map(|_| tcp(site.bound.address)).collect();
+    for stream in &mut halfway {
+        // A whole record, and the beginning of a hello.
+        stream.write_all(&[22, 3, 1, 0, 4, 1, 0, 1, 0]).unwrap();
+    }
+    site.stats_when("three are halfway", |stats| stats.open_connections == 3);
+    std::thread::sleep(Duration::from_millis(100));
     let address = site.bound.address;
     let late = std::thread::spawn(move || Client::new(Over::Tls.client(tcp(address)).unwrap()).asks("/").hears_content());
+    site.stats_when("it is accepted", |stats| stats.open_connections == 4);
     std::thread::sleep(Duration::from_millis(100));
-    assert_eq!((site.stats().open_connections, late.is_finished()), (3, false), "it waits");
-    drop(silent.pop());
+    assert!(!late.is_finished(), "it waits for its place");
+    drop(halfway.pop());
     assert_eq!(late.join().unwrap(), "hello");
     // Those that are through count no more.
     let mut through = all_come(&site, 5);
     all_ask(&mut through);
+}
+
+/// Before the hello, or the proxy's header: the oldest make room, and who speaks is served at once.
+#[test]
+fn t12_those_who_say_nothing_hold_up_nobody() {
+    over_each(|over| {
+        let (limit, within) = (40, Duration::from_secs(60));
+        let settings = Settings::new().max_connections(limit).max_tls_handshakes(1).tls_handshake_timeout(within);
+        let site = Site::up(over, move |bind| {
+            match over {
+                Over::Clear => bind.proxy_protocol(ProxyProtocol::required().within(within)),
+                #[cfg(feature = "tls")]
+                Over::Tls => bind,
+            }
+            .settings(settings)
+        });
+        let mut silent: Vec<_> = (0..3 * limit).map(|_| tcp(site.bound.address)).collect();
+        let (began, others) = (Instant::now(), 3);
+        for _ in 0..others {
+            let mut client = site.client();
+            if over == Over::Clear {
+                client.says(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n");
+            }
+            assert_eq!(client.asks("/").hears_content(), "hello");
+        }
+        let took = began.elapsed();
+        // The first of the others was silent for a moment, too.
+        let stay = limit / 2 - 1;
+        let stats = site.stats_when("the oldest are gone", |stats| stats.open_connections == stay as u64);
+        println!(
+            "t12: {} that say nothing, {} of them are there; three others were served in {took:?}",
+            silent.len(),
+            stats.open_connections
+        );
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        let stayed = silent.split_off(silent.len() - stay);
+        for mut stream in silent {
+            assert!(matches!(stream.read(&mut [0; 16]), Ok(0) | Err(_)), "the oldest");
+        }
+        for mut stream in stayed {
+            stream.set_nonblocking(true).unwrap();
+            assert!(stream.read(&mut [0; 16]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "not the latest");
+        }
+        assert_eq!((stats.refused_connections, stats.failed_tls_handshakes), ((3 * limit - stay) as u64, 0));
+    });
 }
 
 /// B50: one cap over several listeners.

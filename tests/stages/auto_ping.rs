@@ -30,6 +30,15 @@ fn the_defaults_are_twenty_seconds() {
     assert_eq!(probe.waits(3600 * SECOND), [""; 0], "it has said its last word");
 }
 
+/// Both would be 1011 at once.
+#[test]
+fn a_time_of_zero_is_none() {
+    let mut probe = Probe::new(AutoPing::every(Duration::ZERO));
+    assert_eq!(probe.waits(3600 * SECOND), [""; 0]);
+    let mut probe = Probe::new(every_ten().within(Duration::ZERO));
+    assert_eq!(probe.waits(20 * SECOND), [r#"10 ↓ Ping "a""#, r#"20 ↓ Ping "b""#]);
+}
+
 #[test]
 fn an_hour_of_pings_that_are_answered() {
     let mut probe = Probe::new(AutoPing::default());

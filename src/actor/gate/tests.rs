@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::actor::clock;
-use crate::admission::{Admission, Limits, Refused, Wait};
+use crate::admission::{Admission, Limits, Refused, Silent, Wait};
 
-const UNLIMITED: Limits = Limits { connections: usize::MAX, per_address: usize::MAX, ipv6_prefix: 64, rate: None, handshakes: usize::MAX };
+const UNLIMITED: Limits = Limits { connections: usize::MAX, per_address: usize::MAX, ipv6_prefix: 64, rate: None };
 
 fn ip(text: &str) -> Option<IpAddr> {
     Some(text.parse().expect("an address"))
@@ -92,12 +92,13 @@ fn so_many_in_a_second() {
 }
 
 #[test]
-fn so_many_handshakes() {
-    let now = clock::now();
-    let mut admission = Admission::new(Limits { handshakes: 1, ..UNLIMITED });
-    admission.reserve(now).expect("there is room");
-    admission.shakes();
-    assert_eq!(admission.reserve(now), Err(Wait::Leave));
-    admission.shaken();
-    assert_eq!(admission.reserve(now), Ok(()));
+fn of_those_who_say_nothing_the_oldest_goes() {
+    let mut silent = Silent::new(2);
+    assert_eq!((silent.comes("a"), silent.comes("b")), ((0, None), (1, None)), "n");
+    assert_eq!(silent.comes("c"), (2, Some("a")), "n + 1");
+    silent.speaks(0);
+    silent.speaks(1);
+    assert_eq!(silent.comes("d"), (3, None), "b has spoken; a was gone already, and counts once");
+    assert_eq!(silent.comes("e"), (4, Some("c")));
+    assert_eq!(Silent::new(0).comes("a"), (0, None), "one at least");
 }

@@ -75,7 +75,7 @@ impl State {
     fn arrival(&mut self, now: Instant) -> Instant {
         let (least, most) = self.network.latency;
         let more = self.chance.up_to((most - least).as_millis() as u64);
-        self.latest = self.latest.max(now + least + Duration::from_millis(more));
+        self.latest = self.latest.max(clock::later(now, least.saturating_add(Duration::from_millis(more))));
         self.latest
     }
 
@@ -202,7 +202,7 @@ impl Wire {
     /// Nothing arrives for so long.
     pub(crate) fn stall(&self, time: Duration) {
         let mut wire = self.lock();
-        wire.not_before = wire.not_before.max(clock::now() + time);
+        wire.not_before = wire.not_before.max(clock::later(clock::now(), time));
         wire.wake_courier();
     }
 
