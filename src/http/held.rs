@@ -54,8 +54,8 @@ impl Server {
             Some(began) if !suspended => {
                 self.suspended = None;
                 let later = |since: Instant| since + now.saturating_duration_since(since.max(began));
-                self.wire.active = later(self.wire.active);
                 self.head_since = self.head_since.map(later);
+                self.wire.active = later(self.wire.active);
                 if let Some(incoming) = &mut self.incoming {
                     incoming.clock.stood_still(began, now, &self.settings);
                 }
