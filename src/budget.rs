@@ -4,6 +4,7 @@
 //! which they came. A message that has begun to come can be got rid of in one way only: it is read to its end.
 //! So of those who wait within a message one at a time goes on.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 
 /// Who has how much.
@@ -58,7 +59,7 @@ impl<W: Clone> Ledger<W> {
     /// This connection is gone. Gives whom to wake.
     pub(crate) fn leave(&mut self, id: u64) -> Vec<W> {
         if let Some((share, _)) = self.shares.remove(&id) {
-            self.total -= share;
+            self.total -= if planted!(ShareKept) { 0 } else { share };
         }
         self.waiting.retain(|(waiting, _)| *waiting != id);
         if self.finishing == Some(id) {
@@ -74,7 +75,7 @@ impl<W: Clone> Ledger<W> {
 
     /// Whether it may read. If not it is woken when it may.
     pub(crate) fn may_read(&mut self, id: u64, within_message: bool, wake: impl FnOnce() -> W) -> bool {
-        if !self.pressed || self.finishing == Some(id) {
+        if !self.pressed || self.finishing == Some(id) || planted!(BudgetUnheeded) {
             return true;
         }
         if within_message && self.finishing.is_none() {
@@ -98,7 +99,7 @@ impl<W: Clone> Ledger<W> {
             return Vec::new();
         }
         self.finishing = None;
-        self.next()
+        if planted!(NobodysTurn) { Vec::new() } else { self.next() }
     }
 
     /// Whose turn it is to read a message to its end.
@@ -107,9 +108,9 @@ impl<W: Clone> Ledger<W> {
         next.and_then(|next| self.shares.get(&next)).map(|(_, wake)| wake.clone()).into_iter().collect()
     }
 
-    /// Who has most, if that is too much for all together.
+    /// Who has most, if that is too much for all together; of several with as much, who came first.
     pub(crate) fn largest(&self) -> Option<W> {
-        let largest = || self.shares.values().max_by_key(|(share, _)| *share).map(|(_, wake)| wake.clone());
+        let largest = || self.shares.iter().max_by_key(|(id, (share, _))| (*share, Reverse(**id))).map(|(_, (_, wake))| wake.clone());
         if self.total > self.limit { largest() } else { None }
     }
 
@@ -119,7 +120,7 @@ impl<W: Clone> Ledger<W> {
         if self.total > self.limit {
             self.pressed = true;
         } else if self.total <= self.limit - self.limit / 8 {
-            self.pressed = false;
+            self.pressed = planted!(PressedForGood);
             self.finishing = None;
             // All of them, as one that is woken may have nothing to read. Who comes too late finds itself stopped again.
             for (id, _) in std::mem::take(&mut self.waiting) {

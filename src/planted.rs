@@ -98,5 +98,13 @@ mod there {
         PlaceOfAnother,
         /// A streamed request that waits for room is not told that there is some.
         RoomUntold,
+        /// What a connection has buffered counts for the budget when it is gone.
+        ShareKept,
+        /// Above the budget all are read.
+        BudgetUnheeded,
+        /// Above the budget, nobody is told that it is its turn to read its message to the end.
+        NobodysTurn,
+        /// Who was once above the budget is never below it.
+        PressedForGood,
     }
 }

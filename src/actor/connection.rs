@@ -90,6 +90,7 @@ impl Connection {
                 above.register(made, &line, &mut http);
             }
         }
+        let share = Lazy::new(transport.seat().whose());
         let parts = Some(Parts { http, transport });
         line.begin(Conversation {
             parts,
@@ -100,7 +101,7 @@ impl Connection {
             watch: Watch::Off,
             is_fed: false,
             is_broken: false,
-            share: Lazy::default(),
+            share,
         });
         drop(actix_rt::spawn(Self { line }));
     }
@@ -355,6 +356,7 @@ fn read(
                 if !parts.http.events().is_empty() {
                     share.told();
                 }
+                share.settle(|| parts.http.buffered(), line);
             }
             Poll::Ready(Err(error)) => return above.broken(&error),
         }

@@ -105,7 +105,7 @@ impl WebSocket {
         if !planted!(SeatNotMoved) {
             transport.seat().take(&line);
         }
-        let share = Share::new(Arc::<Line>::downgrade(&line));
+        let share = Share::new(Arc::<Line>::downgrade(&line), transport.seat().whose());
         transport.seat().upgrades();
         let mut look = None;
         if let Some(upstream) = &mut upstream {
@@ -224,11 +224,17 @@ impl WebSocket {
 
     /// Tells the process what is buffered here. What handlers have in hand they give back without a turn of ours: so one is asked for.
     fn count(&mut self, cx: &TaskContext<'_>) {
-        let in_hand = self.line.in_hand();
-        self.share.settle(self.pipeline.output().len() + self.behind + in_hand + self.partial.len() + self.pipeline.gathered());
+        let in_hand = self.weigh();
         if (STEP..=self.window).contains(&in_hand) && self.line.wake_below((in_hand - STEP).max(1)) {
             cx.waker().wake_by_ref();
         }
+    }
+
+    /// Counts it. Gives what handlers have in hand of it.
+    fn weigh(&mut self) -> usize {
+        let in_hand = self.line.in_hand();
+        self.share.settle(self.pipeline.output().len() + self.behind + in_hand + self.partial.len() + self.pipeline.gathered());
+        in_hand
     }
 
     /// What waits as frames, here or above, is taken as soon as there is room for it, and at once if nothing can come behind it.

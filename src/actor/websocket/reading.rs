@@ -56,8 +56,13 @@ impl WebSocket {
                     return true;
                 }
                 Poll::Ready(Ok(0)) => self.guarded(now, |pipeline| pipeline.receive_eof(now)),
-                // The handler has it in hand now: the next read may have to wait for it.
-                Poll::Ready(Ok(_)) => self.tell(),
+                // The handler has it in hand now: the next read may have to wait for it, here or elsewhere.
+                Poll::Ready(Ok(_)) => {
+                    self.tell();
+                    if self.share.is_on() {
+                        self.weigh();
+                    }
+                }
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
                     self.lost(now);
@@ -71,6 +76,11 @@ impl WebSocket {
     fn read_once(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
         let had = self.partial.len();
         let missing = self.pipeline.missing(had);
+        // Above the budget no more than the message that has begun: the beginning of the next would have to be read to its end, too.
+        if self.share.is_finishing() {
+            let header = header_len(self.role == Role::Server, 0).saturating_sub(had);
+            return self.read_large(if missing > 0 { missing } else { header.max(1) }, now, cx);
+        }
         // What a handler is given in one turn is what one read brings: of a large frame it is not read beyond the end.
         if had > 0 && missing.max(had) >= LARGE {
             let read = self.read_large(missing.max(1), now, cx);
