@@ -31,6 +31,7 @@ mod actor;
 mod admission;
 mod budget;
 pub mod drain;
+mod hint;
 pub mod http;
 pub mod output;
 mod proxies;

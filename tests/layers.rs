@@ -74,3 +74,18 @@ fn the_actors_ask_one_clock() {
         assert!(file.ends_with("clock.rs") || !code.contains("Instant::now"), "{file} has a clock of its own");
     }
 }
+
+/// The table of `src/actor/` names every file there is, and none that is not.
+#[test]
+fn the_architecture_names_the_files_of_the_actors() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let rows = page.lines().skip_while(|line| *line != "In `src/actor/`:").take_while(|line| !line.starts_with("## "));
+    let mut named: Vec<&str> = rows.flat_map(|row| row.split('`')).filter(|word| word.ends_with(".rs")).collect();
+    let actor = root.join("src/actor").display().to_string();
+    let files = code("src/actor").into_iter().map(|(file, _)| file[actor.len() + 1..].to_owned());
+    let mut there: Vec<String> = files.filter(|file| file != "mod.rs" && !file.ends_with("tests.rs")).collect();
+    named.sort_unstable();
+    there.sort_unstable();
+    assert_eq!(named, there, "left: what the page names; right: what there is");
+}

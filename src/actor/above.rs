@@ -29,6 +29,7 @@ use super::upgrade::Handling;
 use super::upstream::{Parcel, Upstream};
 use super::watch::Gone;
 use super::websocket::LOOK;
+use crate::hint::seldom;
 use crate::http::{self, Event, HttpEnd, HttpResponse, RequestNumber, RespondError};
 
 /// How often a function is called in one turn for what its answers have made room for.
@@ -393,16 +394,40 @@ impl Above {
         ControlFlow::Break(())
     }
 
-    /// Hands over what the handler hears. Tells whether there was something that wants an answer.
+    /// Hands over what the handler hears. Tells whether there was something for it.
     pub(super) fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> bool {
-        let fast = if self.fast.is_some() { self.answer_fast(line, parts, now, cx) } else { 0 };
-        let Some(upstream) = &mut self.upstream else {
-            if !parts.http.events().is_empty() {
-                // The handler is gone. Left where they are they would have the connection look for who answers them again and again.
-                Event::unheard(std::mem::take(parts.http.events()), line);
-            }
+        let fast = if seldom(self.fast.is_some()) { self.answer_fast(line, parts, now, cx) } else { 0 };
+        if parts.http.events().is_empty() {
+            parts.transport.seat().requests(fast, parts.http.in_hand());
             return false;
-        };
+        }
+        let Some((requests, heard)) = self.sift(line, parts) else { return false };
+        if heard && let Some(upstream) = &mut self.upstream {
+            upstream.deliver(parts.http.events());
+        }
+        parts.http.events().clear();
+        parts.transport.seat().requests(requests + fast, parts.http.in_hand());
+        heard
+    }
+
+    /// As [`deliver`](Self::deliver), to the handler's own feeder, whose turn it is.
+    pub(super) fn deliver_into(&mut self, queue: &mut VecDeque<Event>, line: &Arc<HttpLine>, parts: &mut Parts) {
+        if let Some((requests, heard)) = self.sift(line, parts) {
+            if heard {
+                std::mem::swap(queue, parts.http.events());
+            }
+            parts.http.events().clear();
+            parts.transport.seat().requests(requests, parts.http.in_hand());
+        }
+    }
+
+    /// Looks through what is to be delivered: how many requests, and whether the handler hears anything. `None` if there is no handler.
+    fn sift(&mut self, line: &Arc<HttpLine>, parts: &mut Parts) -> Option<(usize, bool)> {
+        if self.upstream.is_none() {
+            // The handler is gone. Left where they are they would have the connection look for who answers them again and again.
+            Event::unheard(std::mem::take(parts.http.events()), line);
+            return None;
+        }
         let events = parts.http.events();
         let (mut requests, mut others) = (0, false);
         for event in &mut *events {
@@ -428,12 +453,7 @@ impl Above {
                 Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
             }
         }
-        if requests > 0 || others {
-            upstream.deliver(events);
-        }
-        events.clear();
-        parts.transport.seat().requests(requests + fast, parts.http.in_hand());
-        requests > 0 || others
+        Some((requests, requests > 0 || others))
     }
 }
 

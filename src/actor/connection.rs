@@ -7,6 +7,7 @@
 //! answers leave, and what waited for them is parsed, without the connection being woken. The feeder of a handler that was made for the
 //! connection is also who the socket wakes next, and who reads.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +32,7 @@ use super::timer::Timer;
 use super::transport::Transport;
 use super::upstream::Parcel;
 use super::watch::Watch;
+use crate::hint::seldom;
 use crate::http::{self, Closing, Event};
 use crate::tls::Info;
 
@@ -100,6 +102,7 @@ impl Connection {
             awaits_bytes: false,
             watch: Watch::Off,
             is_fed: false,
+            is_armed: false,
             is_broken: false,
             share,
         });
@@ -132,6 +135,8 @@ pub(crate) struct Conversation {
     watch: Watch,
     /// It is the feeder that it wakes.
     is_fed: bool,
+    /// The feeder has read just now, and been told that it is woken: nobody need tell the socket again.
+    is_armed: bool,
     /// What the feeder has read, or failed to read, has ended the connection.
     is_broken: bool,
     /// What it has of the process's budget.
@@ -147,39 +152,40 @@ pub(super) struct Parts {
 impl Conversation {
     /// One turn. Ready when all is over.
     pub(super) fn turn(&mut self, line: &Arc<HttpLine>, turn: Turn<'_>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, is_broken: false, share, .. } = self else {
+        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, is_armed, is_broken: false, share, .. } = self else {
             return Poll::Ready(());
         };
         let now = clock::now();
         let own = matches!(turn, Turn::Own);
+        let is_armed = std::mem::take(is_armed);
         let (commands, signals) = line.take(cx.waker());
-        if !signals.is_empty() && above.heed(signals, line, parts, now) {
+        if seldom(!signals.is_empty()) && above.heed(signals, line, parts, now) {
             return Poll::Ready(());
         }
         if above.obey(commands, line, parts, now).is_break() {
             return Poll::Ready(());
         }
         let back = line.given_back();
-        if back > 0 {
+        if seldom(back > 0) {
             parts.http.give_back(back, now);
         }
         // What a feeder has not read yet, because its actor waits for something else, is read first.
-        if !(own && *is_fed && parts.transport.poll_readable(cx).is_ready()) && timer.rings(now) {
+        if !(own && *is_fed && parts.transport.poll_readable(cx).is_ready()) && seldom(timer.rings(now)) {
             parts.http.handle_timeout(now, &clock::http_date(now));
             if above.look_after(line, parts, now).is_break() {
                 return Poll::Ready(());
             }
         }
         if own {
-            match read(parts, above, (share, line), now, cx) {
+            match read(parts, above, (share, line), false, now, cx) {
                 Continue(Reading { awaits, .. }) => (*awaits_bytes, *is_fed) = (awaits, false),
                 Break(()) => return Poll::Ready(()),
             }
         }
-        if above.lobby.is_some() {
+        if seldom(above.lobby.is_some()) {
             above.let_in(line, parts, now, cx);
         }
-        if above.is_function {
+        if seldom(above.is_function) {
             if above.call(line, parts, now, cx).is_break() {
                 return Poll::Ready(());
             }
@@ -187,7 +193,7 @@ impl Conversation {
             // More answers are to come at once: they leave together.
             return Poll::Pending;
         }
-        if !above.upgrades.is_empty() {
+        if seldom(!above.upgrades.is_empty()) {
             // It makes actors, and what it runs of theirs is no business of the handler's.
             if !own {
                 cx.waker().wake_by_ref();
@@ -202,10 +208,10 @@ impl Conversation {
             return Poll::Ready(());
         }
         // What waited for output to be written may have been parsed.
-        if above.lobby.is_some() {
+        if seldom(above.lobby.is_some()) {
             above.let_in(line, parts, now, cx);
         }
-        if above.is_function || above.fast.is_some() {
+        if seldom(above.is_function || above.fast.is_some()) {
             // They answer, and that is to be written, too.
             if !parts.http.events().is_empty() {
                 cx.waker().wake_by_ref();
@@ -232,7 +238,7 @@ impl Conversation {
             }
             Closing::Abort => return Poll::Ready(()),
         }
-        if parts.http.awaits_back().is_some_and(|back| line.wake_at(back)) {
+        if seldom(parts.http.awaits_back().is_some_and(|back| line.wake_at(back))) {
             cx.waker().wake_by_ref();
         }
         share.settle(|| parts.http.buffered(), line);
@@ -240,7 +246,7 @@ impl Conversation {
             // It has nothing else to do before there is something to be read.
             Turn::Feeder(Some(reader)) if above.may_be_fed() && wants(parts, true) && may_read(parts, share, line, now) => {
                 (*awaits_bytes, *is_fed) = (true, true);
-                if parts.transport.poll_readable(&mut TaskContext::from_waker(reader)).is_ready() {
+                if !is_armed && parts.transport.poll_readable(&mut TaskContext::from_waker(reader)).is_ready() {
                     reader.wake_by_ref();
                 }
                 true
@@ -269,20 +275,20 @@ impl Conversation {
         Poll::Pending
     }
 
-    /// Reads for the feeder that the socket has woken, and hands over what has come. Tells whether something has: then the feeder has the
+    /// Reads for the feeder that the socket has woken, and gives it what has come. Tells whether something has: then the feeder has the
     /// connection take a turn.
-    pub(super) fn read(&mut self, line: &Arc<HttpLine>, cx: &mut TaskContext<'_>) -> bool {
-        let Self { parts: Some(parts), above, awaits_bytes, is_fed, is_broken, share, .. } = self else { return false };
+    pub(super) fn read(&mut self, line: &Arc<HttpLine>, events: &mut VecDeque<Event>, cx: &mut TaskContext<'_>) -> bool {
+        let Self { parts: Some(parts), above, awaits_bytes, is_fed, is_armed, is_broken, share, .. } = self else { return false };
         if !*is_fed {
             return false;
         }
         let now = clock::now();
-        match read(parts, above, (share, line), now, cx) {
+        match read(parts, above, (share, line), true, now, cx) {
             Continue(Reading { reads: 0, awaits: true }) => return false,
-            Continue(Reading { awaits, .. }) => (*awaits_bytes, *is_fed) = (awaits, awaits),
+            Continue(Reading { awaits, .. }) => (*awaits_bytes, *is_fed, *is_armed) = (awaits, awaits, awaits),
             Break(()) => *is_broken = true,
         }
-        above.deliver(line, parts, now, cx);
+        above.deliver_into(events, line, parts);
         true
     }
 }
@@ -314,11 +320,12 @@ fn may_read(parts: &mut Parts, share: &mut Lazy, line: &Arc<HttpLine>, now: Inst
     may
 }
 
-/// Reads while there is something and HTTP wants it. Breaks when the connection is broken.
+/// Reads while there is something and HTTP wants it; at first without asking, where the socket has said so. Breaks when the connection is broken.
 fn read(
     parts: &mut Parts,
     above: &mut Above,
     (share, line): (&mut Lazy, &Arc<HttpLine>),
+    is_woken: bool,
     now: Instant,
     cx: &mut TaskContext<'_>,
 ) -> ControlFlow<(), Reading> {
@@ -336,10 +343,12 @@ fn read(
         if !may_read(parts, share, line, now) {
             return Continue(Reading { reads, awaits: false });
         }
-        match parts.transport.poll_readable(cx) {
-            Poll::Pending => return Continue(Reading { reads, awaits: true }),
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return above.broken(&error),
+        if reads > 0 || !is_woken {
+            match parts.transport.poll_readable(cx) {
+                Poll::Pending => return Continue(Reading { reads, awaits: true }),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return above.broken(&error),
+            }
         }
         let mut buffer = buffers::take_read_buffer();
         let read = parts.transport.poll_read(cx, &mut buffer);

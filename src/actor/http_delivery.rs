@@ -133,8 +133,8 @@ impl Parcel for Event {
         HttpScope::open(line, reader)
     }
 
-    fn read(line: &Arc<HttpLine>, task: &mut TaskContext<'_>) -> bool {
-        line.read(task)
+    fn read(line: &Arc<HttpLine>, events: &mut VecDeque<Self>, task: &mut TaskContext<'_>) -> bool {
+        line.read(events, task)
     }
 
     fn last(scope: &HttpScope<'_>) {

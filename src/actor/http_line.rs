@@ -14,6 +14,7 @@ use actix::Recipient;
 use super::address::Address;
 use super::connection::{Conversation, Turn};
 use super::guard::Asking;
+use super::home::here;
 use super::http_connection::{Control, Controlled};
 use super::line::{Ack, Peer, Signal, Signals};
 use super::lobby::Later;
@@ -24,7 +25,7 @@ use super::register::Registration;
 use super::socket::{SendError, SocketId};
 use super::transport::Transport;
 use super::upgrade::Handling;
-use crate::http::{Chunk, ContentEnd, HttpRequest, HttpResponse, RequestNumber, Settings};
+use crate::http::{Chunk, ContentEnd, Event, HttpRequest, HttpResponse, RequestNumber, Settings};
 use crate::tls::Info;
 
 /// What is said to an HTTP connection.
@@ -109,7 +110,7 @@ impl HttpLine {
         let proxied = transport.proxied.clone();
         let (unsent, back, wake_at) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
         let (waiting, first) = Default::default();
-        let (queue, conversation, home) = (Queue::new(Side::default()), Mutex::default(), thread::current().id());
+        let (queue, conversation, home) = (Queue::new(Side::default()), Mutex::default(), here());
         let (hard, interim_limit) = (settings.hard_limit(), settings.interim());
         Arc::new(Self { id, remote, proxied, tls, queue, unsent, waiting, first, hard, interim_limit, back, wake_at, conversation, home })
     }
@@ -122,9 +123,9 @@ impl HttpLine {
         *self.conversation() = Some(conversation);
     }
 
-    /// Has the connection read in the turn of its handler's feeder. Tells whether something has come.
-    pub(super) fn read(self: &Arc<Self>, cx: &mut TaskContext<'_>) -> bool {
-        self.home == thread::current().id() && self.conversation().as_mut().is_some_and(|conversation| conversation.read(self, cx))
+    /// Has the connection read in the turn of its handler's feeder, which gets what has come. Tells whether something has.
+    pub(super) fn read(self: &Arc<Self>, events: &mut VecDeque<Event>, cx: &mut TaskContext<'_>) -> bool {
+        self.home == here() && self.conversation().as_mut().is_some_and(|conversation| conversation.read(self, events, cx))
     }
 
     /// Has the connection take a turn. Ready when all is over.
@@ -338,7 +339,7 @@ pub(crate) struct HttpScope<'a> {
 
 impl<'a> HttpScope<'a> {
     pub(super) fn open(line: &'a Arc<HttpLine>, reader: Option<&'a Waker>) -> Self {
-        let waker = if line.home == thread::current().id() { line.queue.lock().take_turn() } else { None };
+        let waker = if line.home == here() { line.queue.lock().take_turn() } else { None };
         Self { line, reader, waker, waits: Cell::new(false) }
     }
 

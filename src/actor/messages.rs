@@ -35,8 +35,6 @@
 //! | the websocket is closed | [`Received<Closed>`] | `WebSocket` |
 
 use std::borrow::Cow;
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,12 +42,17 @@ use std::time::Duration;
 use actix::{Addr, Message};
 use http::{Method, Uri};
 
-use super::{Address, Content, Listener, Proxied, ProxyError, Registrar, Requester, Socket, SocketId};
+use super::{Address, Content, Listener, Proxied, Registrar, Requester, Socket, SocketId};
 use crate::http::{Chunk, ContentEnd, HttpEnd, HttpError, HttpRequest, HttpResponse};
 use crate::stage::By;
-use crate::tls::{Info, TlsError};
-use crate::upgrade::handshake::{HandshakeError, RedirectError};
+use crate::tls::Info;
 use crate::websocket::{CloseCode, Frame};
+
+mod ending;
+mod errors;
+
+pub use ending::{CloseAll, ClosedAll, Ended, Shutdown, Unbind, Unbound};
+pub use errors::{BindError, ConnectError, UpgradeError};
 
 /// A message that came from a connection, and whom to answer: Akka's `sender`, typed by the state that the connection is in.
 ///
@@ -96,86 +99,6 @@ told! {
     Closed => Socket,
 }
 
-// ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/// Ends a listener: it accepts no more, closes HTTP connections as soon as they have no request in hand, tells its websockets 1001, and cuts off what is
-/// still there after the grace. Answered with [`Unbound`] when the last connection has ended. Said a second time it cuts off at once.
-///
-/// Websockets are told in batches, spread over 5 s, but half the grace at most: see [`drain::plan`](crate::drain::plan) and
-/// [`Settings::drain_spread`](super::Settings::drain_spread).
-#[derive(Clone, Copy, Debug)]
-pub struct Unbind {
-    /// How long connections may take to end.
-    pub grace: Duration,
-}
-
-impl Unbind {
-    /// With this grace.
-    #[must_use]
-    pub fn within(grace: Duration) -> Self {
-        Self { grace }
-    }
-}
-
-impl Default for Unbind {
-    /// Within 30 seconds.
-    fn default() -> Self {
-        Self::within(Duration::from_secs(30))
-    }
-}
-
-impl Message for Unbind {
-    type Result = Unbound;
-}
-
-/// Ends all listeners of [`Sockets`](super::Sockets), as [`Unbind`] does; said a second time it cuts off at once. Answered when the last has ended, with what
-/// they tell together.
-#[derive(Clone, Copy, Debug)]
-pub struct Shutdown {
-    /// How long connections may take to end.
-    pub grace: Duration,
-}
-
-impl Default for Shutdown {
-    /// Within 30 seconds.
-    fn default() -> Self {
-        Self { grace: Duration::from_secs(30) }
-    }
-}
-
-impl Message for Shutdown {
-    type Result = Unbound;
-}
-
-/// Ends all connections that [`Sockets`](super::Sockets) has made: websockets with 1001, HTTP when its requests are answered; what is still
-/// there after the grace is cut off. Answered with [`ClosedAll`] when the last has ended. Those made later are not concerned.
-#[derive(Clone, Copy, Debug)]
-pub struct CloseAll {
-    /// How long connections may take to end.
-    pub grace: Duration,
-}
-
-impl CloseAll {
-    /// With this grace.
-    #[must_use]
-    pub fn within(grace: Duration) -> Self {
-        Self { grace }
-    }
-}
-
-impl Default for CloseAll {
-    /// Within 30 seconds.
-    fn default() -> Self {
-        Self::within(Duration::from_secs(30))
-    }
-}
-
-impl Message for CloseAll {
-    type Result = ClosedAll;
-}
-
-// ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 /// A listener accepts connections.
 #[derive(Clone, Debug)]
 pub struct Bound {
@@ -185,81 +108,6 @@ pub struct Bound {
     pub addresses: Vec<Address>,
     /// The listener: it takes [`Unbind`], [`GetStats`](super::GetStats) and [`ClearStats`](super::ClearStats).
     pub listener: Addr<Listener>,
-}
-
-/// A listener has ended, and all its connections: how. Those are counted that were there when it was told to end, or came later.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Unbound {
-    /// How long it took.
-    pub took: Duration,
-    /// The connections that spoke HTTP when they ended, or nothing yet.
-    pub http: Ended,
-    /// Those that were websockets.
-    pub websockets: Ended,
-    /// The first of those that were cut off: 16 at most.
-    pub cut: Vec<SocketId>,
-    /// Connections that did not even end when they were cut off: their arbiters are blocked.
-    pub left: usize,
-}
-
-impl Unbound {
-    /// How many connections were cut off, at the end of the grace or as it was said a second time.
-    #[must_use]
-    pub fn cut_off(&self) -> usize {
-        self.http.cut_off + self.websockets.cut_off + self.left
-    }
-
-    /// Of two listeners, together: the time is the longer one.
-    pub(crate) fn and(mut self, other: Self) -> Self {
-        self.took = self.took.max(other.took);
-        self.left += other.left;
-        self.cut.extend(other.cut);
-        self.cut.truncate(16);
-        for (ended, more) in [(&mut self.http, other.http), (&mut self.websockets, other.websockets)] {
-            ended.closed += more.closed;
-            ended.lost += more.lost;
-            ended.cut_off += more.cut_off;
-        }
-        self
-    }
-
-    pub(crate) fn log(&self) {
-        let Self { took, http, websockets, cut, left } = self;
-        if self.cut_off() == 0 {
-            tracing::info!(?took, %http, %websockets, "all connections have ended");
-        } else {
-            tracing::warn!(?took, %http, %websockets, ?cut, "connections were cut off");
-        }
-        if *left > 0 {
-            tracing::warn!(left, "connections do not end: their arbiters are blocked");
-        }
-    }
-}
-
-/// How many connections have ended in which way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ended {
-    /// In good order: all that was to be said has left, of a websocket behind the closing handshake.
-    pub closed: usize,
-    /// Otherwise, and not cut off: the peer was gone, or did not do its part of the end in time.
-    pub lost: usize,
-    /// We have cut them off.
-    pub cut_off: usize,
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { closed, lost, cut_off } = self;
-        write!(f, "{closed} closed, {lost} lost, {cut_off} cut off")
-    }
-}
-
-/// All connections that [`Sockets`](super::Sockets) had made have ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClosedAll {
-    /// How many connections were cut off at the end of the grace.
-    pub cut_off: usize,
 }
 
 /// A TCP connection is there: accepted, or made.
@@ -318,30 +166,6 @@ pub struct UpgradeFailed {
     pub error: UpgradeError,
 }
 
-/// Why an upgrade did not take place.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum UpgradeError {
-    /// The server's answer is no acceptance (RFC 6455 §4.1).
-    Handshake(HandshakeError),
-    /// It redirects, and is not followed: see [`Connect::redirects`](super::Connect::redirects).
-    Redirect(RedirectError),
-    /// The connection ended, or something that is not HTTP came from it.
-    Connection(String),
-}
-
-impl fmt::Display for UpgradeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Handshake(error) => error.fmt(f),
-            Self::Redirect(error) => error.fmt(f),
-            Self::Connection(what) => f.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for UpgradeError {}
-
 /// A response has begun whose content is told as it comes: its [`Chunk`]s follow, then a [`ContentEnd`] or a [`ContentAborted`](super::ContentAborted). See
 /// [`Connect::streams_responses_to`](super::Connect::streams_responses_to).
 #[derive(Debug)]
@@ -388,70 +212,3 @@ pub struct Closed {
     /// Whether a Close frame passed in both directions (RFC 6455 §7.1.4).
     pub clean: bool,
 }
-
-/// Why a listener could not be started.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BindError {
-    /// The address cannot be understood or resolved.
-    Address(io::Error),
-    /// The operating system does not let us listen there: somebody else does, we may not, or the address is not ours.
-    Listen(Address, io::Error),
-    /// Not within [`Settings::bind_timeout`](super::Settings::bind_timeout): the name's addresses have not been found, as a rule.
-    Timeout(Duration),
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(error) => write!(f, "no address to listen on: {error}"),
-            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
-            Self::Timeout(within) => write!(f, "not listening within {within:?}"),
-        }
-    }
-}
-
-impl std::error::Error for BindError {}
-
-/// For a `main` that returns an [`io::Result`].
-impl From<BindError> for io::Error {
-    fn from(error: BindError) -> Self {
-        match &error {
-            BindError::Address(cause) | BindError::Listen(_, cause) => Self::new(cause.kind(), error),
-            BindError::Timeout(_) => Self::new(io::ErrorKind::TimedOut, error),
-        }
-    }
-}
-
-/// Why a connection could not be made.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The host's name could not be resolved.
-    Resolve(String, io::Error),
-    /// No address of the host accepted the connection; the last error.
-    Refused(String, io::Error),
-    /// Not connected in time.
-    Timeout(String, Duration),
-    /// TLS was asked for, and is not built in.
-    NoTls(String),
-    /// There is a connection, and no TLS session on it.
-    Tls(String, TlsError),
-    /// There is a connection to the proxy, and no tunnel.
-    Proxy(String, ProxyError),
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Resolve(host, error) => write!(f, "{host} could not be resolved: {error}"),
-            Self::Refused(host, error) => write!(f, "no connection to {host}: {error}"),
-            Self::Timeout(host, within) => write!(f, "no connection to {host} within {within:?}"),
-            Self::Proxy(host, error) => write!(f, "no connection to {host} by way of the proxy: {error}"),
-            Self::Tls(host, error) => write!(f, "no TLS connection to {host}: {error}"),
-            Self::NoTls(host) => write!(f, "no TLS connection to {host}: actix-sockets was built without its feature `tls`"),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {}

@@ -43,6 +43,7 @@ mod exchange;
 mod gate;
 mod guard;
 mod handlers;
+mod home;
 mod house;
 mod http_connection;
 mod http_delivery;
@@ -55,6 +56,7 @@ mod lobby;
 mod messages;
 #[cfg(feature = "test")]
 mod network;
+mod pipe;
 mod proxied;
 mod proxy;
 mod queue;

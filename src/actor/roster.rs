@@ -262,9 +262,14 @@ impl Seat {
         let counted = self.requests.get();
         if came > 0 || counted != in_hand {
             let level = &self.counters().requests;
-            level.up(came as u64);
+            if came > 0 {
+                level.up(came as u64);
+            }
             // Those that have come and gone meanwhile were open together, as far as anybody can tell.
-            level.down((counted + came).saturating_sub(in_hand) as u64);
+            let gone = (counted + came).saturating_sub(in_hand);
+            if gone > 0 {
+                level.down(gone as u64);
+            }
             self.requests.set(in_hand.min(counted + came));
         }
     }

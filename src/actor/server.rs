@@ -1,34 +1,30 @@
 //! A server for those who think in addresses and workers: listeners, as [`Bind`](super::Bind) starts them, put together by a builder.
 
 use std::fmt;
-#[cfg(unix)]
-use std::future::poll_fn;
-use std::io;
 use std::net::ToSocketAddrs;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use actix::{Actor, Addr, Arbiter, Context, Handler, SystemService};
-use tokio::sync::watch;
+use actix::{Actor, Arbiter, Context, Handler, SystemService};
 
 use super::address::Address;
 use super::bind::{Acceptor, How, begin, processors};
 use super::handlers::WebSockets;
-use super::listener::Listener;
 use super::listening::{At, Open};
-use super::messages::{BindError, Received, Unbind, Unbound};
+use super::messages::{BindError, Received, Unbind};
 use super::register::Register;
 use super::responder::Responder;
 use super::secure;
 use super::settings::Settings;
 use super::sockets::{Adopt, Sockets};
-use super::stats::{GetStats, Stats};
 use super::workers::Workers;
 use crate::http::HttpRequest;
 use crate::proxy::ProxyProtocol;
 use crate::websocket::Frame;
+
+mod running;
+
+pub use running::{Running, ServerHandle};
 
 /// A server: who handles its requests, where it listens, on how many threads. It is [`Bind`](super::Bind) for those who come from `HttpServer::new(…)`.
 ///
@@ -279,7 +275,7 @@ impl Server {
         listeners.iter().for_each(|listener| service.do_send(Adopt(listener.clone())));
         let handle = ServerHandle { listeners: listeners.into(), grace, there };
         if signals {
-            actix_rt::spawn(heed_signals(handle.clone()));
+            actix_rt::spawn(running::heed_signals(handle.clone()));
         }
         Running { addresses, ended: Box::pin(handle.ended()), handle }
     }
@@ -288,154 +284,5 @@ impl Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("addresses", &self.addresses()).field("workers", &self.workers).finish_non_exhaustive()
-    }
-}
-
-/// A server that runs: a future that is ready once its listeners and all their connections have ended. Dropped, it runs on.
-#[must_use = "the server runs on when this is dropped, but nobody knows when it has ended"]
-pub struct Running {
-    addresses: Vec<Address>,
-    handle: ServerHandle,
-    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
-
-impl Running {
-    /// The addresses listened at, with the real port where port 0 was asked for.
-    #[must_use]
-    pub fn addresses(&self) -> &[Address] {
-        &self.addresses
-    }
-
-    /// With which to stop the server, from anywhere.
-    #[must_use]
-    pub fn handle(&self) -> ServerHandle {
-        self.handle.clone()
-    }
-}
-
-impl Future for Running {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        self.ended.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for Running {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
-    }
-}
-
-/// Stops a server, from any thread.
-///
-/// ```
-/// use std::time::Duration;
-/// use actix_sockets::{HttpResponse, Server};
-///
-/// # actix::System::new().block_on(async {
-/// let running = Server::answering(|_, responder| responder.do_send(HttpResponse::ok("Hello!"))).bind("127.0.0.1:0")?.run();
-/// let handle = running.handle();
-/// actix::spawn(async move {
-///     actix::clock::sleep(Duration::from_millis(10)).await;
-///     assert_eq!(handle.stop().await.cut_off(), 0);
-/// });
-/// running.await;
-/// # Ok::<(), actix_sockets::BindError>(()) }).unwrap();
-/// ```
-#[derive(Clone, Debug)]
-pub struct ServerHandle {
-    listeners: Arc<[Addr<Listener>]>,
-    grace: Duration,
-    there: watch::Receiver<()>,
-}
-
-impl ServerHandle {
-    /// Stops the server, as [`Unbind`] does, within its [grace](Server::grace). That begins with the call; the future is ready at the end, and says how the
-    /// connections of all its listeners have ended.
-    pub fn stop(&self) -> impl Future<Output = Unbound> + Send + use<> {
-        self.stop_within(self.grace)
-    }
-
-    /// Stops the server within this grace. Said of a server that stops already it cuts off what is still there, at once.
-    pub fn stop_within(&self, grace: Duration) -> impl Future<Output = Unbound> + Send + use<> {
-        self.listeners.iter().for_each(|listener| listener.do_send(Unbind::within(grace)));
-        let (listeners, ended) = (self.listeners.clone(), self.ended());
-        async move {
-            ended.await;
-            let mut report = Unbound::default();
-            for listener in &*listeners {
-                // It has ended, and says again how. One whose arbiter is gone says nothing.
-                if let Ok(unbound) = listener.send(Unbind::within(Duration::ZERO)).await {
-                    report = report.and(unbound);
-                }
-            }
-            report
-        }
-    }
-
-    /// The statistics of all its listeners together.
-    pub fn stats(&self) -> impl Future<Output = Stats> + Send + use<> {
-        let asked: Vec<_> = self.listeners.iter().map(|listener| listener.send(GetStats::all())).collect();
-        async move {
-            let mut sum = Stats::default();
-            for stats in asked {
-                sum += stats.await.unwrap_or_default();
-            }
-            sum
-        }
-    }
-
-    fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut there = self.there.clone();
-        async move { while there.changed().await.is_ok() {} }
-    }
-}
-
-/// Stops the server with the first signal, and cuts it off with the second.
-async fn heed_signals(handle: ServerHandle) {
-    match Signals::new() {
-        Ok(mut signals) => {
-            signals.next().await;
-            drop(handle.stop());
-            signals.next().await;
-            drop(handle.stop_within(Duration::ZERO));
-        }
-        Err(error) => tracing::error!(%error, "no signal will stop the server"),
-    }
-}
-
-#[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 2]);
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]))
-    }
-
-    async fn next(&mut self) {
-        poll_fn(|cx| {
-            let come = self.0.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
-            if come { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
     }
 }

@@ -175,6 +175,7 @@ pub(crate) struct Level {
 }
 
 impl Level {
+    #[inline]
     pub(crate) fn up(&self, more: u64) {
         self.total.fetch_add(more, Relaxed);
         self.opened(more);

@@ -13,11 +13,11 @@ use super::address::Address;
 use super::messages::Connected;
 #[cfg(feature = "test")]
 use super::network::{WireReader, WireWriter};
+#[cfg(any(feature = "actix-web", feature = "test"))]
+use super::pipe::{PipeReader, PipeWriter};
 use super::proxied::Proxied;
 use super::roster::Seat;
 use super::secure::Secure;
-#[cfg(any(feature = "actix-web", feature = "test"))]
-use super::stream::{PipeReader, PipeWriter};
 use super::stream::{Sink, Source, Stream};
 use crate::output::Output;
 use crate::tls::Info;

@@ -31,8 +31,8 @@ pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
 
     /// A reader is the task that reads, if the connection need not be woken for it.
     fn scope<'a>(link: &'a Arc<Self::Link>, reader: Option<&'a Waker>) -> Self::Scope<'a>;
-    /// Reads in the reader's turn, and delivers what has come. Tells whether something has.
-    fn read(_: &Arc<Self::Link>, _: &mut TaskContext<'_>) -> bool {
+    /// Reads in the reader's turn: what has come is put into the empty queue. Tells whether something has, the connection's end among it.
+    fn read(_: &Arc<Self::Link>, _: &mut VecDeque<Self>, _: &mut TaskContext<'_>) -> bool {
         false
     }
     /// What is handled in this scope is the last for now: others have their turns before more is.
@@ -317,12 +317,9 @@ impl<A: Actor, P: Parcel> Feeder<A, P> {
 }
 
 impl<A: Actor, P: Parcel> Feeder<A, P> {
-    /// Reads what there is to read. Tells whether something has come.
-    fn read(&self, task: &mut TaskContext<'_>) -> bool {
-        let Some(link) = self.feed.link.get() else { return false };
-        // It is awake, and takes what is delivered.
-        self.feed.queue.lock().stay_awake();
-        P::read(link, task)
+    /// Reads what there is to read, if nothing was delivered. Tells whether something has come.
+    fn read(&mut self, task: &mut TaskContext<'_>) -> bool {
+        self.feed.link.get().is_some_and(|link| P::read(link, &mut self.left, task))
     }
 }
 
@@ -334,13 +331,12 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut TaskContext<'_>) -> Poll<()> {
-        let mut read = self.reads && self.read(task);
         for round in 1..=ROUNDS {
             if self.left.is_empty() {
                 let mut feed = self.feed.queue.lock();
                 let taken = feed.take(task.waker());
-                // What was read may end the connection, if nothing else.
-                if taken.is_empty() && !read {
+                let reads = self.reads && round == 1 && taken.is_empty();
+                if taken.is_empty() && !reads {
                     let ended = feed.side.ended;
                     feed.side.gone = ended;
                     return if ended { Poll::Ready(()) } else { Poll::Pending };
@@ -349,8 +345,11 @@ where
                 feed.stay_awake();
                 drop(feed);
                 self.left = taken;
+                // What was read may end the connection, if nothing else: then there is a turn to be taken.
+                if reads && !self.read(task) {
+                    continue;
+                }
             }
-            read = false;
             let this = &mut *self;
             let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
             let scope = P::scope(link, this.reads.then(|| task.waker()));

@@ -49,6 +49,9 @@ impl Server {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, unless something else happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        if self.is_at_rest() {
+            return self.wire.active.checked_add(self.times.idle);
+        }
         let wire = self.wire.deadline(&self.settings);
         if !self.wire.is_open() {
             return wire;
@@ -103,6 +106,16 @@ impl Server {
                 self.wire.abort();
             }
         }
+    }
+
+    /// Nothing is under way, as behind most turns: the connection is idle, and that is all.
+    fn is_at_rest(&self) -> bool {
+        self.exchanges.is_empty()
+            && self.wire.is_open()
+            && self.wire.output.is_empty()
+            && self.head_since.is_none()
+            && self.incoming.is_none()
+            && !self.suspended
     }
 
     fn head_deadline(&self) -> Option<Instant> {

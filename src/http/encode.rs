@@ -16,7 +16,8 @@ use super::{HttpRequest, HttpResponse};
 /// The value of `Date`: an IMF-fixdate (RFC 9110 §5.6.7). Made once a second at most, and shared by all connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HttpDate {
-    text: [u8; 29],
+    /// The text, and the end of its line.
+    line: [u8; 31],
     /// Seconds since 1970.
     seconds: u64,
 }
@@ -25,7 +26,8 @@ impl HttpDate {
     /// The text, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 29] {
-        &self.text
+        let [text @ .., _, _] = &self.line;
+        text
     }
 
     /// The date so much later.
@@ -39,11 +41,13 @@ impl HttpDate {
     fn from_seconds(seconds: u64) -> Self {
         // The year has four digits.
         let seconds = seconds.min(253_402_300_799);
-        let mut date = Self { text: [b' '; 29], seconds };
-        let mut rest = &mut date.text[..];
+        let mut date = Self { line: [b' '; 31], seconds };
+        let mut rest = &mut date.line[..];
         // 29 bytes are what the form has: nothing is cut off.
-        let _ =
-            std::io::Write::write_fmt(&mut rest, format_args!("{}", httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds))));
+        let _ = std::io::Write::write_fmt(
+            &mut rest,
+            format_args!("{}\r\n", httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds))),
+        );
         date
     }
 }
@@ -57,7 +61,7 @@ impl From<SystemTime> for HttpDate {
 
 impl fmt::Debug for HttpDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.text))
+        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
     }
 }
 
@@ -93,18 +97,19 @@ pub(super) fn response_head(
     server: Option<&HeaderValue>,
 ) {
     out.reserve(256);
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(response.status.as_str().as_bytes());
-    out.extend_from_slice(b" ");
-    out.extend_from_slice(response.status.canonical_reason().unwrap_or_default().as_bytes());
-    if let Some(date) = date {
-        out.extend_from_slice(b"\r\ndate: ");
-        out.extend_from_slice(&date.text);
+    match date {
+        // What most responses begin with, in one piece.
+        Some(_) if response.status == StatusCode::OK => out.extend_from_slice(b"HTTP/1.1 200 OK\r\ndate: "),
+        Some(_) => status_line(out, response.status, b"\r\ndate: "),
+        None => status_line(out, response.status, b"\r\n"),
     }
-    out.extend_from_slice(b"\r\n");
+    if let Some(date) = date {
+        out.extend_from_slice(&date.line);
+    }
     if let Some(server) = server {
         field(out, &header::SERVER, server);
     }
+    let mut upgrade = false;
     for (name, value) in &response.headers {
         match *name {
             header::CONTENT_LENGTH if announced == Announced::Theirs && declared_length(&response.headers).is_some() => {}
@@ -120,23 +125,31 @@ pub(super) fn response_head(
                 ignored(name);
                 continue;
             }
+            // RFC 9110 §7.8: who sends `Upgrade`, as a 426 does, says so in `Connection`.
+            header::UPGRADE => upgrade = true,
             _ => {}
         }
         field(out, name, value);
     }
     content_fields(out, announced);
-    // RFC 9110 §7.8: who sends `Upgrade`, as a 426 does, says so in `Connection`.
-    let upgrade = response.headers.contains_key(header::UPGRADE);
     out.extend_from_slice(match persistence {
-        Persistence::Switch if response.headers.contains_key(header::CONNECTION) => b"",
-        Persistence::Implied if !upgrade => b"",
-        Persistence::Implied | Persistence::Switch => b"connection: upgrade\r\n",
-        Persistence::KeepAlive if upgrade => b"connection: keep-alive, upgrade\r\n",
-        Persistence::KeepAlive => b"connection: keep-alive\r\n",
-        Persistence::Close if upgrade => b"connection: close, upgrade\r\n",
-        Persistence::Close => b"connection: close\r\n",
+        Persistence::Switch if response.headers.contains_key(header::CONNECTION) => b"\r\n",
+        Persistence::Implied if !upgrade => b"\r\n",
+        Persistence::Implied | Persistence::Switch => b"connection: upgrade\r\n\r\n",
+        Persistence::KeepAlive if upgrade => b"connection: keep-alive, upgrade\r\n\r\n",
+        Persistence::KeepAlive => b"connection: keep-alive\r\n\r\n",
+        Persistence::Close if upgrade => b"connection: close, upgrade\r\n\r\n",
+        Persistence::Close => b"connection: close\r\n\r\n",
     });
-    out.extend_from_slice(b"\r\n");
+}
+
+/// The status-line without its end, and what comes behind it.
+fn status_line(out: &mut BytesMut, status: StatusCode, behind: &[u8]) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(behind);
 }
 
 /// What the content of this response is announced as, when it is `length` bytes long, or streamed.
@@ -235,11 +248,7 @@ pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 fn content_fields(out: &mut BytesMut, announced: Announced) {
     match announced {
-        Announced::Length(length) => {
-            out.extend_from_slice(b"content-length: ");
-            decimal(out, length);
-            out.extend_from_slice(b"\r\n");
-        }
+        Announced::Length(length) => content_length(out, length),
         Announced::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Announced::Theirs | Announced::Nothing => {}
     }
@@ -254,20 +263,25 @@ pub(super) fn field(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) 
     out.extend_from_slice(b"\r\n");
 }
 
-/// A number without the machinery of formatting: it is written for each response.
-fn decimal(out: &mut BytesMut, mut number: usize) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
+/// The field without the machinery of formatting, in one piece: it is written for each response.
+fn content_length(out: &mut BytesMut, mut length: usize) {
+    const NAME: &[u8; 16] = b"content-length: ";
+    const END: usize = NAME.len() + 20;
+    let mut line = [0; END + 2];
+    line[END..].copy_from_slice(b"\r\n");
+    let mut start = END;
     loop {
         start -= 1;
         // A remainder of ten is a byte.
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
+        line[start] = b'0' + (length % 10) as u8;
+        length /= 10;
+        if length == 0 {
             break;
         }
     }
-    out.extend_from_slice(&digits[start..]);
+    start -= NAME.len();
+    line[start..start + NAME.len()].copy_from_slice(NAME);
+    out.extend_from_slice(&line[start..]);
 }
 
 fn ignored(name: &HeaderName) {
@@ -288,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn decimals() {
-        for number in [0, 9, 10, 99, 100, 12_345, usize::MAX] {
+    fn lengths() {
+        for length in [0, 9, 10, 99, 100, 12_345, usize::MAX] {
             let mut out = BytesMut::new();
-            decimal(&mut out, number);
-            assert_eq!(out, number.to_string());
+            content_length(&mut out, length);
+            assert_eq!(out, format!("content-length: {length}\r\n"));
         }
     }
 }

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::base::Base;
-use super::{Chain, Close, Command, Ends, Event, Interest, Life, Outcome};
+use super::{Chain, Command, Event, Interest, Life};
 use crate::output::Output;
-use crate::websocket::{CloseCode, Codec, Frame, OpCode, ProtocolError};
+use crate::websocket::{Codec, Frame, OpCode, ProtocolError};
+
+mod deadlines;
+mod ending;
 
 /// How much may come of compressed messages before those who are told of it have their turn: a read of 64 KiB may hold 64 MiB and more.
 const BATCH: usize = 256 << 10;
-
-/// How long a verdict waits for the frames before it to be answered.
-const TURN: Duration = Duration::from_millis(250);
 
 /// Where masking-keys come from (RFC 6455 §5.3): a strong source of entropy for a client, none for a server.
 pub type Masks = Box<dyn FnMut() -> [u8; 4] + Send>;
@@ -110,31 +110,10 @@ impl<T: From<Event>> Pipeline<T> {
         pipeline
     }
 
-    /// How long a message may be incomplete (60 s): after that the websocket fails with 1008.
-    #[must_use]
-    pub fn message_within(mut self, within: Duration) -> Self {
-        self.message_within = within;
-        self
-    }
-
     /// While more output than this waits, only the newest of the pings that come is answered (RFC 6455 §5.5.3): without limit unless it is said.
     #[must_use]
     pub fn pongs_within(mut self, bytes: usize) -> Self {
         self.base.pongs_within = bytes;
-        self
-    }
-
-    /// How long output may make no progress (30 s): after that the transport is given up.
-    #[must_use]
-    pub fn stall_within(mut self, within: Duration) -> Self {
-        self.stall_within = within;
-        self
-    }
-
-    /// How long is waited, after our FIN, for all to be written and for the peer's FIN (5 s).
-    #[must_use]
-    pub fn linger(mut self, linger: Duration) -> Self {
-        self.linger = linger;
         self
     }
 
@@ -202,27 +181,6 @@ impl<T: From<Event>> Pipeline<T> {
         self.refuse(now);
     }
 
-    /// The peer sent its FIN, or the connection broke: nothing more will be read.
-    pub fn receive_eof(&mut self, now: Instant) {
-        self.eof = true;
-        // It waits its turn, too; and a verdict that waits already comes first.
-        if self.base.phase == Phase::Open && self.verdict.is_none() {
-            self.judge(Event::Ended, now);
-        }
-        self.deaf = true;
-        self.arm(now);
-    }
-
-    /// The transport is lost, in both directions.
-    pub fn lost(&mut self, now: Instant) {
-        if let Some((verdict, _)) = self.verdict.take() {
-            self.chain.event(verdict, now, self.life, &mut self.base);
-        }
-        self.chain.event(Event::Ended, now, self.life, &mut self.base);
-        self.base.output.clear();
-        self.base.phase = Phase::Done;
-    }
-
     /// The handler says something.
     #[inline]
     pub fn command(&mut self, command: Command, now: Instant) {
@@ -238,49 +196,6 @@ impl<T: From<Event>> Pipeline<T> {
         if self.base.phase != Phase::Open {
             self.arm(now);
         }
-    }
-
-    /// Fails the websocket with this code and reason, whatever the chain is doing.
-    pub fn fail(&mut self, code: CloseCode, reason: impl Into<std::borrow::Cow<'static, str>>, now: Instant) {
-        self.deaf = true;
-        self.verdict = None;
-        self.command(Command::Fail(code, reason.into()), now);
-        self.arm(now);
-    }
-
-    /// A stage has panicked: what is left of the chain is thrown away, the peer is told 1011 and the handler that it is over.
-    pub fn panicked(&mut self, now: Instant) {
-        self.chain = Chain::new();
-        self.base.answers_ping = false;
-        self.messages_to = None;
-        self.deaf = true;
-        self.verdict = None;
-        let reason = "a stage panicked";
-        if self.base.phase == Phase::Open {
-            self.base.write(Close::new(CloseCode::INTERNAL_ERROR, reason).frame());
-            self.base.phase = Phase::Finishing;
-        }
-        let outcome = Outcome { code: CloseCode::INTERNAL_ERROR, reason: reason.into(), by: super::By::Us, clean: false };
-        self.base.top(Event::Closed(outcome));
-        self.arm(now);
-    }
-
-    /// Everything that was read has been handled, and what the handler said about it has been given to [`command`](Self::command): a
-    /// verdict that waited takes effect now.
-    pub fn settle(&mut self, now: Instant) {
-        if let Some((verdict, _)) = self.verdict.take() {
-            self.chain.event(verdict, now, self.life, &mut self.base);
-            if self.eof {
-                self.chain.event(Event::Ended, now, self.life, &mut self.base);
-            }
-            self.arm(now);
-        }
-    }
-
-    /// Whether something waits for [`settle`](Self::settle).
-    #[must_use]
-    pub fn is_unsettled(&self) -> bool {
-        self.verdict.is_some()
     }
 
     /// The next event for the handler.
@@ -319,36 +234,11 @@ impl<T: From<Event>> Pipeline<T> {
         &mut self.base.output
     }
 
-    /// `progress` tells whether anything of the output could be written.
-    #[inline]
-    pub fn wrote(&mut self, progress: bool, now: Instant) {
-        if self.base.output.is_empty() {
-            self.stalled = None;
-        } else if progress || self.stalled.is_none() {
-            self.stalled = Some(now);
-        }
-        self.base.release_pong();
-    }
-
-    /// Reading is suspended, or taken up again: while it is, silence is not the peer's fault.
-    pub fn suspend(&mut self, suspended: bool, now: Instant) {
-        if self.life.suspended && !suspended {
-            self.life.last_read = now;
-            self.incomplete = self.incomplete.map(|_| now);
-        }
-        self.life.suspended = suspended;
-    }
-
     /// The peer's signs of life.
     #[inline]
     #[must_use]
     pub fn life(&self) -> Life {
         self.life
-    }
-
-    /// Something has come that is not to be read yet, a part of a TLS record: the peer lives.
-    pub fn stirred(&mut self, now: Instant) {
-        self.life.last_read = now;
     }
 
     /// Whether reading makes sense: not while a verdict waits, and not when all is over.
@@ -407,70 +297,6 @@ impl<T: From<Event>> Pipeline<T> {
     #[must_use]
     pub fn wants(&self, interest: Interest) -> bool {
         self.chain.wants(interest)
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        let verdict = self.verdict.as_ref().map(|(_, until)| *until);
-        let incomplete = self.incomplete.and_then(|since| since.checked_add(self.message_within));
-        let stalled = self.stalled.and_then(|since| since.checked_add(self.stall_within));
-        let finishing = self.finishing.and_then(|since| since.checked_add(self.linger));
-        [self.chain.soonest(), verdict, incomplete, stalled, finishing].into_iter().flatten().min()
-    }
-
-    /// A deadline has come, or may have.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let over = |since: Option<Instant>, within| since.and_then(|since: Instant| since.checked_add(within)).is_some_and(|at| at <= now);
-        if over(self.finishing, self.linger) {
-            self.base.phase = Phase::Done;
-            return;
-        }
-        if self.verdict.as_ref().is_some_and(|(_, until)| *until <= now) {
-            self.settle(now);
-        }
-        if over(self.incomplete, self.message_within) {
-            self.incomplete = None;
-            if self.life.suspended {
-                self.incomplete = Some(now);
-            } else {
-                self.fail(CloseCode::POLICY_VIOLATION, format!("a message incomplete for {:.0?}", self.message_within), now);
-            }
-        }
-        if over(self.stalled, self.stall_within) {
-            self.stalled = None;
-            let reason = format!("output without progress for {:.0?}", self.stall_within);
-            self.fail(CloseCode::POLICY_VIOLATION, reason, now);
-            self.base.phase = Phase::Done;
-            return;
-        }
-        self.chain.expire(now, self.life, &mut self.base);
-        self.arm(now);
-    }
-
-    /// What a stage has refused is judged like what the codec refuses.
-    fn refuse(&mut self, now: Instant) {
-        if let Some(error) = self.base.refused.take()
-            && !self.deaf
-            && self.base.phase == Phase::Open
-        {
-            self.judge(Event::Failed(error), now);
-        }
-    }
-
-    fn judge(&mut self, verdict: Event, now: Instant) {
-        self.deaf = true;
-        // We do not read now: silence is not the peer's.
-        self.life.suspended = true;
-        self.verdict = Some((verdict, now + TURN));
-    }
-
-    /// Once it is finishing, it must end.
-    fn arm(&mut self, now: Instant) {
-        if self.base.phase == Phase::Finishing && self.finishing.is_none() {
-            self.deaf = true;
-            self.finishing = Some(now);
-        }
     }
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_sockets::handshake;
-use actix_sockets::{HttpResponse, Received, UpgradeServer};
+use actix_sockets::{HttpRequest, HttpResponse, Received, UpgradeServer};
 
 use crate::peer::{HANDSHAKE, text};
-use crate::site::{Heard, Kind, Probe, Site, with, with_each_handler};
+use crate::site::{Heard, Kind, Plan, Probe, Site, with, with_each_handler};
 
 fn at(path: &str) -> String {
     HANDSHAKE.replace("/chat", path)
@@ -39,19 +39,23 @@ fn t16_an_upgrade_of_a_request_that_asked_for_none_is_a_500() {
     });
 }
 
+/// A server whose first request is slow: `/slow` is answered after a while, what comes behind it at once, by an upgrade with this response.
+fn behind_a_slow_one(plan: Plan, response: fn(&HttpRequest) -> HttpResponse) -> Site {
+    let http = actix_sockets::http::Settings::new().pipelining_limit(4).request_timeout(Duration::from_secs(60));
+    plan.settings(|settings| settings.http(http))
+        .on_request(move |Received { message, sender }, ctx| match message.path() {
+            "/slow" => {
+                ctx.run_later(Duration::from_millis(100), move |_, _| sender.do_send(HttpResponse::ok("slow")));
+            }
+            _ => sender.do_send(UpgradeServer::new(response(&message), ctx)),
+        })
+        .up()
+}
+
 #[test]
 fn t16_every_one_of_several_bad_upgrades_is_answered_in_its_turn() {
     with(Kind::Fed, |plan| {
-        let http = actix_sockets::http::Settings::new().pipelining_limit(4).request_timeout(Duration::from_secs(60));
-        let site = plan
-            .settings(|settings| settings.http(http))
-            .on_request(|Received { message, sender }, ctx| match message.path() {
-                "/slow" => {
-                    ctx.run_later(Duration::from_millis(100), move |_, _| sender.do_send(HttpResponse::ok("slow")));
-                }
-                _ => sender.do_send(UpgradeServer::new(HttpResponse::ok("not a 101"), ctx)),
-            })
-            .up();
+        let site = behind_a_slow_one(plan, |_| HttpResponse::ok("not a 101"));
         let mut peer = site.connection();
         peer.says_bytes(format!("{}{PLAIN}{PLAIN}{PLAIN}", PLAIN.replace("plain", "slow")));
         peer.hears_response(200, "slow");
@@ -65,16 +69,7 @@ fn t16_every_one_of_several_bad_upgrades_is_answered_in_its_turn() {
 #[test]
 fn t16_an_upgrade_waits_for_its_turn() {
     with(Kind::Fed, |plan| {
-        let http = actix_sockets::http::Settings::new().pipelining_limit(4).request_timeout(Duration::from_secs(60));
-        let site = plan
-            .settings(|settings| settings.http(http))
-            .on_request(|Received { message, sender }, ctx| match message.path() {
-                "/slow" => {
-                    ctx.run_later(Duration::from_millis(100), move |_, _| sender.do_send(HttpResponse::ok("slow")));
-                }
-                _ => sender.do_send(UpgradeServer::new(handshake::accept(&message).unwrap(), ctx)),
-            })
-            .up();
+        let site = behind_a_slow_one(plan, |request| handshake::accept(request).unwrap());
         let mut peer = site.connection();
         let hello = peer.encoded(&[text("hello")]);
         peer.says_bytes([PLAIN.replace("plain", "slow").as_bytes(), at("/chat").as_bytes(), &hello].concat());

@@ -2,7 +2,8 @@
 
     tests/run [--quick] [--simulate N] [--soak] [--bench] [--fuzz MINUTES] [--full] [--only STEP[,STEP]] [--list]
 
-Each step is one or more commands, run one after the other, their output shown as it comes. A command says how many of
+Each step is one or more commands, run one after the other, their output shown as it comes. Some steps build or wait most of their time on one
+processor: they are run beside the others, and what they print is shown when they are done. A command says how many of
 its tests passed and failed: `cargo test` in its `test result:` lines, our own scripts in a last line `N passed,
 N failed`; any other is one test, which passes with exit code 0. A command that was to run tests and ran none has failed,
 so has one that exits non-zero though it counted no failure, and so has one whose build has failed before it.
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,13 +96,15 @@ class Command:
     counter: Counter = count_one
     minutes: float = 15
     env: dict[str, str] = field(default_factory=dict)
+    #: Seconds of processors that it took.
+    worked: float = 0
 
     def __str__(self) -> str:
         return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in self.env.items()), shlex.join(self.words)])
 
-    def run(self) -> Count:
+    def run(self, show: Callable[[str], None]) -> Count:
         """Runs it in a session of its own, none of which outlives it."""
-        print(f"\n$ {self}", flush=True)
+        show(f"\n$ {self}\n")
         try:
             process = subprocess.Popen(
                 self.words,
@@ -112,8 +116,9 @@ class Command:
                 start_new_session=True,
             )
         except OSError as failure:
-            print(f"cannot be run: {failure}", flush=True)
+            show(f"cannot be run: {failure}\n")
             return Count(failed=1)
+        running.add(process)
         late = threading.Event()
 
         def too_late() -> None:
@@ -128,17 +133,23 @@ class Command:
             for line in process.stdout:
                 text = line.decode(errors="replace")
                 output.append(text)
-                sys.stdout.write(text)
-                sys.stdout.flush()
-            code = process.wait()
+                show(text)
+            _, status, used = os.wait4(process.pid, 0)
+            code = process.returncode = os.waitstatus_to_exitcode(status)
+            self.worked = used.ru_utime + used.ru_stime
         finally:
             deadline.cancel()
             end_session(process)
+            running.discard(process)
         if late.is_set():
-            print(f"stopped: it has not ended within {self.minutes:g} minutes", flush=True)
+            show(f"stopped: it has not ended within {self.minutes:g} minutes\n")
             code = code or 1
         notes.extend(line for line in output if line.startswith("note: "))
         return self.counter("".join(output), code)
+
+
+#: What runs at the moment.
+running: set[subprocess.Popen[bytes]] = set()
 
 
 def end_session(process: subprocess.Popen[bytes], patience: float = 20) -> None:
@@ -160,6 +171,8 @@ class Step:
     about: str
     commands: list[Command]
     needs: tuple[str, ...] = ()
+    #: Here, or beside those that are run here, or behind both, with the machine for itself.
+    row: str = "here"
     #: Left out unless this is asked for, `soak`, `bench`, `fuzz` or `full`; the latter asks for everything.
     extra: str | None = None
 
@@ -191,7 +204,6 @@ def steps(options: argparse.Namespace) -> list[Step]:
         sys.exit(1)
     metadata = json.loads(described.stdout)
     target = Path(metadata["target_directory"])
-    program = {name: str(target / "release" / "examples" / name) for name in PROGRAMS}
     [package] = metadata["packages"]
     feature_sets = sets_of_features(package["features"])
 
@@ -199,7 +211,8 @@ def steps(options: argparse.Namespace) -> list[Step]:
     deny = {"RUSTDOCFLAGS": "-D warnings"}
     # Most of the time of most of them is spent on waiting.
     side_by_side = {"RUST_TEST_THREADS": str(2 * (os.cpu_count() or 1))}
-    examples = str(target / "release" / "examples")
+    examples = str(target / "tested" / "examples")
+    program = {name: f"{examples}/{name}" for name in PROGRAMS}
     simulation = str(target / "simulation" / "examples" / "simulation")
     handlers = [
         Command(
@@ -252,6 +265,12 @@ def steps(options: argparse.Namespace) -> list[Step]:
             [Command(["cargo", "test", "--no-fail-fast", *features], count_cargo, env=side_by_side) for features in feature_sets],
         ),
         Step(
+            "examples",
+            "the programs of the steps below, optimized",
+            [Command(["cargo", "build", "--profile", "tested", *(word for name in PROGRAMS for word in ("--example", name))])],
+            row="beside",
+        ),
+        Step(
             "simulation",
             "the actors at both ends of a bad network: so many seeds, and the bugs that are planted to be found",
             [
@@ -263,19 +282,13 @@ def steps(options: argparse.Namespace) -> list[Step]:
                 Command([simulation, "--seeds", str(options.simulate)], minutes=10 + options.simulate / 6000),
                 Command([simulation, "--planted"], count_line),
             ],
-        ),
-        Step(
-            "examples",
-            "the programs of the steps below, optimized but for two whose pace does not matter",
-            [
-                Command(["cargo", "build", "--release", *(word for name in PROGRAMS for word in ("--example", name))]),
-                Command(["cargo", "build", "--example", "actix_web", "--example", "http", "--all-features"]),
-            ],
+            row="beside",
         ),
         Step(
             "peers",
             "clients and servers of Python and Node, curl, wrk, h2load, nginx, HAProxy and raw sockets, in the clear and under TLS",
             [
+                Command(["cargo", "build", "--example", "actix_web", "--example", "http", "--all-features"]),
                 Command(
                     ["tests/peers/run"],
                     count_line,
@@ -292,20 +305,23 @@ def steps(options: argparse.Namespace) -> list[Step]:
             "what codec, masking, UTF-8, stages and an echo cost, in instructions: no more than recorded",
             [Command(["benches/instructions/run", program["instructions"]], count_line)],
             needs=("examples",),
+            row="beside",
         ),
         Step("bench-report", "the report maker of the benches", [Command(["python3", "-m", "unittest", "discover", "benches/lib"], count_unittest)]),
-        Step("autobahn-install", "the real Autobahn suite, and the tests of its judge", [install, judge]),
+        Step("autobahn-install", "the real Autobahn suite, and the tests of its judge", [install, judge], row="beside"),
         Step(
             "autobahn-handlers",
             "the suite against `echo`, in each of its handler modes",
             handlers,
             needs=("examples", "autobahn-install"),
+            row="beside",
         ),
         Step(
             "autobahn-ways",
             "the suite with a server and a client, in clear and under TLS, and a sample of compression",
             four_ways,
             needs=("examples", "autobahn-install"),
+            row="beside",
         ),
         Step(
             "autobahn-full",
@@ -319,6 +335,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
             "the committed reports: nothing missing, nothing bad, and the pages made from them",
             [Command(["tests/autobahn/reports.py"], count_line)],
             needs=("autobahn-install",),
+            row="alone",
         ),
         Step(
             "soak",
@@ -380,21 +397,67 @@ def chosen(all_steps: list[Step], options: argparse.Namespace) -> list[Step]:
     return [step for step in all_steps if step.name in wanted]
 
 
-def run(step: Step, broken: set[str]) -> Count:
-    in_the_way = sorted(broken.intersection(step.needs))
-    if in_the_way:
-        print(f"cannot run: {', '.join(in_the_way)} failed", flush=True)
-        return Count(failed=len(step.commands))
-    count = Count()
-    for command in step.commands:
-        count += command.run()
-    return count
+@dataclass
+class Run:
+    """The steps of one call, in two rows side by side: one is shown as it comes, the other a step at a time."""
 
+    total: Count = field(default_factory=Count)
+    broken: set[str] = field(default_factory=set)
+    table: dict[str, str] = field(default_factory=dict)
+    done: dict[str, threading.Event] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-def processors() -> float:
-    """Seconds of processors that what was started and has ended took."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    def all(self, steps: list[Step]) -> None:
+        self.done = {step.name: threading.Event() for step in steps}
+
+        def run(row: str) -> None:
+            for step in steps:
+                # What is long comes behind the others.
+                if row == ("alone" if step.extra else step.row):
+                    self.one(step, shown=row != "beside")
+
+        beside = threading.Thread(target=run, args=("beside",), daemon=True)
+        beside.start()
+        run("here")
+        beside.join()
+        run("alone")
+        self.table = {step.name: self.table[step.name] for step in steps}
+
+    def one(self, step: Step, shown: bool) -> None:
+        for need in step.needs:
+            if need in self.done:
+                self.done[need].wait()
+        kept: list[str] = []
+
+        def show(text: str) -> None:
+            if not shown:
+                kept.append(text)
+                return
+            with self.lock:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+
+        show(f"\n=== {step.name}: {step.about}\n")
+        started, count = time.monotonic(), Count(failed=len(step.commands))
+        try:
+            if in_the_way := sorted(self.broken.intersection(step.needs)):
+                show(f"cannot run: {', '.join(in_the_way)} failed\n")
+            else:
+                count = sum((command.run(show) for command in step.commands), Count())
+        except Exception:  # of ours: the step has failed, the others go on
+            show(traceback.format_exc())
+        finally:
+            worked = sum(command.worked for command in step.commands)
+            line = f"{step.name:18} {time.monotonic() - started:6.0f} s, {worked:6.0f} s of processors   {count}"
+            with self.lock:
+                self.total += count
+                if count.failed:
+                    self.broken.add(step.name)
+                self.table[step.name] = line
+                sys.stdout.write("".join(kept))
+                sys.stdout.write(f"--- {line}\n")
+                sys.stdout.flush()
+            self.done[step.name].set()
 
 
 def main() -> int:
@@ -425,18 +488,15 @@ def main() -> int:
         return 0
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what has been started is ended
-    total, broken, table = Count(), set(), []
-    for step in chosen(all_steps, options):
-        print(f"\n=== {step.name}: {step.about}", flush=True)
-        started, worked = time.monotonic(), processors()
-        count = run(step, broken)
-        total += count
-        if count.failed:
-            broken.add(step.name)
-        table.append(f"{step.name:18} {time.monotonic() - started:6.0f} s, {processors() - worked:6.0f} s of processors   {count}")
-        print(f"--- {table[-1]}", flush=True)
+    ran = Run()
+    try:
+        ran.all(chosen(all_steps, options))
+    finally:
+        for process in list(running):
+            end_session(process)
 
-    print("\n" + "\n".join(table))
+    total = ran.total
+    print("\n" + "\n".join(ran.table.values()))
     print("".join(dict.fromkeys(notes)), end="")
     if total.ignored:
         print(f"{total.ignored} tests are marked #[ignore]; their reasons stand beside them")
