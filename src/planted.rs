@@ -102,8 +102,6 @@ mod there {
         ShareKept,
         /// Above the budget all are read.
         BudgetUnheeded,
-        /// Above the budget, nobody is told that it is its turn to read its message to the end.
-        NobodysTurn,
         /// Who was once above the budget is never below it.
         PressedForGood,
     }

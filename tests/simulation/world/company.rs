@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::chance::Chance;
 use super::ledger::{Books, Shared};
 use super::log::Log;
-use super::plan::Plan;
+use super::plan::{Deed, How, Plan};
 
 /// What is counted of a connection is rounded down to this, and so much is read at once.
 const STEP: usize = 8 << 10;
@@ -38,7 +38,7 @@ pub(crate) fn plan(seed: u64, without: &[&str]) -> Plan {
     if c.percent(70) {
         without.extend(["faults", "deaths", "overload", "wind-down"]);
     }
-    let most = [c.between(8 << 10, 40 << 10), c.between(40 << 10, 300 << 10)];
+    let most = [c.between(8 << 10, 20 << 10), c.between(20 << 10, 60 << 10), c.between(60 << 10, 300 << 10)];
     let limit = c.one_of(&most);
     let mut plans: Vec<Plan> = (0..c.between(2, 4) as u64).map(|number| one(seed, number, &without, c)).collect();
     plans.iter_mut().for_each(|plan| plan.kind &= !closes_largest);
@@ -53,6 +53,16 @@ fn one(seed: u64, number: u64, without: &[&str], c: &mut Chance) -> Plan {
     // A server is what there is but one of.
     plan.hostile = plan.hostile.filter(|end| *end == End::Client);
     plan.upgrades = c.percent(75) || plan.hostile.is_some();
+    // All speak at once now and then, and the server's handler has much in hand.
+    let at = Duration::from_millis(2_500).saturating_sub(plan.begins);
+    for _ in 0..c.one_of(&[0, 2, 5]) {
+        let (length, fragments) = (c.between(plan.longest / 4, plan.longest), c.one_of(&[1, 1, 3]));
+        plan.ends[End::Client as usize].script.push((at, false, Deed::Say { length, fragments, how: How::Send }));
+    }
+    let server = &mut plan.ends[End::Server as usize];
+    if c.percent(50) {
+        (server.holds, server.window) = (100, 256 << 10);
+    }
     for asked in &mut plan.exchanges {
         if asked.streamed.is_none() && c.percent(60) {
             (asked.content, asked.answer) = (c.between(0, 2 * plan.longest), c.between(0, plan.longest));
@@ -78,22 +88,15 @@ impl fmt::Display for Beside {
 pub(crate) struct Company {
     pub(crate) process: Process,
     limit: usize,
-    /// By how much what handlers have in hand may pass it: for each what is not counted, a read, and what comes behind a request; and one message that is read
-    /// to its end, with the read that does so.
-    slack: usize,
     books: Mutex<Vec<Weak<Books>>>,
     log: Log,
 }
 
 impl Company {
-    pub(crate) fn new(first: &Plan, beside: &Beside, log: &Log) -> Arc<Self> {
+    pub(crate) fn new(beside: &Beside, log: &Log) -> Arc<Self> {
         let budget = Budget::bytes(beside.limit);
         let process = Process::with(if beside.closes_largest { budget.close_largest() } else { budget });
-        let plans = || beside.others.iter().chain([first]);
-        let message =
-            plans().flat_map(|plan| plan.exchanges.iter().map(|asked| asked.content).chain([plan.longest])).max().unwrap_or_default();
-        let slack = plans().map(|plan| STEP + plan.read() + plan.behind()).sum::<usize>() + message + READ;
-        Arc::new(Self { process, limit: beside.limit, slack, books: Mutex::default(), log: log.clone() })
+        Arc::new(Self { process, limit: beside.limit, books: Mutex::default(), log: log.clone() })
     }
 
     /// Its connections, as this plan of the first has them.
@@ -105,28 +108,30 @@ impl Company {
         all
     }
 
-    /// What each of its connections has, that is there.
-    fn sum(&self, of: impl Fn(&Books) -> usize) -> usize {
+    /// Its connections that are there.
+    fn there(&self) -> Vec<Shared> {
         let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
-        books.iter().filter_map(Weak::upgrade).filter(|books| books.link.connections(End::Server) > 0).map(|books| of(&books)).sum()
+        books.iter().filter_map(Weak::upgrade).filter(|books| books.link.connections(End::Server) > 0).collect()
     }
 
-    /// A handler has something more in hand.
+    /// A handler has something more in hand: the limit may be passed by what is not counted of each connection, a read of it, and what comes behind its request;
+    /// and by one message that is read to its end, with the read that does so.
     pub(crate) fn weigh(&self) {
-        let in_hand = self.sum(Books::in_hand);
-        if in_hand > self.limit + self.slack {
+        let there = self.there();
+        let in_hand: usize = there.iter().map(|books| books.in_hand()).sum();
+        let message = there.iter().map(|books| books.message()).max().unwrap_or_default();
+        let most = self.limit + there.iter().map(|books| STEP + books.plan.read() + books.behind()).sum::<usize>() + message + READ;
+        if in_hand > most {
             let limit = self.limit;
-            self.log.wrong(format_args!(
-                "{in_hand} bytes are in hand at the server, its budget is {limit}, and what may pass it {}",
-                self.slack
-            ));
+            self.log.wrong(format_args!("{in_hand} bytes are in hand at the server: its budget is {limit}, and {most} may be there"));
         }
     }
 
     /// What there is is counted, once each that is about to has had its turn.
     async fn look(&self) {
         for last in [false; 50].into_iter().chain([true]) {
-            let (counted, there) = (self.process.buffered(), self.sum(|books| (books.in_hand() + books.unsent()) / STEP * STEP));
+            let there: usize = self.there().iter().map(|books| (books.in_hand() + books.unsent()) / STEP * STEP).sum();
+            let counted = self.process.buffered();
             if counted >= there {
                 return;
             }
@@ -187,6 +192,25 @@ impl Books {
         if side.upgraded > 0 { side.held } else { inner.uploaded + inner.whole }
     }
 
+    /// How long a message of the protocol that is spoken may be.
+    fn message(&self) -> usize {
+        if self.is_upgraded() { self.plan.longest } else { self.plan.exchanges.iter().map(|asked| asked.content).max().unwrap_or_default() }
+    }
+
+    /// What is read of requests behind the one that is read to its end: those that are pipelined, or the window, and what was read with heads.
+    fn behind(&self) -> usize {
+        let Plan { exchanges, pipelining, streams, .. } = &self.plan;
+        match streams {
+            _ if self.is_upgraded() => 0,
+            Some((window, _)) => (*window).min(self.message() * exchanges.len()) + (16 << 10) + READ,
+            None => self.message() * (pipelining - 1),
+        }
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.open().sides[End::Server as usize].upgraded > 0
+    }
+
     /// What is to be written there.
     fn unsent(&self) -> usize {
         let socket = self.open().sides[End::Server as usize].socket.clone();
@@ -205,13 +229,5 @@ impl Plan {
     /// How much comes in one read.
     fn read(&self) -> usize {
         self.pieces.min(self.capacity).min(READ.max(self.longest))
-    }
-
-    /// What is read of requests behind the one that is read to its end.
-    fn behind(&self) -> usize {
-        let most = self.exchanges.iter().map(|asked| asked.content).max().unwrap_or_default();
-        let whole = most * (self.pipelining - 1);
-        // The window, and what was read with heads.
-        self.streams.map_or(whole, |(window, _)| window.min(most * self.exchanges.len()) + (16 << 10) + READ)
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn run(plan: Plan, recorded: bool, prepare: impl FnOnce() + Send + 's
 
 async fn world(plan: Plan, recorded: bool) -> Outcome {
     let log = Log::new(recorded);
-    let company = plan.company.as_ref().map(|beside| Company::new(&plan, beside, &log));
+    let company = plan.company.as_ref().map(|beside| Company::new(beside, &log));
     let books = match &company {
         Some(company) => company.comes(plan),
         None => vec![Books::new(plan, log.clone(), None)],
