@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes, BytesMut};
 
 /// From this size on a piece is queued by reference; below it is copied behind what is there.
-const COPY_BELOW: usize = 8 << 10;
+pub(crate) const COPY_BELOW: usize = 8 << 10;
 
 /// Output in order: any number of large pieces, each behind the small bytes that precede it.
 #[derive(Debug, Default)]

@@ -503,6 +503,57 @@ fn t10_responses_without_content() {
 
 const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
 
+/// RFC 9110 §8.6: a 204 has no length, whoever asks and however it is answered.
+#[test]
+fn t10_a_streamed_204_has_no_length() {
+    for method in ["HEAD", "GET"] {
+        let mut peer = Peer::new(Settings::new().server_header(None));
+        let (number, _) = peer.says(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).request();
+        let announced = HttpResponse::new(StatusCode::NO_CONTENT).with_header(http::header::CONTENT_LENGTH, HeaderValue::from_static("7"));
+        peer.server.start(number, announced, &peer.date, peer.now).expect("in hand");
+        peer.server.finish(number, peer.now).expect("begun");
+        assert_eq!(peer.hears(), "HTTP/1.1 204 No Content\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n", "{method}");
+        assert_eq!(peer.server.closing(), Closing::Open);
+    }
+}
+
+/// RFC 9110 §9.3.6: behind a 2xx to CONNECT there is a tunnel and no HTTP, whether the answer is whole or streamed.
+#[test]
+fn t07_what_is_in_a_tunnel_is_no_request() {
+    for streamed in [false, true] {
+        let mut peer = Peer::new(Settings::new());
+        let tunnel = "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+        let (number, _) = peer.says(tunnel).request();
+        if streamed {
+            peer.server.start(number, HttpResponse::ok(""), &peer.date, peer.now).expect("in hand");
+            peer.server.finish(number, peer.now).expect("begun");
+        } else {
+            peer.answers(number, HttpResponse::ok("")).expect("in hand");
+        }
+        assert!(peer.hears().contains("connection: close\r\n"), "streamed: {streamed}");
+        assert!(peer.server.closing() == Closing::AfterFlush && peer.server.poll_event().is_none());
+    }
+}
+
+/// RFC 9112 §9.6: who has said `close` processes no further request, though its response is still being sent and there is room for more.
+#[test]
+fn t08_nothing_behind_a_close_that_was_said_is_parsed() {
+    let close = || HttpResponse::ok("x").with_header(http::header::CONNECTION, HeaderValue::from_static("close"));
+    for (first, answer) in [
+        ("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", close()),
+        ("GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", HttpResponse::ok("ended by closing")),
+    ] {
+        let mut peer = Peer::new(Settings::new().pipelining_limit(4));
+        let (number, _) = peer.says(first).request();
+        peer.server.start(number, answer, &peer.date, peer.now).expect("in hand");
+        assert!(peer.hears().contains("connection: close\r\n"));
+        peer.says("DELETE /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(peer.server.poll_event().is_none(), "it would never be answered");
+        peer.server.finish(number, peer.now).expect("begun");
+        assert!(peer.server.closing() == Closing::AfterFlush && peer.server.poll_event().is_none());
+    }
+}
+
 fn switching() -> HttpResponse {
     HttpResponse::new(StatusCode::SWITCHING_PROTOCOLS)
         .with_header(http::header::CONNECTION, HeaderValue::from_static("Upgrade"))
@@ -848,6 +899,75 @@ fn a_graceful_close_answers_what_is_in_hand_and_takes_no_more() {
     let mut peer = Peer::new(Settings::new());
     peer.server.close_gracefully(peer.now);
     assert_eq!(peer.server.closing(), Closing::AfterFlush);
+}
+
+/// What has begun to come when the server is told to go is a request in flight.
+#[test]
+fn a_graceful_close_waits_for_content_that_is_coming() {
+    for waits in [false, true] {
+        let mut peer = Peer::new(Settings::new().pipelining_limit(2));
+        let mut first = None;
+        if waits {
+            first = Some(peer.says("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").request().0);
+        }
+        peer.says("POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
+        peer.server.close_gracefully(peer.now);
+        if let Some(first) = first {
+            peer.answers(first, HttpResponse::ok("one")).expect("in hand");
+            assert!(!peer.hears().contains("close"), "there is another to come");
+        }
+        assert_eq!(peer.server.closing(), Closing::Open);
+        let (number, request) = peer.says("67890GET /3 HTTP/1.1\r\nHost: a\r\n\r\n").request();
+        assert_eq!(&request.content[..], b"1234567890");
+        peer.answers(number, HttpResponse::ok("two")).expect("in hand");
+        assert!(peer.hears().contains("connection: close\r\n"));
+        assert!(peer.server.closing() == Closing::AfterFlush && peer.server.poll_event().is_none());
+    }
+    // It is bound by the rate of content as ever.
+    let mut peer = Peer::new(Settings::new());
+    peer.says("POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
+    peer.server.close_gracefully(peer.now);
+    peer.later(Duration::from_secs(6));
+    assert!(peer.hears().starts_with("HTTP/1.1 408 "));
+}
+
+/// RFC 9112 §3.2.2: an absolute target says what its host is.
+#[test]
+fn the_default_host_is_for_targets_that_have_none() {
+    let settings = Settings::new().default_host_header(Some(HeaderValue::from_static("b:8080")));
+    for (input, host) in [
+        ("GET http://a/1 HTTP/1.0\r\n\r\n", None),
+        ("CONNECT a:80 HTTP/1.0\r\n\r\n", None),
+        ("GET /1 HTTP/1.0\r\n\r\n", Some("b:8080")),
+        ("GET /1 HTTP/1.1\r\nHost:\r\n\r\n", Some("b:8080")),
+    ] {
+        let (_, request) = Peer::new(settings.clone()).says(input).request();
+        assert_eq!(request.headers.get(http::header::HOST).map(|host| host.to_str().expect("text")), host, "{input:?}");
+    }
+}
+
+#[test]
+fn the_raw_target_is_what_was_sent() {
+    for target in ["http://a", "http://a?x", "HTTP://a/A", "http://a/", "/a?b", "*"] {
+        let method = if target == "*" { "OPTIONS" } else { "GET" };
+        let (_, request) = Peer::new(Settings::new()).says(format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n")).request();
+        assert_eq!(request.raw_target(), target);
+    }
+}
+
+/// Content that the handler of an earlier request still has in hand is no time that a later one has used.
+#[test]
+fn each_streamed_request_has_its_own_time() {
+    let mut peer = Peer::new(Settings::new());
+    peer.server.stream_content();
+    let upload = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    let Some(Event::RequestStart { number, .. }) = peer.says(upload).server.poll_event() else { panic!("no start") };
+    peer.answers(number, HttpResponse::ok("early")).expect("in hand");
+    peer.hears();
+    peer.says("12345").later(Duration::from_secs(19)).says(upload).says("12345");
+    while peer.server.poll_event().is_some() {}
+    peer.later(Duration::from_secs(2));
+    assert!(peer.server.poll_event().is_none(), "its handler has 20 s");
 }
 
 #[test]

@@ -234,6 +234,26 @@ fn what_does_not_end_is_cut_off_by_a_second_stop() {
     up.ends();
 }
 
+/// Whoever stops it from elsewhere hears how its connections have ended, though its own thread ends at the same time.
+#[test]
+fn it_tells_another_thread_how_its_connections_have_ended() {
+    for _ in 0..10 {
+        let server = Server::answering(|_, responder| responder.do_send(HttpResponse::ok("")));
+        let up = Up::new(server.bind("127.0.0.1:0").unwrap().workers(1).without_signals());
+        let _idle = connect(up.addresses[0]);
+        let began = Instant::now();
+        let report = System::new().block_on(async {
+            while up.handle.stats().await.open_connections == 0 {
+                assert!(began.elapsed() < PATIENCE);
+                actix::clock::sleep(Duration::from_millis(1)).await;
+            }
+            up.handle.stop_within(Duration::ZERO).await
+        });
+        assert_eq!(report.http.closed + report.http.cut_off, 1, "{report:?}");
+        up.ends();
+    }
+}
+
 /// All its listeners together, whenever it is asked.
 #[test]
 fn it_tells_how_its_connections_have_ended() {

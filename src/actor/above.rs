@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::task::Context as TaskContext;
 use std::time::Instant;
 
 use ::http::header::CONNECTION;
@@ -20,20 +19,18 @@ use super::http_line::{HttpCommand, HttpLine, Who};
 use super::line::{Ack, Signal, Signals};
 use super::lobby::Lobby;
 use super::messages::{HttpClosed, Received, TimedOut};
-use super::register::{FastPath, Registration, unpanicked};
-use super::responder::Responder;
+use super::register::{FastPath, Registration};
 use super::socket::SendStatus;
 use super::stats::count;
 use super::transport::Transport;
 use super::upgrade::Handling;
-use super::upstream::{Parcel, Upstream};
+use super::upstream::Upstream;
 use super::watch::Gone;
 use super::websocket::LOOK;
-use crate::hint::seldom;
 use crate::http::{self, Event, HttpEnd, HttpResponse, RequestNumber, RespondError};
 
-/// How often a function is called in one turn for what its answers have made room for.
-const ROUNDS: usize = 4;
+mod telling;
+
 /// The handler, and what it has asked for.
 #[derive(Default)]
 pub(super) struct Above {
@@ -296,84 +293,6 @@ impl Above {
         ControlFlow::Continue(())
     }
 
-    /// Lets those in whom the guards have nothing against, and sends the answers that have been made.
-    pub(super) fn let_in(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
-        while let Some(lobby) = &mut self.lobby {
-            let answers = lobby.turn(line, &mut parts.http, cx);
-            let (none, back) = (answers.is_empty(), lobby.given_back());
-            if !none {
-                // An upgrade may be among them, which is the connection's own business.
-                cx.waker().wake_by_ref();
-                // There are answers only, which end nothing.
-                let _ = self.obey(answers, line, parts, now);
-            }
-            match back {
-                0 if none => return,
-                0 => {}
-                // Behind the answers: what is answered is not asked for its content.
-                _ => parts.http.give_back(back, now),
-            }
-        }
-    }
-
-    /// Calls the function that is the handler, and does what it says, while there is something for it.
-    pub(super) fn call(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
-        for _ in 0..ROUNDS {
-            self.let_in(line, parts, now, cx);
-            if parts.http.events().is_empty() {
-                parts.transport.seat().requests(0, parts.http.in_hand());
-                return ControlFlow::Continue(());
-            }
-            // What it says is taken here: nobody need be woken for it.
-            line.stay_awake();
-            self.deliver(line, parts, now, cx);
-            let (commands, signals) = line.take(cx.waker());
-            if !signals.is_empty() && self.heed(signals, line, parts, now) {
-                return ControlFlow::Break(());
-            }
-            self.obey(commands, line, parts, now)?;
-        }
-        // There may be more; the others first.
-        cx.waker().wake_by_ref();
-        ControlFlow::Continue(())
-    }
-
-    /// Answers what the fast path answers, of those who have been let in. Tells how many.
-    fn answer_fast(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> usize {
-        let mut answered = 0;
-        let mut left = Event::pool_get();
-        while self.fast.is_some() && !parts.http.events().is_empty() {
-            for event in std::mem::take(parts.http.events()) {
-                let answer = match (&self.fast, &event) {
-                    (Some(fast), Event::Request { number, request }) => match unpanicked(line, *number, || fast(request)) {
-                        Some(answer) => answer,
-                        None => {
-                            answered += 1;
-                            self.panicked(*number, &mut parts.http, now);
-                            continue;
-                        }
-                    },
-                    _ => None,
-                };
-                match (event, answer) {
-                    (Event::Request { number, .. }, Some(response)) => {
-                        answered += 1;
-                        buffers::lend_write_buffer(parts.http.output());
-                        if let Err(error) = parts.http.respond(number, response, &clock::http_date(now), now) {
-                            tracing::error!(connection = %line.id, request = %number, %error, "what the fast path answers is no answer");
-                            let _ = parts.http.respond(number, internal_error(), &clock::http_date(now), now);
-                        }
-                    }
-                    (event, _) => left.push_back(event),
-                }
-            }
-            // The answers have made room for others.
-            self.let_in(line, parts, now, cx);
-        }
-        Event::pool_put(std::mem::replace(parts.http.events(), left));
-        answered
-    }
-
     /// Whether the feeder of the handler may read: nobody comes between.
     pub(super) fn may_be_fed(&self) -> bool {
         self.lobby.is_none() && self.fast.is_none() && self.upstream.is_some() && self.upgrades.is_empty()
@@ -392,68 +311,6 @@ impl Above {
     pub(super) fn broken<T>(&mut self, error: &io::Error) -> ControlFlow<(), T> {
         self.end = Some(HttpEnd::ErrorClosed(error.to_string()));
         ControlFlow::Break(())
-    }
-
-    /// Hands over what the handler hears. Tells whether there was something for it.
-    pub(super) fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> bool {
-        let fast = if seldom(self.fast.is_some()) { self.answer_fast(line, parts, now, cx) } else { 0 };
-        if parts.http.events().is_empty() {
-            parts.transport.seat().requests(fast, parts.http.in_hand());
-            return false;
-        }
-        let Some((requests, heard)) = self.sift(line, parts) else { return false };
-        if heard && let Some(upstream) = &mut self.upstream {
-            upstream.deliver(parts.http.events());
-        }
-        parts.http.events().clear();
-        parts.transport.seat().requests(requests + fast, parts.http.in_hand());
-        heard
-    }
-
-    /// As [`deliver`](Self::deliver), to the handler's own feeder, whose turn it is.
-    pub(super) fn deliver_into(&mut self, queue: &mut VecDeque<Event>, line: &Arc<HttpLine>, parts: &mut Parts) {
-        if let Some((requests, heard)) = self.sift(line, parts) {
-            if heard {
-                std::mem::swap(queue, parts.http.events());
-            }
-            parts.http.events().clear();
-            parts.transport.seat().requests(requests, parts.http.in_hand());
-        }
-    }
-
-    /// Looks through what is to be delivered: how many requests, and whether the handler hears anything. `None` if there is no handler.
-    fn sift(&mut self, line: &Arc<HttpLine>, parts: &mut Parts) -> Option<(usize, bool)> {
-        if self.upstream.is_none() {
-            // The handler is gone. Left where they are they would have the connection look for who answers them again and again.
-            Event::unheard(std::mem::take(parts.http.events()), line);
-            return None;
-        }
-        let events = parts.http.events();
-        let (mut requests, mut others) = (0, false);
-        for event in &mut *events {
-            match event {
-                Event::Request { .. } => requests += 1,
-                Event::RequestStart { .. } => (requests, others) = (requests + 1, true),
-                Event::Chunk { .. } | Event::ContentEnd { .. } | Event::ContentAborted { .. } => others = true,
-                Event::TimedOut { number, request } => {
-                    count(&parts.transport.seat().counters().request_timeouts);
-                    tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
-                    match (&self.timeouts, request.take()) {
-                        (Some(recipient), Some(request)) => {
-                            let (message, sender) = (TimedOut { request: *request }, Responder::second(line.clone(), *number));
-                            recipient.do_send(Received { message, sender });
-                        }
-                        (_, kept) => {
-                            others |= kept.is_some();
-                            *request = kept;
-                        }
-                    }
-                }
-                Event::Ended(_) => others = true,
-                Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
-            }
-        }
-        Some((requests, requests > 0 || others))
     }
 }
 

@@ -278,6 +278,7 @@ impl ClientConnection {
         }
         if parts.http.is_switched() {
             // Whatever it speaks now, it is not what we asked for.
+            self.line.ears.closed(self.line.id, HttpEnd::Closed);
             return None;
         }
         Some(parts)

@@ -36,7 +36,10 @@ use crate::hint::seldom;
 use crate::http::{self, Closing, Event};
 use crate::tls::Info;
 
+mod steps;
 mod upgrading;
+
+use steps::{finish, hear, tell_the_rest};
 
 /// Reads in one turn: then others on this arbiter have theirs.
 const READS: usize = 4;
@@ -51,7 +54,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Starts the actor on this arbiter, with what was read of the stream already.
+    /// Starts it on this arbiter, with what was read of the stream already.
     pub(crate) fn start(transport: Transport, unread: BytesMut, acceptor: &Acceptor, settings: &Arc<Settings>) {
         let now = clock::now();
         let line = HttpLine::new(&transport, &settings.http);
@@ -158,16 +161,8 @@ impl Conversation {
         let now = clock::now();
         let own = matches!(turn, Turn::Own);
         let is_armed = std::mem::take(is_armed);
-        let (commands, signals) = line.take(cx.waker());
-        if seldom(!signals.is_empty()) && above.heed(signals, line, parts, now) {
+        if hear(parts, above, line, now, cx).is_break() {
             return Poll::Ready(());
-        }
-        if above.obey(commands, line, parts, now).is_break() {
-            return Poll::Ready(());
-        }
-        let back = line.given_back();
-        if seldom(back > 0) {
-            parts.http.give_back(back, now);
         }
         // What a feeder has not read yet, because its actor waits for something else, is read first.
         if !(own && *is_fed && parts.transport.poll_readable(cx).is_ready()) && seldom(timer.rings(now)) {
@@ -207,36 +202,9 @@ impl Conversation {
         if write(parts, above, now, cx).is_break() {
             return Poll::Ready(());
         }
-        // What waited for output to be written may have been parsed.
-        if seldom(above.lobby.is_some()) {
-            above.let_in(line, parts, now, cx);
-        }
-        if seldom(above.is_function || above.fast.is_some()) {
-            // They answer, and that is to be written, too.
-            if !parts.http.events().is_empty() {
-                cx.waker().wake_by_ref();
-            }
-        } else {
-            above.deliver(line, parts, now, cx);
-        }
-        above.acknowledge(parts);
-        line.report(parts.http.unsent(), parts.http.waiting());
-        if parts.http.events().is_empty() {
-            Event::pool_put(std::mem::take(parts.http.events()));
-        }
-        match parts.http.closing() {
-            Closing::Open => {}
-            Closing::AfterFlush if parts.http.output().is_empty() => {
-                parts.transport.seat().ends_well();
-                parts.transport.finish(cx);
-            }
-            Closing::AfterFlush => {}
-            Closing::Done => {
-                parts.transport.seat().ends_well();
-                parts.transport.finish(cx);
-                return Poll::Ready(());
-            }
-            Closing::Abort => return Poll::Ready(()),
+        tell_the_rest(parts, above, line, now, cx);
+        if finish(parts, cx).is_break() {
+            return Poll::Ready(());
         }
         if seldom(parts.http.awaits_back().is_some_and(|back| line.wake_at(back))) {
             cx.waker().wake_by_ref();

@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::messages::ConnectError;
 use super::settings::Settings;
+use super::socket_options::SocketOptions;
 use super::stream::Stream;
 
 /// When an address has not answered for so long, the next is tried beside it (RFC 8305 §5).
@@ -46,8 +47,8 @@ impl Dial {
         let found = lookup_host((host, port)).await.map_err(|error| ConnectError::Resolve(name(), error))?;
         // What we come from has one family.
         let found = found.filter(|address| self.from.is_none_or(|from| from.is_ipv4() == address.is_ipv4()));
-        let how = How { from: self.from, send: settings.send_buffer, receive: settings.receive_buffer, keepalive: settings.keepalive };
-        let made = first_of(in_turn(found.collect()).into_iter().map(|address| how.dial(address))).await;
+        let (from, options) = (self.from, settings.options);
+        let made = first_of(in_turn(found.collect()).into_iter().map(|to| dial(from, to, options))).await;
         made.map(Stream::Tcp).map_err(|error| ConnectError::Refused(name(), error))
     }
 }
@@ -86,33 +87,13 @@ async fn first_of<T: 'static>(attempts: impl Iterator<Item = impl Future<Output 
     }
 }
 
-/// What is set before a connection is made: the sizes of the buffers are part of what TCP agrees on at its beginning.
-#[derive(Clone, Copy)]
-struct How {
-    from: Option<SocketAddr>,
-    send: Option<usize>,
-    receive: Option<usize>,
-    keepalive: Option<Duration>,
-}
-
-impl How {
-    async fn dial(self, to: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        let options = SockRef::from(&socket);
-        if let Some(bytes) = self.send {
-            options.set_send_buffer_size(bytes)?;
-        }
-        if let Some(bytes) = self.receive {
-            options.set_recv_buffer_size(bytes)?;
-        }
-        if let Some(after) = self.keepalive {
-            options.set_tcp_keepalive(&TcpKeepalive::new().with_time(after))?;
-        }
-        if let Some(from) = self.from {
-            socket.bind(from)?;
-        }
-        socket.connect(to).await
+async fn dial(from: Option<SocketAddr>, to: SocketAddr, options: SocketOptions) -> io::Result<TcpStream> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    options.set(&SockRef::from(&socket))?;
+    if let Some(from) = from {
+        socket.bind(from)?;
     }
+    socket.connect(to).await
 }
 
 #[cfg(test)]
@@ -130,12 +111,12 @@ mod tests {
         actix_rt::System::new().block_on(async {
             let there = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let to = there.local_addr().expect("its address");
-            let plain = How { from: None, send: None, receive: None, keepalive: None };
-            let usual = plain.dial(to).await.expect("a stream");
+            let usual = dial(None, to, SocketOptions::default()).await.expect("a stream");
             assert!(!SockRef::from(&usual).keepalive().expect("an option"), "nothing is set that nobody asked for");
             let from = SocketAddr::from(([127, 0, 0, 2], 0));
-            let how = How { from: Some(from), send: Some(9_000), receive: Some(7_000), keepalive: Some(Duration::from_secs(100)) };
-            let stream = how.dial(to).await.expect("a stream");
+            let keepalive = Some(Duration::from_secs(100));
+            let chosen = SocketOptions { send_buffer: Some(9_000), receive_buffer: Some(7_000), keepalive };
+            let stream = dial(Some(from), to, chosen).await.expect("a stream");
             let options = SockRef::from(&stream);
             assert_eq!(stream.local_addr().expect("an address").ip(), from.ip());
             assert!(options.keepalive().expect("an option"));

@@ -13,6 +13,7 @@ use ::http::header::{HeaderValue, RETRY_AFTER};
 use ::http::{Extensions, StatusCode};
 use tokio::time::timeout;
 
+use super::above::internal_error;
 use super::address::Address;
 use super::clock;
 use super::socket::SocketId;
@@ -186,8 +187,7 @@ impl Future for Judging {
             Ok(step) => std::task::ready!(step),
             Err(_) => {
                 tracing::error!(connection = %this.asking.id, "a guard panicked: the request is answered with a 500");
-                let response = HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR).with_text("500 Internal Server Error\n");
-                Err(Box::new(response))
+                Err(Box::new(internal_error()))
             }
         };
         Poll::Ready(judged.map(|()| {

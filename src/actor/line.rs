@@ -15,7 +15,7 @@ use super::socket::{SendError, SendStatus, Socket, SocketId};
 use super::transport::WriteHalf;
 use crate::output::Output;
 use crate::stage::{Command, Life, Overflow, Policy, Waiting};
-use crate::websocket::{Frame, OpCode};
+use crate::websocket::{Frame, LONGEST_HEADER, OpCode};
 
 mod credit;
 mod scoped;
@@ -48,6 +48,9 @@ impl Waiting for Entry {
 }
 
 vec_pool!(entries, Entry);
+
+/// The longest control frame (RFC 6455 §5.5): what may pass the hard limit if no data frame has.
+const CONTROL: usize = 125 + LONGEST_HEADER;
 
 /// How much may be unsent, and what then.
 #[derive(Clone, Copy, Debug)]
@@ -125,9 +128,15 @@ pub(crate) struct Side {
 #[inline]
 pub(crate) fn length(command: &Command) -> usize {
     match command {
-        Command::Frame(frame) => frame.data.len() + 14,
+        Command::Frame(frame) => frame_length(frame),
         _ => 0,
     }
+}
+
+/// What a frame counts for, as a command.
+#[inline]
+pub(crate) fn frame_length(frame: &Frame) -> usize {
+    frame.data.len() + LONGEST_HEADER
 }
 
 /// Whether nothing comes behind it.
@@ -147,12 +156,9 @@ impl Side {
     /// Whether this control frame finds room behind so much that is unsent: as far as one data frame, or one control frame, may pass the hard limit.
     #[inline]
     fn has_room(&self, control: &Frame, unsent: usize, hard: usize) -> bool {
-        control.opcode == OpCode::Close || unsent + control.data.len() + 14 <= hard.saturating_add(self.beyond.max(CONTROL))
+        control.opcode == OpCode::Close || unsent + frame_length(control) <= hard.saturating_add(self.beyond.max(CONTROL))
     }
 }
-
-/// The longest control frame (RFC 6455 §5.5): what may pass the hard limit if no data frame has.
-const CONTROL: usize = 125 + 14;
 
 impl Line {
     /// The line of a websocket with these limits of unsent bytes.

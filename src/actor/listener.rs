@@ -4,7 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture,
+};
+
+use tokio::sync::oneshot;
 
 use super::accepting::Accepting;
 use super::house::House;
@@ -95,6 +99,22 @@ impl Handler<Unbind> for Listener {
             }
             unbound
         }))
+    }
+}
+
+/// An [`Unbind`] that is done even if nobody waits for the answer: actix passes over a message whose sender has given up.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Stop {
+    pub(super) unbind: Unbind,
+    pub(super) tell: oneshot::Sender<Unbound>,
+}
+
+impl Handler<Stop> for Listener {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, Stop { unbind, tell }: Stop, ctx: &mut Context<Self>) -> Self::Result {
+        Box::pin(Handler::<Unbind>::handle(self, unbind, ctx).map(|unbound, _, _| drop(tell.send(unbound))))
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
@@ -125,19 +125,10 @@ fn listen_at(address: SocketAddr, settings: &Settings, shared: bool) -> io::Resu
     let socket =
         if shared { shared_socket(address)? } else { Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))? };
     socket.set_reuse_address(true)?;
-    // What is set here, the connections that are accepted inherit.
     if let (Some(only), true) = (settings.only_v6, address.is_ipv6()) {
         socket.set_only_v6(only)?;
     }
-    if let Some(bytes) = settings.send_buffer {
-        socket.set_send_buffer_size(bytes)?;
-    }
-    if let Some(bytes) = settings.receive_buffer {
-        socket.set_recv_buffer_size(bytes)?;
-    }
-    if let Some(after) = settings.keepalive {
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after))?;
-    }
+    settings.options.set(&socket)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(backlog(settings))?;

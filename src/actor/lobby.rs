@@ -81,7 +81,7 @@ impl Lobby {
     /// was taken from.
     pub(super) fn turn(&mut self, line: &Arc<HttpLine>, http: &mut Server, cx: &mut TaskContext<'_>) -> VecDeque<HttpCommand> {
         let mut answers = VecDeque::new();
-        self.take_in(http, &mut answers);
+        self.take_in(line, http, &mut answers);
         self.let_go(http, &mut answers);
         self.judge(line, http, cx, &mut answers);
         self.make(line, http, cx, &mut answers);
@@ -96,11 +96,11 @@ impl Lobby {
         std::mem::take(&mut self.back)
     }
 
-    fn take_in(&mut self, http: &mut Server, answers: &mut VecDeque<HttpCommand>) {
+    fn take_in(&mut self, line: &HttpLine, http: &mut Server, answers: &mut VecDeque<HttpCommand>) {
         for event in http.events().drain(..) {
             match event {
                 Event::TimedOut { number, .. } if self.lets_wait(number) => {
-                    tracing::warn!(request = %number, "a guard has not decided in time: the request is refused");
+                    tracing::warn!(connection = %line.id, request = %number, "a guard has not decided in time: the request is refused");
                     self.refuse(number, answers);
                 }
                 event if self.is_in(&event) => self.passed.push_back(event),

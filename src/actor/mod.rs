@@ -9,14 +9,14 @@
 //! `WebSocket`, which does the same. A seat in the listener's roster moves with the stream, so that a listener can tell all its
 //! connections to end, and knows when they have.
 //!
-//! **Who stops whom.** The end of a stream stops its actor. The death of a handler ends its connection: a handler that was given by its
+//! **Who stops whom.** The end of a stream ends its connection, or websocket. The death of a handler ends its connection: a handler that was given by its
 //! context or made for the connection is known to be dead at once, one that was given by its address within five seconds, or as soon as it
 //! drops a message's sender while it panics. The end of a connection does not stop a handler that others hold the address of.
 //!
 //! **Who may block whom.** Nobody: a handler that is slow has its connection not read, a peer that is slow has its handler told, by
 //! [`SendError::Full`], by [`Drained`], and at the hard limit by the end of the connection.
 //!
-//! **How messages travel.** What handlers say goes into a queue that the connection's actor drains in its turn, with one wake for all of
+//! **How messages travel.** What handlers say goes into a queue that the connection drains in its turn, with one wake for all of
 //! them, and one write. What connections tell goes the same way up, by a feeder in the handler's own context; or through the mailbox, for
 //! handlers that are known by their address only.
 
@@ -74,6 +74,7 @@ mod secure;
 mod server;
 mod settings;
 mod socket;
+mod socket_options;
 mod sockets;
 mod stage_actor;
 mod stats;

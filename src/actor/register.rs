@@ -41,7 +41,8 @@ impl Registrar {
         HttpConnection::new(self.line.id, self.line.clone())
     }
 
-    /// Registers the actor that is to hear the connection's requests. Without it the connection is closed after a second.
+    /// Registers the actor that is to hear the connection's requests. Without it the connection is closed after a second
+    /// ([`registration_timeout`](super::Settings::registration_timeout)).
     pub fn do_send<A: Actor>(self, register: Register<A>) {
         self.line.push(HttpCommand::Register(Box::new(move || register.open())));
     }

@@ -1,7 +1,6 @@
 //! The sender of a client's HTTP messages: what a server may be asked.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use actix::Actor;

@@ -22,8 +22,6 @@ use crate::drain;
 
 /// How long connections that are cut off may take to notice.
 const CUT: Duration = Duration::from_secs(2);
-/// How many of those that were cut off are named.
-const NAMED: usize = 16;
 
 /// The connections of one listener, or those that one [`Sockets`](super::Sockets) has made.
 #[derive(Default)]
@@ -321,7 +319,7 @@ impl Drop for Seat {
                 (false, false) => ended.lost += 1,
                 (false, true) => {
                     ended.cut_off += 1;
-                    if farewell.report.cut.len() < NAMED {
+                    if farewell.report.cut.len() < Unbound::NAMED {
                         farewell.report.cut.push(self.id);
                     }
                 }

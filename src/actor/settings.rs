@@ -11,6 +11,7 @@ use super::gate::ConnectionCap;
 use super::guard::Guard;
 use super::line::Limits;
 use super::messages::Connected;
+use super::socket_options::SocketOptions;
 use crate::http;
 use crate::stage::{AutoPing, AutoPong, Chain, Overflow, Stage};
 use crate::websocket::{Codec, Role};
@@ -32,9 +33,7 @@ pub struct Settings {
     pub(crate) tls_handshake: Duration,
     pub(crate) drain_spread: Duration,
     pub(crate) nodelay: bool,
-    pub(crate) keepalive: Option<Duration>,
-    pub(crate) send_buffer: Option<usize>,
-    pub(crate) receive_buffer: Option<usize>,
+    pub(crate) options: SocketOptions,
     pub(crate) only_v6: Option<bool>,
     pub(crate) guards: Arc<[Guard]>,
     pub(crate) on_connect: Option<OnConnect>,
@@ -57,9 +56,7 @@ impl Default for Settings {
             tls_handshake: Duration::from_secs(3),
             drain_spread: Duration::from_secs(5),
             nodelay: true,
-            keepalive: None,
-            send_buffer: None,
-            receive_buffer: None,
+            options: SocketOptions::default(),
             only_v6: None,
             guards: Arc::default(),
             on_connect: None,
@@ -183,21 +180,21 @@ impl Settings {
     /// have pings.
     #[must_use]
     pub fn tcp_keepalive(mut self, after: Duration) -> Self {
-        self.keepalive = Some(after);
+        self.options.keepalive = Some(after);
         self
     }
 
     /// The operating system's buffer for what is sent on a connection, in bytes (`SO_SNDBUF`): what it chooses, and adapts.
     #[must_use]
     pub fn send_buffer(mut self, bytes: usize) -> Self {
-        self.send_buffer = Some(bytes);
+        self.options.send_buffer = Some(bytes);
         self
     }
 
     /// The operating system's buffer for what is received on a connection, in bytes (`SO_RCVBUF`): what it chooses, and adapts.
     #[must_use]
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.receive_buffer = Some(bytes);
+        self.options.receive_buffer = Some(bytes);
         self
     }
 
@@ -376,7 +373,7 @@ impl WebSocketSettings {
         self
     }
 
-    /// The seed's own values: no ping, no limit that its `Int.MaxValue` did not set.
+    /// The values of SprayWebSockets: no ping, and no limit below its `Int.MaxValue`, 2 GiB less one byte.
     #[must_use]
     pub fn seed_compatible() -> Self {
         let limit = i32::MAX as u64;

@@ -1,7 +1,6 @@
 //! The sender of a websocket's messages.
 
 use std::fmt;
-use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use actix::{Actor, ActorContext, ActorFuture, Addr, ArbiterHandle, AsyncContext,
 
 use super::clock;
 use super::delivery::{Delivery, deliveries};
-use super::line::{ALL, Ack, Entry, Line, Peer, Signal, length};
+use super::line::{ALL, Ack, Entry, Line, Peer, Signal, Signals, frame_length, length};
 use super::socket::Socket;
 use super::timer::Timer;
 use super::upstream::Upstream;
@@ -230,22 +230,7 @@ impl<S: Stage> StageActor<S> {
             below.line().stir();
         }
         // What was said first goes first, also if whoever said it is gone by now.
-        if signals.has(Signal::HandlerGone) {
-            below.line().signal(Signal::HandlerGone);
-        }
-        let check = signals.has(Signal::Check);
-        if self.look.is_some_and(|look| check || look <= now) {
-            self.look = Some(now + LOOK);
-            if self.above.as_ref().is_some_and(|above| !above.connected()) {
-                self.look = None;
-                below.line().signal(Signal::HandlerGone);
-            }
-        }
-        for signal in [Signal::Check, Signal::Overflow] {
-            if signals.has(signal) {
-                below.line().signal(signal);
-            }
-        }
+        self.heed(signals, below.line(), now);
         if self.timer.rings(now) {
             let mut flow = Flow::new(now, self.life(now));
             self.stage.timeout(&mut flow);
@@ -267,11 +252,31 @@ impl<S: Stage> StageActor<S> {
         Poll::Pending
     }
 
+    /// Signals from above: the websocket is to know of them. And is the handler still there, as far as it is time to ask?
+    fn heed(&mut self, signals: Signals, below: &Line, now: Instant) {
+        if signals.has(Signal::HandlerGone) {
+            below.signal(Signal::HandlerGone);
+        }
+        let check = signals.has(Signal::Check);
+        if self.look.is_some_and(|look| check || look <= now) {
+            self.look = Some(now + LOOK);
+            if self.above.as_ref().is_some_and(|above| !above.connected()) {
+                self.look = None;
+                below.signal(Signal::HandlerGone);
+            }
+        }
+        for signal in [Signal::Check, Signal::Overflow] {
+            if signals.has(signal) {
+                below.signal(signal);
+            }
+        }
+    }
+
     /// What finds no room below waits here: that is told below, and when there is room a turn comes.
     fn hold_back(&mut self, line: &Line, below: &Socket, cx: &TaskContext<'_>) {
         let (mut bytes, mut here) = line.held_back();
         if let Some(pong) = &self.pong {
-            (bytes, here) = (bytes + pong.data.len() + 14, true);
+            (bytes, here) = (bytes + frame_length(pong), true);
         }
         if bytes > 0 || self.waits {
             self.waits = bytes > 0;

@@ -55,9 +55,12 @@ pub(crate) struct How {
     #[cfg(feature = "deflate")]
     deflate: Option<Deflate>,
     observers: Observers,
-    limits: Vec<fn(WebSocketSettings, u64) -> WebSocketSettings>,
-    values: Vec<u64>,
+    /// Set over the settings, in order.
+    limits: Vec<(Limit, u64)>,
 }
+
+/// One of the settings that are a number.
+type Limit = fn(WebSocketSettings, u64) -> WebSocketSettings;
 
 /// The actor of a websocket that has no frame handler: see [`Upgrade::inline`].
 #[derive(Debug)]
@@ -180,9 +183,8 @@ impl<A: Actor, Opening> Upgrade<A, Opening> {
         self.limit(WebSocketSettings::message_size_limit, bytes)
     }
 
-    fn limit(mut self, limit: fn(WebSocketSettings, u64) -> WebSocketSettings, value: u64) -> Self {
-        self.how.limits.push(limit);
-        self.how.values.push(value);
+    fn limit(mut self, limit: Limit, value: u64) -> Self {
+        self.how.limits.push((limit, value));
         self
     }
 
@@ -270,9 +272,9 @@ impl Handling {
     pub(crate) fn open(self, role: Role, defaults: &WebSocketSettings, agreed: Option<&Parameters>) -> Handled {
         #[cfg(not(feature = "deflate"))]
         let _ = agreed;
-        let How { settings, stages, also, hosted, fragments, masks, mut observers, limits, values, .. } = self.how;
+        let How { settings, stages, also, hosted, fragments, masks, mut observers, limits, .. } = self.how;
         let mut settings = settings.unwrap_or_else(|| defaults.clone());
-        for (limit, value) in limits.into_iter().zip(values) {
+        for (limit, value) in limits {
             settings = limit(settings, value);
         }
         let stages = stages.unwrap_or_else(|| settings.default_stages());

@@ -78,6 +78,42 @@ impl WebSocket {
     /// One turn. Ready when all is over.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let now = clock::now();
+        let stirred = self.hear(now, cx);
+        if self.timer.rings(now) {
+            self.guarded(now, |pipeline| pipeline.handle_timeout(now));
+            self.look_after(now);
+        }
+        // Nobody has said anything: it is most likely the socket that has woken us.
+        let waits = self.read(!stirred, now, cx);
+        self.tell();
+        self.settle(now);
+        if self.write(now, cx).is_break() {
+            self.lost(now);
+        }
+        self.tell();
+        self.rest();
+        self.report(stirred);
+        if self.finish(cx) {
+            return Poll::Ready(());
+        }
+        if self.share.is_on() {
+            self.count(cx);
+        }
+        if self.behind > 0 || (self.is_over() && self.line.hosts()) {
+            self.go_on(cx);
+        }
+        let deadline = [self.pipeline.deadline(), self.look].into_iter().flatten().min();
+        self.timer.arm(deadline, now, cx);
+        // What kept us from reading is over by now, or only our turn is.
+        if !waits && self.may_read(now) && !planted!(TurnNotTakenUp) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Takes what handlers have said and what is signalled, and a verdict that waited for their answers. Tells whether there was anything to be taken.
+    #[inline]
+    fn hear(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> bool {
         // In this order: what was said before the last credit came back is among what is taken then.
         let answered = self.line.in_hand() == 0;
         let stirred = self.line.is_stirred();
@@ -93,47 +129,28 @@ impl WebSocket {
         if self.pipeline.is_unsettled() && answered && self.line.is_empty() {
             self.guarded(now, |pipeline| pipeline.settle(now));
         }
-        if self.timer.rings(now) {
-            self.guarded(now, |pipeline| pipeline.handle_timeout(now));
-            self.look_after(now);
-        }
-        // Nobody has said anything: it is most likely the socket that has woken us.
-        let waits = self.read(!stirred, now, cx);
-        self.tell();
-        self.settle(now);
-        if self.write(now, cx).is_break() {
-            self.lost(now);
-        }
-        self.tell();
-        self.rest();
-        self.report(stirred);
+        stirred
+    }
+
+    /// Ends the stream, as far as it is time to. Tells whether all is over.
+    #[inline]
+    fn finish(&mut self, cx: &mut TaskContext<'_>) -> bool {
         match self.pipeline.phase() {
-            Phase::Open => {}
-            Phase::Finishing if self.pipeline.output().is_empty() => {
-                self.transport.seat().ends_well();
-                self.transport.finish(cx);
+            Phase::Open => false,
+            Phase::Finishing => {
+                if self.pipeline.output().is_empty() {
+                    self.transport.seat().ends_well();
+                    self.transport.finish(cx);
+                }
+                false
             }
-            Phase::Finishing => {}
             Phase::Done => {
                 if !self.pipeline.is_aborted() {
                     self.transport.finish(cx);
                 }
-                return Poll::Ready(());
+                true
             }
         }
-        if self.share.is_on() {
-            self.count(cx);
-        }
-        if self.behind > 0 || (self.is_over() && self.line.hosts()) {
-            self.go_on(cx);
-        }
-        let deadline = [self.pipeline.deadline(), self.look].into_iter().flatten().min();
-        self.timer.arm(deadline, now, cx);
-        // What kept us from reading is over by now, or only our turn is.
-        if !waits && self.may_read(now) && !planted!(TurnNotTakenUp) {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
     }
 
     /// Nothing that comes later will be sent.

@@ -56,7 +56,9 @@ impl Server {
         let length = encode::declared_length(&response.headers);
         let (announced, chunks) = match (announced, length) {
             (announced @ (Announced::Length(_) | Announced::Theirs), _) => (announced, Chunks::Dropped),
-            (_, Some(_)) if exchange.method == Method::HEAD => (Announced::Theirs, Chunks::Dropped),
+            (_, Some(_)) if exchange.method == Method::HEAD && response.status != StatusCode::NO_CONTENT => {
+                (Announced::Theirs, Chunks::Dropped)
+            }
             (_, None) if bodiless && self.settings.chunkless_streaming => (Announced::Nothing, Chunks::Dropped),
             (announced, _) if bodiless => (announced, Chunks::Dropped),
             (_, Some(length)) => (Announced::Theirs, Chunks::Counted(length)),
@@ -64,6 +66,7 @@ impl Server {
             (_, None) => (Announced::Nothing, Chunks::Bare),
         };
         exchange.close |= chunks == Chunks::Bare;
+        exchange.close |= exchange.method == Method::CONNECT && response.status.is_success();
         if self.incoming.as_ref().is_some_and(|incoming| incoming.continue_due) && self.telling() == Some(number) {
             // It is not asked for its content any more, and may send it or not (RFC 9110 §10.1.1).
             self.exchanges[index].close = true;
@@ -258,6 +261,8 @@ impl Server {
     fn put_head(&mut self, index: usize, response: &HttpResponse, announced: Announced, now: Instant) {
         let exchange = &mut self.exchanges[index];
         exchange.close |= encode::asks_to_close(&response.headers);
+        // RFC 9112 §9.6: behind a `close` no further request is processed.
+        self.last |= exchange.close;
         let persistence = match (exchange.close, exchange.version) {
             (true, _) => Persistence::Close,
             (false, Version::HTTP_10) => Persistence::KeepAlive,

@@ -195,10 +195,10 @@ impl Server {
     /// Ends the connection when the requests in hand have been answered; no further request is taken.
     pub fn close_gracefully(&mut self, now: Instant) {
         self.last = true;
-        // What is told as it comes belongs to a request in hand.
-        self.incoming = self.incoming.take().filter(|incoming| !matches!(incoming.way, Way::Whole(..)));
         self.head_since = None;
         match self.exchanges.back_mut() {
+            // What is coming is in hand, too, and the last: its request is told when it is complete, and closes.
+            _ if self.incoming.as_ref().is_some_and(|incoming| matches!(incoming.way, Way::Whole(..))) => {}
             Some(exchange) => exchange.close = true,
             None => self.end(now),
         }
@@ -294,7 +294,7 @@ impl Server {
     #[inline]
     pub(super) fn accept(&mut self, mut request: HttpRequest, steering: Steering, now: Instant) {
         request.secure = self.secure;
-        let close = !persists(&request, steering);
+        let close = self.last || !persists(&request, steering);
         let upgrade = asks_for_websocket(&request, steering);
         self.last |= close;
         let method = self.told_method(&mut request, upgrade);

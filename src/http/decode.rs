@@ -185,10 +185,16 @@ fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<HttpReques
             told
         }
     };
-    let uri = Uri::from_maybe_shared(target).map_err(|_| HttpError::RequestTarget)?;
+    let uri = Uri::from_maybe_shared(target.clone()).map_err(|_| HttpError::RequestTarget)?;
+    if form != b'/' && extensions.get::<RawTarget>().is_none() && uri.to_string().as_bytes() != &target[..] {
+        // A `Uri` has its scheme in lower case, and a path.
+        extensions.insert(RawTarget(target));
+    }
     check_form(&method, form, &uri)?;
     let mut headers = fields(head, first, settings)?;
-    default_host(&mut headers, version, settings);
+    if uri.authority().is_none() {
+        default_host(&mut headers, version, settings);
+    }
     check_host(&headers, &uri, version)?;
     Ok(HttpRequest { method, uri, version, headers, content: Bytes::new(), secure: false, extensions })
 }

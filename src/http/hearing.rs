@@ -52,7 +52,8 @@ impl Client {
             if self.input.is_empty() {
                 break;
             }
-            if self.waiting.is_empty() {
+            // RFC 9112 §9.2: what comes before a request has begun to leave answers none.
+            if self.waiting.front().is_none_or(|waiting| waiting.begin >= self.wire.output.written()) {
                 return self.fail(HttpError::UnexpectedResponse, now);
             }
             match self.decoder.decode(&mut self.input, &self.settings) {

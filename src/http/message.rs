@@ -20,7 +20,8 @@ pub struct HttpRequest {
     /// Whether it came under TLS: the scheme of its URI is `https` then (RFC 9110 §7.1). One that is sent with this set is not sent in the
     /// clear: it fails with [`HttpError::Insecure`](super::HttpError::Insecure).
     pub secure: bool,
-    /// What is known of it besides: what [guards](crate::Guard) have found out. Never sent.
+    /// What is known of it besides: what [guards](crate::Guard) have found out, and what
+    /// [`on_connect`](crate::Settings::on_connect) has said of its connection. Never sent.
     pub extensions: Extensions,
 }
 
@@ -106,7 +107,7 @@ pub struct HttpResponse {
     pub version: Version,
     /// The field lines, in order.
     pub headers: HeaderMap,
-    /// The content. Not sent in answer to HEAD, nor with 1xx, 204 and 304.
+    /// The content. Not sent in answer to HEAD, nor with 1xx, 204, 205 and 304.
     pub content: Bytes,
 }
 

@@ -130,6 +130,8 @@ impl Server {
         let number = self.open(Exchange { kept, ..Exchange::new(method, request.version, close, now) });
         let worth = self.settings.content_window.saturating_add(1);
         self.told.start = worth;
+        // What is held of earlier requests has cost this one no time.
+        self.told.stopped = None;
         self.hand_out(worth, now);
         self.events.push_back(Event::RequestStart { number, request, length, worth });
         number

@@ -90,6 +90,9 @@ fn headers_of_version_2() {
     assert_eq!(whole(&binary(0x21, 0x00, b"")), Header::default());
     assert_eq!(whole(&binary(0x20, 0x00, b"")), Header::default());
     assert_eq!(whole(&binary(0x20, 0x11, &V4)), Header::default(), "LOCAL: what it says of addresses is to be skipped");
+    for malformed in [&b"abcdefgh"[..], b"abc", b"zz", &[1, 0xff, 0xff, b'z', b'z']] {
+        assert_eq!(whole(&binary(0x20, 0x91, malformed)), Header::default(), "LOCAL: so is what says nothing");
+    }
 }
 
 #[test]

@@ -24,6 +24,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, HeaderErro
         return Err(HeaderError::TooLong(length));
     }
     let Some(header) = bytes.get(..length) else { return Ok(None) };
+    if !is_proxied {
+        // "discard the protocol block including the family" (§2.2).
+        return Ok(Some((Header::default(), length)));
+    }
     let rest = &header[FIXED..];
     let (family, protocol) = (fixed[13] >> 4, fixed[13] & 0x0f);
     if family > 3 || protocol > 2 {

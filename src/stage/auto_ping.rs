@@ -39,7 +39,7 @@ impl AutoPing {
         Self { every, within: every, memory: 16, body: Box::new(body), next: None, expected: None, in_flight: VecDeque::new() }
     }
 
-    /// How long after a ping something must have been read. [`Duration::MAX`] measures only, as the seed did.
+    /// How long after a ping something must have been read. [`Duration::MAX`] measures only, as SprayWebSockets did.
     #[must_use]
     pub fn within(mut self, within: Duration) -> Self {
         self.within = within;

@@ -43,7 +43,7 @@ pub enum By {
 }
 
 /// Conducts the closing handshake: echoes the peer's Close frame, waits for the echo of ours, fails the websocket when the protocol is
-/// broken, and tells [`Event::Closed`] exactly once. The lowest stage of all chains.
+/// broken, and tells [`Event::Closed`] exactly once. The lowest stage of all chains, but for one that compresses.
 pub struct Closing {
     role: Role,
     within: Duration,

@@ -90,7 +90,7 @@ pub enum Command {
     Abort,
 }
 
-/// Closes a websocket: the seed's `Tcp.Close`. If no Close frame was sent yet, one with this code and reason is.
+/// Closes a websocket: SprayWebSockets' `Tcp.Close`. If no Close frame was sent yet, one with this code and reason is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
     /// The close code. [`CloseCode::NO_STATUS`] sends a Close frame without one.
@@ -307,7 +307,7 @@ enum Effect {
 }
 
 impl<'a> Flow<'a> {
-    /// A flow at this time. For tests of a stage by itself: [`Pipeline`] makes its own.
+    /// A flow at this time. For whoever runs a stage by itself, a test say: [`Pipeline`] makes its own.
     #[must_use]
     pub const fn new(now: Instant, life: Life) -> Self {
         Self { now, life, ends: None, free: Interest::NONE, first: None, rest: Vec::new() }
@@ -349,7 +349,7 @@ impl<'a> Flow<'a> {
         self.life
     }
 
-    /// What was said so far, in order, taken out: events to the left, commands to the right. For tests of a stage by itself.
+    /// What was said so far, in order, taken out: events to the left, commands to the right. For whoever runs a stage by itself.
     pub fn take(&mut self) -> (Vec<Event>, Vec<Command>) {
         let (mut events, mut commands) = (Vec::new(), Vec::new());
         for effect in self.effects() {

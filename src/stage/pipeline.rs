@@ -72,7 +72,7 @@ pub struct Pipeline<T = Event> {
 
 impl<T: From<Event>> Pipeline<T> {
     /// An open websocket. `codec` knows which end we are and what is too big; `chain` reads from the handler down and should end with
-    /// [`Closing`](super::Closing).
+    /// [`Closing`](super::Closing), below which stands only what compresses.
     #[must_use]
     pub fn new(mut codec: Codec, masks: Masks, chain: Chain, now: Instant) -> Self {
         let swells = chain.wants(Interest::RSV1_IN);

@@ -5,10 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::header::{self, LONGEST, SHORT};
 use super::masking::mask;
 use super::{Codec, EncodeError, Frame, OpCode, Role, close};
-use crate::output::Output;
-
-/// From this size on [`Output`] queues a payload by reference.
-const COPY_BELOW: usize = 8 << 10;
+use crate::output::{COPY_BELOW, Output};
 
 impl Codec {
     /// Appends `frame` to `dst`. A client masks it, with the frame's own masking-key or else with what `key` gives; RFC 6455 §10.3 wants that

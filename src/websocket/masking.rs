@@ -1,6 +1,6 @@
 //! Masking (RFC 6455 §5.3): the payload, exclusive-or a key of four bytes, over and over.
 
-/// Masks or unmasks `data` in place. `offset` is the position of `data` in its frame's payload. The seed's `maskArray`.
+/// Masks or unmasks `data` in place. `offset` is the position of `data` in its frame's payload. SprayWebSockets' `maskArray`.
 #[inline]
 pub fn mask(mut key: [u8; 4], offset: usize, data: &mut [u8]) {
     key.rotate_left(offset % 4);

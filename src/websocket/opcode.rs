@@ -10,7 +10,7 @@ pub enum OpCode {
     Text = 1,
     /// A binary message, or its first fragment.
     Binary = 2,
-    /// A Close frame (RFC 6455 §5.5.1). The seed's `ConnectionClose`.
+    /// A Close frame (RFC 6455 §5.5.1). SprayWebSockets' `ConnectionClose`.
     Close = 8,
     /// A Ping frame (RFC 6455 §5.5.2).
     Ping = 9,

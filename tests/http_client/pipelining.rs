@@ -192,6 +192,25 @@ fn what_is_asked_behind_an_upgrade() {
 }
 
 /// RFC 9110 §9.3.6: "Any 2xx (Successful) response indicates that the sender … will switch to tunnel mode".
+/// RFC 9112 §9.2: what comes before a request has left is no answer to it, but what somebody has put in its place.
+#[test]
+fn nothing_answers_a_request_that_has_not_left() {
+    let whole = |content: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{content}", content.len());
+    let both = format!("{}{}", whole("a"), whole("poison"));
+    for settings in [Settings::new(), Settings::new().in_flight_limit(1)] {
+        let mut peer = Peer::new(settings);
+        peer.client.request(http_request(Method::POST, "http://a/1"), peer.now);
+        peer.client.request(http_request(Method::POST, "http://a/secret"), peer.now);
+        assert_eq!(heads(&peer.takes()), 1, "the second waits for the first");
+        assert_eq!(peer.hears(&both).events(), ["0 200 a", "1 UnexpectedResponse", "UnexpectedResponse"]);
+        assert_eq!(peer.takes(), "");
+    }
+    let mut peer = Peer::new(Settings::new());
+    peer.client.request(http_request(Method::GET, "http://a/1"), peer.now);
+    let said = peer.hears(whole("poison")).events();
+    assert!(said.iter().all(|said| !said.contains("200")), "{said:?}");
+}
+
 #[test]
 fn behind_the_2xx_to_a_connect_there_is_no_http() {
     let connect = || http_request(Method::CONNECT, "a:80");

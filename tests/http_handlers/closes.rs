@@ -11,15 +11,10 @@ use actix_sockets::{
 };
 use http::header::{CONNECTION, HeaderValue};
 
-use crate::peer::{Log, Talk};
+use crate::peer::{Talk, heard, log};
 
 thread_local! {
-    static LOG: Log = Log::default();
     static STREAM: RefCell<Option<Streaming>> = const { RefCell::new(None) };
-}
-
-fn heard() -> Vec<String> {
-    LOG.with(|log| std::mem::take(&mut *log.borrow_mut()))
 }
 
 /// Does what the path says, and tells of the end.
@@ -57,7 +52,7 @@ impl Handler<Received<HttpClosed>> for Ends {
     type Result = ();
     fn handle(&mut self, Received { message, sender }: Received<HttpClosed>, _: &mut Self::Context) {
         assert_eq!(message.id, sender);
-        LOG.with(|log| log.borrow_mut().push(format!("{:?}", message.how)));
+        log(format!("{:?}", message.how));
     }
 }
 
@@ -224,7 +219,7 @@ impl Actor for Elsewhere {
 impl Handler<Received<HttpClosed>> for Elsewhere {
     type Result = ();
     fn handle(&mut self, Received { message, .. }: Received<HttpClosed>, _: &mut Self::Context) {
-        LOG.with(|log| log.borrow_mut().push(format!("{} {:?}", self.0, message.how)));
+        log(format!("{} {:?}", self.0, message.how));
     }
 }
 
@@ -254,7 +249,7 @@ impl Handler<Received<HttpRequest>> for Hands {
 impl Handler<Received<HttpClosed>> for Hands {
     type Result = ();
     fn handle(&mut self, Received { message, .. }: Received<HttpClosed>, _: &mut Self::Context) {
-        LOG.with(|log| log.borrow_mut().push(format!("handler {:?}", message.how)));
+        log(format!("handler {:?}", message.how));
     }
 }
 

@@ -12,20 +12,11 @@ use bytes::Bytes;
 use http::header::{CONNECTION, LINK, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::peer::{Log, Talk};
+use crate::peer::{Talk, heard, log};
 
 thread_local! {
-    static LOG: Log = Log::default();
     static STREAM: RefCell<Option<Streaming>> = const { RefCell::new(None) };
     static RESPONDER: RefCell<Option<Responder>> = const { RefCell::new(None) };
-}
-
-fn log(what: impl Into<String>) {
-    LOG.with(|log| log.borrow_mut().push(what.into()));
-}
-
-fn heard() -> Vec<String> {
-    LOG.with(|log| std::mem::take(&mut *log.borrow_mut()))
 }
 
 /// Leaves the answer to the test.

@@ -14,20 +14,7 @@ use actix_sockets::{
 };
 use http::StatusCode;
 
-use crate::peer::{Log, Talk};
-
-thread_local! {
-    /// Of the handler of this test, which lives on the same thread.
-    static LOG: Log = Log::default();
-}
-
-fn log(what: impl Into<String>) {
-    LOG.with(|log| log.borrow_mut().push(what.into()));
-}
-
-fn heard() -> Vec<String> {
-    LOG.with(|log| std::mem::take(&mut *log.borrow_mut()))
-}
+use crate::peer::{Talk, heard, log};
 
 fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")

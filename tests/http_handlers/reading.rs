@@ -7,15 +7,7 @@ use actix::prelude::*;
 use actix_sockets::{HttpClose, HttpClosed, HttpRequest, HttpResponse, Received, Register, SetRequestTimeout, Settings, test};
 use tokio::time::{Instant, sleep};
 
-use crate::peer::{Log, Talk};
-
-thread_local! {
-    static LOG: Log = Log::default();
-}
-
-fn heard() -> Vec<String> {
-    LOG.with(|log| std::mem::take(&mut *log.borrow_mut()))
-}
+use crate::peer::{Talk, heard, log};
 
 /// Does what the path says, and answers with it.
 #[derive(Default)]
@@ -65,7 +57,7 @@ impl Handler<Received<HttpRequest>> for Reads {
 impl Handler<Received<HttpClosed>> for Reads {
     type Result = ();
     fn handle(&mut self, Received { message, .. }: Received<HttpClosed>, _: &mut Self::Context) {
-        LOG.with(|log| log.borrow_mut().push(format!("{:?}", message.how)));
+        log(format!("{:?}", message.how));
     }
 }
 

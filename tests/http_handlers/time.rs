@@ -8,19 +8,7 @@ use actix_sockets::{
 };
 use tokio::time::Instant;
 
-use crate::peer::{Log, Talk};
-
-thread_local! {
-    static LOG: Log = Log::default();
-}
-
-fn log(what: impl Into<String>) {
-    LOG.with(|log| log.borrow_mut().push(what.into()));
-}
-
-fn heard() -> Vec<String> {
-    LOG.with(|log| std::mem::take(&mut *log.borrow_mut()))
-}
+use crate::peer::{Talk, heard, log};
 
 /// Answers nothing before it is told that it should have. What it does then is in the path.
 #[derive(Default)]

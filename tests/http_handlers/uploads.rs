@@ -11,21 +11,11 @@ use actix_sockets::{
 };
 use http::StatusCode;
 
-use crate::peer::{Log, Talk};
+use crate::peer::{Talk, heard, log};
 
 thread_local! {
-    /// Of the handler of this test, which lives on the same thread.
-    static LOG: Log = Log::default();
     /// Content that a handler keeps in hand.
     static KEPT: RefCell<Vec<Content>> = const { RefCell::new(Vec::new()) };
-}
-
-fn log(what: impl Into<String>) {
-    LOG.with(|log| log.borrow_mut().push(what.into()));
-}
-
-fn heard() -> Vec<String> {
-    LOG.with(|log| std::mem::take(&mut *log.borrow_mut()))
 }
 
 /// Counts what comes; what else it does is in the path.

@@ -131,6 +131,14 @@ impl Talk {
         Self::with(HttpSettings::new(), keeps, |connect, ear| connect.streams_responses_to(ear.clone()).failures_to(ear)).await
     }
 
+    /// The connection takes the next request as if nothing had been.
+    pub(crate) async fn goes_on(&mut self) {
+        let answer = self.requester.send(get("/"));
+        self.hears("\r\n\r\n").await;
+        self.says(ok("again")).await;
+        assert_eq!(answer.await.expect("a response").content, "again");
+    }
+
     /// What the actor has heard since the last time.
     pub(crate) async fn heard(&self) -> Vec<String> {
         settle().await;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use actix_sockets::http::{HttpError, Settings};
-use actix_sockets::{HttpClose, SendError, SetIdleTimeout, SetRequestTimeout, test};
+use actix_sockets::{HttpClose, HttpRequest, SendError, SetIdleTimeout, SetRequestTimeout, test};
+use http::header::{CONNECTION, UPGRADE};
+use http::{Method, Uri};
 
 use crate::peer::{Talk, get, ok, post, settle};
 
@@ -196,6 +198,25 @@ fn a_peer_that_breaks_the_rules() {
         assert_eq!(talk.requester.send(get("/")).await.unwrap_err(), HttpError::NotSent);
     });
 }
+
+/// Behind a 2xx to CONNECT, and behind a 101 to what is no handshake of ours, there is no HTTP any more: whoever wants to know hears that it has ended.
+#[test]
+fn what_is_no_http_any_more_has_ended() {
+    let tunnel = HttpRequest::new(Method::CONNECT, Uri::from_static("a:80"));
+    let other = get("/").with_header(CONNECTION, "upgrade".parse().unwrap()).with_header(UPGRADE, "other".parse().unwrap());
+    for (request, answer) in [(tunnel, ok("").replace("content-length: 0\r\n", "")), (other, SWITCHED.to_owned())] {
+        test::run(async {
+            let mut talk = Talk::plain().await;
+            talk.requester.do_send(request);
+            talk.hears("\r\n\r\n").await;
+            talk.says(&answer).await;
+            let heard = talk.heard().await;
+            assert_eq!((heard.len(), heard.last().map(String::as_str)), (2, Some("closed")), "{heard:?}");
+        });
+    }
+}
+
+const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n";
 
 /// B35, B36: who asks hears what becomes of the request, and whoever wants to know how the connection has ended.
 #[test]

@@ -14,7 +14,7 @@ pub(crate) enum Signal {
     /// Something was dropped while a handler panicked: see whether it is still there.
     Check = 16,
     /// All connections together have too much, and this one has most of it.
-    OverBudget = 64,
+    OverBudget = 32,
 }
 
 /// A set of [`Signal`]s.

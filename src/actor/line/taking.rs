@@ -4,10 +4,10 @@
 //! waits stays in the queue as frames, and no more is taken than the end below has room for.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use super::{Ack, Entry, Line, Side, entries, length};
-use crate::actor::line::{Peer, Signals};
+use super::{Ack, Entry, Line, Peer, Side, Signals, entries, frame_length, length};
 use crate::actor::queue::Inner;
 use crate::actor::socket::{SendError, SendStatus};
 use crate::output::Output;
@@ -78,14 +78,14 @@ impl Line {
             // Who saw that much, and waits for room, must hear that there is some, also if it was made by dropping.
             side.seen = side.seen.max(unsent);
         }
-        let after = unsent.saturating_sub(freed) + frame.data.len() + 14;
+        let after = unsent.saturating_sub(freed) + frame_length(&frame);
         match verdict {
             Verdict::Take => {
                 self.shows(side, after);
                 let is_data = frame.opcode.is_data();
                 let key = key.filter(|_| is_data && frame.is_whole());
                 if is_data {
-                    side.beyond = frame.data.len() + 14;
+                    side.beyond = frame_length(&frame);
                 }
                 self.append(line, Command::Frame(frame), ack);
                 if let (Some(key), Some(policy)) = (key, &mut line.side.policy) {
@@ -147,7 +147,7 @@ impl Line {
     /// encoded already goes to the output, before the rest.
     #[inline]
     pub(crate) fn take(&self, waker: &Waker, output: &mut Output, room: usize) -> (VecDeque<Entry>, Signals) {
-        self.stirred.store(false, std::sync::atomic::Ordering::Release);
+        self.stirred.store(false, Ordering::Release);
         let mut line = self.queue.lock();
         if !line.side.encoded.is_empty() {
             line.side.output += line.side.encoded.len();
@@ -169,7 +169,7 @@ impl Line {
     fn take_some(&self, line: &mut Inner<Entry, Side>, waker: &Waker, room: usize) -> VecDeque<Entry> {
         line.register(waker);
         // There is more.
-        self.stirred.store(true, std::sync::atomic::Ordering::Release);
+        self.stirred.store(true, Ordering::Release);
         let (mut some, mut taken) = (entries::get(), 0);
         while taken < room
             && let Some(entry) = line.items.pop_front()

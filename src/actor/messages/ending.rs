@@ -100,6 +100,9 @@ pub struct Unbound {
 }
 
 impl Unbound {
+    /// How many of those that were cut off are named.
+    pub(crate) const NAMED: usize = 16;
+
     /// How many connections were cut off, at the end of the grace or as it was said a second time.
     #[must_use]
     pub fn cut_off(&self) -> usize {
@@ -111,7 +114,7 @@ impl Unbound {
         self.took = self.took.max(other.took);
         self.left += other.left;
         self.cut.extend(other.cut);
-        self.cut.truncate(16);
+        self.cut.truncate(Self::NAMED);
         for (ended, more) in [(&mut self.http, other.http), (&mut self.websockets, other.websockets)] {
             ended.closed += more.closed;
             ended.lost += more.lost;

@@ -10,10 +10,10 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use actix::Addr;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::actor::address::Address;
-use crate::actor::listener::Listener;
+use crate::actor::listener::{Listener, Stop};
 use crate::actor::messages::{Unbind, Unbound};
 use crate::actor::stats::{GetStats, Stats};
 
@@ -86,17 +86,22 @@ impl ServerHandle {
 
     /// Stops the server within this grace. Said of a server that stops already it cuts off what is still there, at once.
     pub fn stop_within(&self, grace: Duration) -> impl Future<Output = Unbound> + Send + use<> {
-        self.listeners.iter().for_each(|listener| listener.do_send(Unbind::within(grace)));
-        let (listeners, ended) = (self.listeners.clone(), self.ended());
+        let ask = |listener: &Addr<Listener>| {
+            let (tell, told) = oneshot::channel();
+            listener.do_send(Stop { unbind: Unbind::within(grace), tell });
+            told
+        };
+        let asked: Vec<_> = self.listeners.iter().map(ask).collect();
+        let ended = self.ended();
         async move {
-            ended.await;
             let mut report = Unbound::default();
-            for listener in &*listeners {
-                // It has ended, and says again how. One whose arbiter is gone says nothing.
-                if let Ok(unbound) = listener.send(Unbind::within(Duration::ZERO)).await {
+            for unbound in asked {
+                // One whose arbiter is gone says nothing.
+                if let Ok(unbound) = unbound.await {
                     report = report.and(unbound);
                 }
             }
+            ended.await;
             report
         }
     }

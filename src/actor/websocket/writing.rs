@@ -58,6 +58,7 @@ impl WebSocket {
     }
 
     /// Writes what there is to write. Breaks when the connection is broken.
+    #[inline]
     pub(super) fn write(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
         let output = self.pipeline.output();
         if output.is_empty() {

@@ -93,6 +93,7 @@ impl<T: From<Event>> Pipeline<T> {
     }
 
     /// Once it is finishing, it must end.
+    #[inline]
     pub(super) fn arm(&mut self, now: Instant) {
         if self.base.phase == Phase::Finishing && self.finishing.is_none() {
             self.deaf = true;

@@ -76,6 +76,7 @@ impl<T: From<Event>> Pipeline<T> {
     }
 
     /// What a stage has refused is judged like what the codec refuses.
+    #[inline]
     pub(super) fn refuse(&mut self, now: Instant) {
         if let Some(error) = self.base.refused.take()
             && !self.deaf

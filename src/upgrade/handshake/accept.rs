@@ -35,7 +35,7 @@ pub fn accept(request: &HttpRequest) -> Result<HttpResponse, Refusal> {
     Rules::new().accept(request)
 }
 
-/// The `Sec-WebSocket-Accept` that answers this `Sec-WebSocket-Key` (RFC 6455 §4.2.2 item 5). The seed's `calculateReturnHash`.
+/// The `Sec-WebSocket-Accept` that answers this `Sec-WebSocket-Key` (RFC 6455 §4.2.2 item 5). SprayWebSockets' `calculateReturnHash`.
 ///
 /// ```
 /// use actix_sockets::upgrade::handshake::accept_key;
