@@ -1,4 +1,4 @@
-//! The budget of the process: what all its websockets and HTTP connections have buffered, counted in coarse steps.
+//! The budget of the process: what all its websockets and HTTP connections, accepted and made, have buffered, counted in coarse steps.
 //!
 //! Where no limit is set, which is the default, a turn looks at one number and nothing is counted. Where one is, a connection whose sum has changed by a
 //! step says so at the end of its turn, under one lock; those with little never do.
@@ -17,9 +17,10 @@ pub(crate) const STEP: usize = 8 << 10;
 /// The one of this process.
 static PROCESS: Account = Account::new();
 
-/// How much the websockets and the accepted HTTP connections of this process may have buffered together: unsent bytes, bytes that handlers have in hand, and
-/// messages that are not all there. The content of a request is in hand until its answer is complete, or, where it is told as it comes, until its senders are
-/// dropped or its connection becomes a websocket. No limit by default. It holds for the whole process, all systems and arbiters in it.
+/// How much the websockets and the HTTP connections of this process, accepted and made, may have buffered together: unsent bytes, bytes that handlers have in
+/// hand, and messages that are not all there. The content of a request is in hand until its answer is complete; content that is told as it comes, of requests and
+/// of responses, until its senders are dropped or its connection becomes a websocket. A response that is told whole is its asker's, and counts no more. No limit
+/// by default. It holds for the whole process, all systems and arbiters in it.
 ///
 /// Above the limit nobody is read, so that their peers feel TCP's back-pressure, but for one at a time that is within a message: it reads that to its
 /// end, and a websocket no further. What is to be written is written, and a peer's deadlines stand still while it is not read. Reading goes on at seven
@@ -28,7 +29,8 @@ static PROCESS: Account = Account::new();
 /// request as many more as may be [pipelined](crate::http::Settings::pipelining_limit), or the [window](crate::http::Settings::content_window) of content
 /// that is told as it comes; and by what handlers go on sending, which has its own limit.
 ///
-/// HTTP connections that we have made are not counted.
+/// A connection that we have made is within a message while it waits for a response: what others hold may wait for just that. Content that is told as it comes
+/// is read above the limit only while nothing of it is in hand.
 ///
 /// ```
 /// use actix_sockets::Budget;
@@ -277,6 +279,12 @@ impl Lazy {
                 self.share(peer).settle(bytes);
             }
         }
+    }
+
+    /// Whether there is anything to be counted, or was: then it matters what is given back.
+    #[inline]
+    pub(crate) fn is_known(&self) -> bool {
+        self.share.is_some()
     }
 
     /// As [`Share::told`].

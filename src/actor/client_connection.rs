@@ -13,10 +13,11 @@ use std::time::Instant;
 
 use http::{Method, Uri};
 
+use super::budget::Lazy;
 use super::client_line::{Asker, ClientCommand, ClientLine, Taken};
 use super::clock;
 use super::content::{Content, ContentAborted, RequestId};
-use super::exchange::{read, write};
+use super::exchange::{Reading, read, write};
 use super::http_connection::{Control, Controls, HttpClose};
 use super::line::{Ack, Signal};
 use super::messages::{Connected, Received, ResponseStart};
@@ -44,6 +45,8 @@ pub struct ClientConnection {
     acks: VecDeque<(RequestNumber, u64, Ack)>,
     marks: u64,
     timer: Timer,
+    /// What it has of the process's budget.
+    share: Lazy,
     /// When the last turn was.
     now: Instant,
 }
@@ -68,6 +71,7 @@ impl ClientConnection {
     pub(crate) fn start(transport: Transport, connected: Connected, way: Arc<Way>) -> Requester {
         let line = ClientLine::new(connected.id, way.ears.clone(), &way.settings.http);
         transport.seat().take(&line);
+        let share = Lazy::new(transport.seat().whose());
         let now = clock::now();
         let http = ours::Client::new(way.settings.http.clone(), now).secure(connected.tls.is_some());
         let requester = Requester::new(line.clone());
@@ -80,6 +84,7 @@ impl ClientConnection {
             acks: VecDeque::new(),
             marks: 0,
             timer: Timer::default(),
+            share,
             now,
         }));
         requester
@@ -91,7 +96,10 @@ impl ClientConnection {
         self.now = clock::now();
         let now = self.now;
         let Taken { commands, signals, returned } = self.line.take(cx.waker());
-        if signals.has(Signal::Abort) {
+        if signals.has(Signal::OverBudget) {
+            tracing::warn!(connection = %self.line.id, "all together have buffered too much, and this connection most of it: it is cut");
+        }
+        if signals.has(Signal::Abort) || signals.has(Signal::OverBudget) {
             return self.over(parts, Some(HttpEnd::Aborted));
         }
         if signals.has(Signal::GoAway) {
@@ -110,11 +118,17 @@ impl ClientConnection {
         if self.timer.rings(now) {
             parts.http.handle_timeout(now);
         }
-        let read = read(&mut parts.http, &mut parts.transport, wants, now, cx);
+        let Self { share, line, .. } = self;
+        let may = |http: &ours::Client| {
+            // What the last read brought.
+            share.settle(|| http.buffered(), line);
+            share.may_read(|| http.is_within_message(), line) || http.closing() == Closing::AfterFlush
+        };
+        let read = read(&mut parts.http, &mut parts.transport, wants, may, now, cx);
         let Some(mut parts) = self.events(parts) else { return Poll::Ready(()) };
         let written = write(&mut parts.http, &mut parts.transport, now, cx);
-        let awaits_bytes = match (read, written) {
-            (ControlFlow::Continue(awaits), ControlFlow::Continue(())) => awaits,
+        let reading = match (read, written) {
+            (ControlFlow::Continue(reading), ControlFlow::Continue(())) => reading,
             (ControlFlow::Break(error), _) | (_, ControlFlow::Break(error)) => {
                 return self.over(parts, Some(HttpEnd::ErrorClosed(error.to_string())));
             }
@@ -135,10 +149,12 @@ impl ClientConnection {
             }
             Closing::Abort => return self.over(parts, None),
         }
-        if !awaits_bytes && wants(&parts.http) {
+        parts.http.suspend(reading == Reading::Suspended, now);
+        if reading == Reading::Rests && wants(&parts.http) {
             cx.waker().wake_by_ref();
         }
         self.line.report(parts.http.queued(), parts.http.unsent(), parts.http.streaming());
+        self.share.settle(|| parts.http.buffered(), &self.line);
         self.timer.arm(parts.http.deadline(), now, cx);
         self.parts = Some(parts);
         Poll::Pending
@@ -233,6 +249,7 @@ impl ClientConnection {
     /// Tells what has come. Gives the parts back if HTTP goes on.
     fn events(&mut self, mut parts: Parts) -> Option<Parts> {
         while let Some(event) = parts.http.poll_event() {
+            self.share.told();
             match event {
                 ClientEvent::Response { number, response } => {
                     let Some(Question { request, asker, .. }) = self.question(number) else { continue };

@@ -272,6 +272,10 @@ impl Peer for ClientLine {
         line.side.returned = line.side.returned.saturating_add(worth);
         line.wake();
     }
+
+    fn nudge(&self) {
+        self.queue.lock().wake();
+    }
 }
 
 impl Controlled for ClientLine {

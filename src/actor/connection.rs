@@ -20,7 +20,7 @@ use bytes::BytesMut;
 
 use super::above::Above;
 use super::bind::Acceptor;
-use super::budget::Lazy;
+use super::budget::{Lazy, STEP};
 use super::buffers;
 use super::clock;
 use super::http_line::HttpLine;
@@ -206,9 +206,6 @@ impl Conversation {
         if finish(parts, cx).is_break() {
             return Poll::Ready(());
         }
-        if seldom(parts.http.awaits_back().is_some_and(|back| line.wake_at(back))) {
-            cx.waker().wake_by_ref();
-        }
         share.settle(|| parts.http.buffered(), line);
         let reads = match turn {
             // It has nothing else to do before there is something to be read.
@@ -236,6 +233,10 @@ impl Conversation {
                 return Poll::Ready(());
             }
             watch.rest();
+            cx.waker().wake_by_ref();
+        }
+        let counted = if share.is_known() { parts.http.counts_back(STEP) } else { None };
+        if seldom(parts.http.awaits_back().into_iter().chain(counted).min().is_some_and(|back| line.wake_at(back))) {
             cx.waker().wake_by_ref();
         }
         let deadline = [parts.http.deadline(), above.register_by, above.look, watch.deadline()].into_iter().flatten().min();

@@ -24,45 +24,60 @@ pub(super) trait Http {
     fn wrote(&mut self, now: Instant);
 }
 
-/// Reads while there is something and it is wanted. Tells whether the socket will wake the task when there is more; breaks when the
-/// connection is broken.
+/// Why nothing more is read in this turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// There is nothing: the socket wakes the task when there is.
+    Awaits,
+    /// It is not wanted, or the others come first.
+    Rests,
+    /// There is something, and the budget of the process does not let it: that wakes the task when it may.
+    Suspended,
+}
+
+/// Reads while there is something, it is wanted, and it may be read. Breaks when the connection is broken.
 pub(super) fn read<H: Http>(
     http: &mut H,
     transport: &mut Transport,
     wants: impl Fn(&H) -> bool,
+    mut may: impl FnMut(&H) -> bool,
     now: Instant,
     cx: &mut TaskContext<'_>,
-) -> ControlFlow<io::Error, bool> {
+) -> ControlFlow<io::Error, Reading> {
     use ControlFlow::{Break, Continue};
     for _ in 0..READS {
         if !wants(http) {
-            return Continue(false);
+            return Continue(Reading::Rests);
         }
         match transport.poll_readable(cx) {
-            Poll::Pending => return Continue(true),
+            Poll::Pending => return Continue(Reading::Awaits),
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => return Break(error),
+        }
+        // Asked only here: who has nothing to read holds up nobody.
+        if !may(http) {
+            return Continue(Reading::Suspended);
         }
         let mut buffer = buffers::take_read_buffer();
         let read = transport.poll_read(cx, &mut buffer);
         let arrived: BytesMut = buffer.split();
         buffers::give_read_buffer(buffer);
         match read {
-            Poll::Pending => return Continue(true),
+            Poll::Pending => return Continue(Reading::Awaits),
             Poll::Ready(Ok(0)) => {
                 if transport.is_truncated() {
                     http.receive_truncation(now);
                 } else {
                     http.receive_eof(now);
                 }
-                return Continue(true);
+                return Continue(Reading::Awaits);
             }
             Poll::Ready(Ok(_)) => http.receive(arrived, now),
             Poll::Ready(Err(error)) => return Break(error),
         }
     }
     // There may be more; the others first.
-    Continue(false)
+    Continue(Reading::Rests)
 }
 
 /// Writes what there is to write. Breaks when the connection is broken.

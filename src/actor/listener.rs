@@ -103,11 +103,13 @@ impl Handler<Unbind> for Listener {
 }
 
 /// An [`Unbind`] that is done even if nobody waits for the answer: actix passes over a message whose sender has given up.
-#[derive(Message)]
-#[rtype(result = "()")]
 pub(super) struct Stop {
     pub(super) unbind: Unbind,
     pub(super) tell: oneshot::Sender<Unbound>,
+}
+
+impl Message for Stop {
+    type Result = ();
 }
 
 impl Handler<Stop> for Listener {

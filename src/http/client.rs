@@ -20,7 +20,7 @@ use crate::output::Output;
 ///
 /// Requests are sent in the order they are given, each in its turn: behind one that waits for its response only if both are idempotent, and no more than
 /// [`Settings::in_flight_limit`] at a time (RFC 9112 §9.3.2). How they are sent is in `asking.rs`, how responses are read in `hearing.rs`, and until when in
-/// `client_deadlines.rs`.
+/// `client_deadlines.rs`; what is held is counted in `client_held.rs`.
 #[derive(Debug)]
 pub struct Client {
     pub(super) settings: Arc<Settings>,
@@ -42,8 +42,12 @@ pub struct Client {
     pub(super) interim: u32,
     /// What was told of content as it came, and not given back.
     pub(super) in_hands: usize,
+    /// What of it is the start of a response, and no bytes.
+    pub(super) start: usize,
     /// They are more than the window allows: nothing is read until enough is taken.
     pub(super) held_up: bool,
+    /// It is not read, for a reason that is not its own.
+    pub(super) suspended: bool,
     /// The peer's FIN came without being announced.
     pub(super) truncated: bool,
     /// The connection is TLS.
@@ -72,7 +76,9 @@ impl Client {
             next: 0,
             interim: 0,
             in_hands: 0,
+            start: 0,
             held_up: false,
+            suspended: false,
             truncated: false,
             secure: false,
             last: false,

@@ -46,7 +46,7 @@ impl Client {
 
     fn response_deadline(&self) -> Option<Instant> {
         let oldest = self.waiting.front()?;
-        if self.incoming.is_some() || self.is_outgoing(oldest.number) {
+        if self.suspended || self.incoming.is_some() || self.is_outgoing(oldest.number) {
             return None;
         }
         oldest.since.checked_add(self.settings.response_timeout)
@@ -54,7 +54,7 @@ impl Client {
 
     /// While we do not read, the server is not to blame.
     fn content_deadline(&self) -> Option<Instant> {
-        if self.held_up { None } else { self.incoming.as_ref()?.clock.deadline() }
+        if self.held_up || self.suspended { None } else { self.incoming.as_ref()?.clock.deadline() }
     }
 
     /// Nothing is under way but the connection itself, or content that is given to nobody any more.
@@ -63,6 +63,6 @@ impl Client {
             None => true,
             Some(oldest) => self.incoming.is_none() && self.is_outgoing(oldest.number),
         };
-        if idle { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
+        if idle && !self.suspended { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
     }
 }

@@ -19,6 +19,10 @@ impl Client {
     /// Takes back what events were `worth`: who had them in hand no longer does. Reading goes on at half the window.
     pub fn give_back(&mut self, worth: usize, now: Instant) {
         self.in_hands = self.in_hands.saturating_sub(worth);
+        if self.in_hands <= self.settings.content_window {
+            // The start alone is worth more.
+            self.start = 0;
+        }
         if !self.held_up || self.in_hands > self.settings.content_window / 2 {
             return;
         }
@@ -152,6 +156,7 @@ impl Client {
                 let clock = ContentClock::new(now, &self.settings);
                 let response = if streamed {
                     let (length, worth) = (decoder.left(), self.settings.content_window.saturating_add(1));
+                    self.start = worth;
                     self.hand_out(worth);
                     self.events.push_back(ClientEvent::ResponseStart { number, response, length, worth });
                     None

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::connection::Server;
-use super::exchange::Answer;
+use super::exchange::{Answer, Incoming, Way};
 use super::{HttpRequest, RequestNumber};
 
 impl Server {
@@ -33,10 +33,17 @@ impl Server {
         self.unsent() + self.input.len() + self.incoming.as_ref().map_or(0, |incoming| incoming.decoder.gathered()) + told
     }
 
-    /// Whether a request has begun to come, and is not all there.
+    /// Whether a request has begun to come, is not all there, and can only be got rid of by reading on. Of content that is told as it comes that is so while
+    /// nothing of it is in hand.
     #[must_use]
     pub fn is_within_message(&self) -> bool {
-        self.head_since.is_some() || self.incoming.is_some()
+        let reads_on = |incoming: &Incoming| !matches!(incoming.way, Way::Told(_)) || self.told.buffered() == 0;
+        self.head_since.is_some() || self.incoming.as_deref().is_some_and(reads_on)
+    }
+
+    /// How much must be given back until less is held by such a step, or nothing.
+    pub(crate) fn counts_back(&self, step: usize) -> Option<usize> {
+        Some(self.told.buffered().min(step)).filter(|back| *back > 0)
     }
 
     /// Reading is suspended for a reason that is not this connection's, or taken up again: while it is, silence is not the peer's fault.

@@ -33,6 +33,7 @@ mod asking;
 mod client;
 mod client_deadlines;
 mod client_event;
+mod client_held;
 mod connection;
 mod content;
 mod deadlines;

@@ -183,7 +183,15 @@ fn a_feeder_lets_others_have_their_turn_elsewhere() {
     ticks(1);
 }
 
+/// On a machine that is busy with other things a pause may be its own: not three times in a row.
+#[track_caller]
 fn ticks(workers: usize) {
+    let gaps: Vec<_> = (0..3).map(|_| longest_gap(workers)).take_while(|most| *most >= 300).collect();
+    assert!(gaps.len() < 3, "elsewhere: {workers}: {gaps:?} ms without a tick");
+}
+
+/// The longest time in ms in which a timer of 5 ms has not rung, while its actor has all the requests that it can handle.
+fn longest_gap(workers: usize) -> u64 {
     let most = Arc::new(AtomicU64::new(0));
     let handled = Arc::new(AtomicU64::new(0));
     let (seen, count) = (most.clone(), handled.clone());
@@ -230,8 +238,7 @@ fn ticks(workers: usize) {
     );
     system.stop();
     thread.join().unwrap();
-    let most = most.load(Ordering::SeqCst);
-    assert!(most < 300, "elsewhere: {workers}: {most} ms without a tick");
+    most.load(Ordering::SeqCst)
 }
 
 /// What a scope has written in part is no place for last words.

@@ -2,9 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-mod own;
-mod requests;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +12,10 @@ use actix_sockets::stage::AutoPong;
 use actix_sockets::test::{self, Peer};
 use actix_sockets::websocket::{CloseCode, OpCode};
 use actix_sockets::{Budget, Closed, Frame, Received, Socket, WebSockets};
+
+mod client;
+mod http;
+mod own;
 
 const KIB: usize = 1 << 10;
 const LIMIT: usize = 256 * KIB;

@@ -5,7 +5,7 @@ use actix_sockets::websocket::{Codec, Role};
 use actix_sockets::{Budget, Frame, Settings, WebSockets};
 use bytes::BytesMut;
 
-use crate::{KEEPER, KIB, a_moment, heard, lets_go};
+use crate::{KEEPER, KIB, a_moment, heard, lets_go, one_at_a_time};
 
 const OPENING: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -13,6 +13,8 @@ const OPENING: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConn
 /// Who is within a message is read to the end of that, and no further: the beginning of the next would have to be read to its end, too, and so on.
 #[test]
 fn above_the_limit_a_message_is_read_to_its_end_and_no_further() {
+    // What this process has is the others' otherwise.
+    let _turn = one_at_a_time();
     test::rerun(async {
         let server = Process::with(Budget::bytes(8 * KIB));
         let link = Link::between(&Process::default(), &server, &Network::seeded(1));

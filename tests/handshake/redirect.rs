@@ -151,6 +151,7 @@ fn t19_redirects_end_at_the_limit_and_where_they_go_round() {
     let (redirects, request) = at;
     let go = |location: &[u8]| redirects.follow(&request, false, &answer(301, location), KEY).map(|to| to.is_some());
     assert_eq!(go(b"/4"), Err(RedirectError::TooMany(3)));
+    println!("t19: limit 3 redirects, 3 are followed; the next: {:?}", go(b"/4"));
     for been in ["/0", "/1", "ws://a:80/2", "3", "//A/0#again"] {
         assert_eq!(go(been.as_bytes()), Err(RedirectError::Loop), "{been}");
     }

@@ -6,7 +6,7 @@ use actix_sockets::http::{Closing, HttpError, HttpRequest, Settings};
 use http::header::{self, HeaderValue};
 use http::{Method, Uri};
 
-use crate::peer::{Peer, get, told};
+use crate::peer::{Peer, get, told, worth};
 
 #[test]
 fn requests_are_written_as_http_needs_them() {
@@ -142,4 +142,60 @@ fn each_silence_ends_within_its_deadline() {
     peer.client.handle_timeout(peer.now + SECOND * 30);
     assert_eq!((peer.events(), peer.client.closing()), (vec!["0 NotSent".to_owned(), "WriteTimeout".to_owned()], Closing::Abort));
     assert_eq!(HttpError::ResponseTimeout.status(), http::StatusCode::GATEWAY_TIMEOUT);
+}
+
+/// Whoever reads for the connection may have a reason of its own not to: meanwhile no server is late, and it has its time again afterwards.
+#[test]
+fn who_is_not_read_is_not_late() {
+    const NS: Duration = Duration::from_nanos(1);
+    let hour = Duration::from_secs(3600);
+    for (response, after, said) in [
+        ("", 10, &["0 ResponseTimeout", "ResponseTimeout"][..]),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 5, &["0 ContentTimeout", "ContentTimeout"]),
+    ] {
+        let mut peer = Peer::nameless();
+        peer.asks(get("/"));
+        peer.hears(response).later(Duration::from_secs(4));
+        assert!(peer.client.is_within_message());
+        peer.client.suspend(true, peer.now);
+        assert_eq!((peer.client.deadline(), peer.later(hour).events()), (None, vec![]), "{response}");
+        peer.client.suspend(false, peer.now);
+        assert!(peer.later(Duration::from_secs(after) - NS).events().is_empty(), "{response}");
+        assert_eq!(peer.later(NS).events(), said);
+    }
+    let mut peer = Peer::nameless();
+    peer.client.suspend(true, peer.now);
+    assert!(!peer.client.is_within_message() && peer.later(hour).client.closing() == Closing::Open);
+    peer.client.suspend(false, peer.now);
+    assert_eq!(peer.later(Duration::from_secs(60) - NS).client.closing(), Closing::Open);
+    assert_eq!(peer.later(NS).client.closing(), Closing::AfterFlush, "it is idle");
+}
+
+#[test]
+fn what_a_connection_holds() {
+    let mut peer = Peer::nameless();
+    let holds = |peer: &Peer| peer.client.buffered();
+    let number = peer.begins(get("/"), false, true);
+    assert_eq!(holds(&peer), "GET / HTTP/1.1\r\nhost: \r\n\r\n".len(), "what is unsent");
+    peer.takes();
+    peer.hears("HTTP/1.1 200 OK\r\nConte");
+    assert_eq!(holds(&peer), "HTTP/1.1 200 OK\r\nConte".len(), "what is not parsed");
+    peer.hears("nt-Length: 100\r\n\r\n");
+    assert_eq!(holds(&peer), 0, "the start of a response is no bytes");
+    assert!(peer.client.is_within_message());
+    let start = peer.client.poll_event().expect("a start");
+    peer.client.give_back(worth(&start), peer.now);
+    peer.hears([b'x'; 60]);
+    let piece = peer.client.poll_event().expect("a piece");
+    assert_eq!(holds(&peer), worth(&piece), "what is in hand");
+    assert!(!peer.client.is_within_message(), "that can be given back");
+    peer.client.give_back(worth(&piece), peer.now);
+    assert!(holds(&peer) == 0 && peer.client.is_within_message());
+    peer.hears([b'x'; 40]);
+    assert_eq!(peer.events(), [format!("{number} + {}", "x".repeat(40)), format!("{number} . {{}}")]);
+    peer.asks(get("/"));
+    peer.hears("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n").hears([b'x'; 99]);
+    assert_eq!(holds(&peer), 99, "what is not all there");
+    peer.hears("x");
+    assert!(holds(&peer) == 0 && !peer.client.is_within_message(), "what is all there is its asker's");
 }

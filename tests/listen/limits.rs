@@ -1,12 +1,12 @@
-//! How many are let in (T13, B50 and the limits of B.2).
+//! How many are let in (T13, B50 and the limits of B.2), and how many wait for it.
 
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use actix_sockets::{ConnectionCap, Settings};
+use actix_sockets::{At, ConnectionCap, Settings};
 
-use crate::site::{Client, Over, Site, over_each, tcp};
+use crate::site::{Client, Over, PATIENCE, Site, over_each, tcp};
 
 /// So many clients, that have said nothing but what TLS has to.
 fn all_come(site: &Site, clients: usize) -> Vec<Client> {
@@ -132,5 +132,48 @@ fn a_cap_that_listeners_share() {
     while cap.open() > 0 {
         assert!(Instant::now() < until);
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// B1: what is set is what the socket listens with. Linux has one more wait than that; who comes then is not connected, or at a Unix socket turned away.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "how many wait at a backlog of n is each system's own affair")]
+fn the_backlog_is_what_is_set() {
+    for backlog in [1, 6] {
+        // One is let in: the others wait where the operating system has them wait.
+        let settings = Settings::new().max_connections(1).backlog(backlog);
+        let limited = settings.clone();
+        let site = Site::up(Over::Clear, move |bind| bind.settings(limited));
+        let mut first = site.client();
+        first.asks("/").hears_content();
+        let at = site.bound.address;
+        let within = Duration::from_millis(200);
+        let mut waiting: Vec<_> = (0..backlog).map(|_| TcpStream::connect_timeout(&at, PATIENCE).unwrap()).collect();
+        waiting.extend(TcpStream::connect_timeout(&at, within));
+        let beyond = TcpStream::connect_timeout(&at, within);
+        println!("backlog {backlog}: {} wait, and one more within {within:?}: {:?}", waiting.len(), beyond.as_ref().map(|_| ()));
+        assert_eq!(waiting.len(), backlog as usize + 1);
+        assert!(beyond.is_err_and(|error| error.kind() == std::io::ErrorKind::TimedOut));
+        // They were only waiting.
+        drop(first);
+        for stream in waiting {
+            assert_eq!(Client::new(Over::Clear.client(stream).unwrap()).asks("/").hears_content(), "hello");
+        }
+
+        let path = std::env::temp_dir().join(format!("backlog-{}-{backlog}", std::process::id()));
+        let site = Site::at(At::unix(&path), Over::Clear, move |bind| bind.settings(settings));
+        let connects = || {
+            let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket.connect(&socket2::SockAddr::unix(&path).unwrap()).map(|()| socket)
+        };
+        let mut there = vec![connects().unwrap()];
+        // Until it is accepted, it is one of those that wait.
+        site.stats_when("one is let in", |stats| stats.open_connections == 1);
+        while let Ok(socket) = connects() {
+            there.push(socket);
+        }
+        println!("backlog {backlog}: {} wait at the Unix socket", there.len() - 1);
+        assert_eq!(there.len() - 1, backlog as usize + 1);
     }
 }

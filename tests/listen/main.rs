@@ -10,6 +10,8 @@
 mod authority;
 #[cfg(unix)]
 mod by_unix;
+#[cfg(feature = "tls")]
+mod deadlines;
 mod gone;
 mod limits;
 #[cfg(target_os = "linux")]

@@ -65,6 +65,23 @@ impl Over {
         }
     }
 
+    /// The server's side, with its handshake; `None` if that fails.
+    #[cfg(feature = "tls")]
+    pub(crate) fn server(self, stream: TcpStream) -> Option<Box<dyn Wire>> {
+        use openssl::pkey::PKey;
+        use openssl::ssl::{SslAcceptor, SslMethod};
+        use openssl::x509::X509;
+        if self == Self::Clear {
+            return Some(Box::new(stream));
+        }
+        let signed = &identity::OURS.1;
+        let mut chain = X509::stack_from_pem(&signed.chain_pem()).unwrap();
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+        acceptor.set_certificate(&chain.remove(0)).unwrap();
+        acceptor.set_private_key(&PKey::private_key_from_pem(&signed.key_pem()).unwrap()).unwrap();
+        Some(Box::new(acceptor.build().accept(stream).ok()?))
+    }
+
     /// The client's side, with its handshake.
     pub(crate) fn client(self, stream: TcpStream) -> io::Result<Box<dyn Wire>> {
         match self {

@@ -283,6 +283,39 @@ fn t34_who_renegotiates_is_refused_and_who_updates_keys_is_not() {
     is_unharmed(&site, &authority);
 }
 
+/// OpenSSL 3 refuses a client's renegotiation of its own, before ours is asked. With a configuration that has it take them, as 1.1.1 does anyhow, ours stands
+/// alone: it is read once for a process, so this test has one of its own.
+#[test]
+fn t34_who_renegotiates_is_refused_where_openssl_would_not() {
+    const LENIENT: &str =
+        "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = lenient\n[lenient]\nOptions = ClientRenegotiation\n";
+    const AGAIN: &str = "ACTIX_SOCKETS_RENEGOTIATES";
+    if std::env::var_os(AGAIN).is_none() {
+        let file = std::env::temp_dir().join(format!("actix-sockets-lenient-{}", std::process::id()));
+        std::fs::write(&file, LENIENT).unwrap();
+        let name = std::thread::current().name().unwrap().to_owned();
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let output = again.args(["--exact", &name, "--nocapture"]).env("OPENSSL_CONF", &file).env(AGAIN, "1").output().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        println!("{said}");
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let authority = Authority::new("A");
+    let signed = authority.signs(&["localhost"]);
+    let trusted = [("-CAfile", authority.certificate().to_pem().unwrap())];
+    let renegotiates = |server: &tls::Server| s_client(&Site::with(server), &trusted, &["-tls1_2"], "R\n\n");
+    let mut theirs = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+    theirs.set_certificate(&signed.certificate).unwrap();
+    theirs.set_private_key(&signed.key).unwrap();
+    let said = renegotiates(&tls::Server::from(theirs.build()));
+    assert!(said.contains("RENEGOTIATING") && !said.contains("no renegotiation"), "OpenSSL lets it: {said}");
+    let said = renegotiates(&server_of(&signed));
+    assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{said}");
+    println!("t34: OpenSSL would renegotiate, we do not");
+}
+
 // ── handshakes that fail ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #[test]

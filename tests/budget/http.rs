@@ -1,11 +1,15 @@
-//! HTTP connections share it.
+//! HTTP connections that were accepted.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
+use actix::prelude::*;
 use actix_sockets::http::Settings as HttpSettings;
 use actix_sockets::test::{self, Peer};
-use actix_sockets::{Budget, Frame, HttpRequest, HttpResponse, Register, Responder, Settings};
+use actix_sockets::{
+    Budget, Chunk, Content, ContentAborted, ContentEnd, Frame, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder,
+    Settings,
+};
 
 use crate::{KIB, LIMIT, READ, STEP, a_moment, heard, lets_go, limited, peer};
 
@@ -149,5 +153,106 @@ fn the_largest_http_connection_is_cut_where_that_is_wanted() {
         answers(3);
         hears_an_answer(&mut small).await;
         assert_eq!(Budget::buffered(), 0);
+    });
+}
+
+/// Keeps the content that it is told, and answers when all of it has come.
+#[derive(Default)]
+struct Upload {
+    responder: Option<Responder>,
+}
+
+thread_local! {
+    /// How many bytes were told, and the pieces that are kept.
+    static PIECES: RefCell<(usize, Vec<Content>)> = const { RefCell::new((0, Vec::new())) };
+}
+
+impl Actor for Upload {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received<HttpRequest>> for Upload {
+    type Result = ();
+    fn handle(&mut self, _: Received<HttpRequest>, _: &mut Self::Context) {}
+}
+
+impl Handler<Received<RequestStart>> for Upload {
+    type Result = ();
+    fn handle(&mut self, start: Received<RequestStart>, _: &mut Self::Context) {
+        self.responder = Some(start.sender);
+    }
+}
+
+impl Handler<Received<Chunk>> for Upload {
+    type Result = ();
+    fn handle(&mut self, chunk: Received<Chunk>, _: &mut Self::Context) {
+        PIECES.with_borrow_mut(|(told, kept)| {
+            *told += chunk.message.data.len();
+            kept.push(chunk.sender);
+        });
+    }
+}
+
+impl Handler<Received<ContentEnd>> for Upload {
+    type Result = ();
+    fn handle(&mut self, _: Received<ContentEnd>, _: &mut Self::Context) {
+        self.responder.take().unwrap().do_send(HttpResponse::ok("all of it"));
+    }
+}
+
+impl Handler<Received<ContentAborted>> for Upload {
+    type Result = ();
+    fn handle(&mut self, aborted: Received<ContentAborted>, _: &mut Self::Context) {
+        panic!("{:?}", aborted.message);
+    }
+}
+
+/// How many bytes were told.
+fn told() -> usize {
+    PIECES.with_borrow(|(told, _)| *told)
+}
+
+fn gives_back() {
+    drop(PIECES.with_borrow_mut(|(_, kept)| std::mem::take(kept)));
+}
+
+/// Content that is told as it comes: above the limit whoever has something of it in hand is not read, and giving it back is all that is needed to go on.
+#[test]
+fn content_in_hand_counts_until_it_is_given_back() {
+    const UPLOADS: usize = 16;
+    let _limited = limited(Budget::bytes(LIMIT));
+    test::run(async {
+        let mut peers: Vec<_> = (0..UPLOADS)
+            .map(|_| test::registering(Settings::new(), || Register::factory(Upload::default).hears::<RequestStart>()))
+            .collect();
+        for peer in &mut peers {
+            peer.says_bytes(&post(64 * KIB, 64 * KIB)).await;
+        }
+        a_moment().await;
+        for piece in [48 * KIB, 16 * KIB] {
+            for peer in &mut peers {
+                peer.says_bytes(&vec![b'x'; piece]).await;
+                a_moment().await;
+            }
+        }
+        // Nobody who waits is taken for slow.
+        test::pass(Duration::from_secs(300)).await;
+        // Who comes when the limit is passed is read once.
+        let (counted, bound) = (Budget::buffered(), LIMIT + READ + (UPLOADS - LIMIT / (48 * KIB)) * 48 * KIB);
+        println!("limit {LIMIT}, counted {counted} of {UPLOADS} uploads whose content is kept, at most {bound}");
+        assert!(counted > LIMIT && counted <= bound && bound < UPLOADS * 64 * KIB, "{counted}");
+        // They go on: what is given back is all that they wait for.
+        while told() < UPLOADS * 64 * KIB {
+            let before = told();
+            gives_back();
+            a_moment().await;
+            assert!(told() > before, "{before}");
+        }
+        gives_back();
+        for peer in &mut peers {
+            hears_an_answer(peer).await;
+        }
+        a_moment().await;
+        assert_eq!(Budget::buffered(), 0, "all is given back");
     });
 }
