@@ -6,8 +6,8 @@ use actix_sockets::http::{
     Closing, Event, HttpDate, HttpRequest, HttpResponse, RequestNumber, RespondError, Server, Settings, SwitchError,
 };
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue};
-use http::{Method, StatusCode, Version};
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
+use http::{Method, StatusCode, Uri, Version};
 
 /// xorshift64*: cuts need no better chance.
 struct Chance(u64);
@@ -305,6 +305,32 @@ fn t05_host_is_one_and_right() {
     accepted("GET / HTTP/1.0\r\n\r\n", &["GET / ", "AfterFlush"]);
 }
 
+/// RFC 9110 §7.1, RFC 9112 §3.3: which URI is asked for, in all four forms of the target.
+#[test]
+fn b24_the_effective_uri() {
+    for (line, host, secure, uri) in [
+        ("GET /a?b=c HTTP/1.1", "Host: a.example:8080", false, Some("http://a.example:8080/a?b=c")),
+        ("GET /a HTTP/1.1", "Host: a.example:443", true, Some("https://a.example:443/a")),
+        ("GET //a?b HTTP/1.1", "Host: [::1]", false, Some("http://[::1]//a?b")),
+        ("GET http://a.example?b HTTP/1.1", "Host: a.example", true, Some("http://a.example/?b")),
+        ("OPTIONS * HTTP/1.1", "Host: a.example:81", false, Some("http://a.example:81/")),
+        ("CONNECT b.example:80 HTTP/1.1", "Host: b.example:80", true, Some("https://b.example:80/")),
+        ("GET / HTTP/1.0", "X: y", false, None),
+    ] {
+        let mut server = Server::new(Settings::new(), Instant::now()).secure(secure);
+        server.receive(BytesMut::from(&*format!("{line}\r\n{host}\r\n\r\n")), Instant::now());
+        let Some(Event::Request { request, .. }) = server.poll_event() else { panic!("no request: {line}") };
+        assert_eq!(request.effective_uri().map(|uri| uri.to_string()).as_deref(), uri, "{line}, {host}");
+    }
+    // Of a request of one's own, nobody has looked at `Host`.
+    for host in ["", "a b", "u@a"] {
+        let own = HttpRequest::get(Uri::from_static("/")).with_header(HOST, HeaderValue::from_static(host));
+        assert_eq!(own.effective_uri(), None, "{host:?}");
+    }
+    let posted = HttpRequest::post(Uri::from_static("http://a/b"), "c");
+    assert_eq!((posted.method.as_str(), posted.effective_uri().unwrap().path(), &posted.content[..]), ("POST", "/b", &b"c"[..]));
+}
+
 /// RFC 9112 §3.2.1–§3.2.4.
 #[test]
 fn the_targets_form_goes_with_the_method() {
@@ -377,6 +403,15 @@ fn t06_limits_at_n_and_beyond() {
     accepted(method(16), &["MMMMMMMMMMMMMMMM / "]);
     refused(501, method(17));
     refused(501, "M".repeat(100));
+    for limit in [1, 17, 100, usize::MAX] {
+        let (settings, n) = (Settings::new().method_limit(limit), limit.min(200));
+        let (told, _) = told(&settings, method(n));
+        assert_eq!(told[0], format!("{} / ", "M".repeat(n)), "{limit}");
+        if n == limit {
+            refused_with(&settings, 501, method(n + 1));
+            refused_with(&settings, 501, "M".repeat(n + 1));
+        }
+    }
 
     let fields = |n: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "x: y\r\n".repeat(n - 1));
     for n in [23, 24, 25, 99, 100] {
@@ -499,6 +534,17 @@ fn t10_responses_without_content() {
     assert_eq!(response("GET", with(StatusCode::NO_CONTENT)), "HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(response("GET", with(StatusCode::NOT_MODIFIED)), "HTTP/1.1 304 Not Modified\r\n\r\n");
     assert_eq!(response("GET", with(StatusCode::OK)), "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno");
+    // RFC 9110 §8.6: a 304 says how long the content of a 200 would be, streamed or not, in both versions.
+    for (version, connection) in [("1.1", ""), ("1.0", "connection: keep-alive\r\n")] {
+        let mut peer = Peer::new(Settings::new().server_header(None));
+        let (number, _) = peer.says(format!("GET / HTTP/{version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")).request();
+        let response = with(StatusCode::NOT_MODIFIED).with_header(CONTENT_LENGTH, HeaderValue::from_static("7"));
+        peer.server.start(number, response, &peer.date, peer.now).expect("in hand");
+        peer.server.finish(number, peer.now).expect("streaming");
+        let heard = peer.hears().replace("date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "");
+        assert_eq!(heard, format!("HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n{connection}\r\n"));
+        assert_eq!(peer.server.closing(), Closing::Open);
+    }
 }
 
 const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
@@ -696,6 +742,75 @@ fn streamed_responses_are_chunked_or_end_with_the_connection() {
     assert_eq!(stream("GET / HTTP/1.1"), (chunks.to_owned(), Closing::Open));
     assert_eq!(stream("HEAD / HTTP/1.1"), ("transfer-encoding: chunked\r\n\r\n".to_owned(), Closing::Open));
     assert_eq!(stream("GET / HTTP/1.0"), ("connection: close\r\n\r\nfirstsecond chunk it is".to_owned(), Closing::AfterFlush));
+}
+
+/// RFC 9112 §8: half of a response that only the connection's end would end must not pass for whole, whoever ends it.
+#[test]
+fn a_response_that_closing_would_complete_is_cut() {
+    let ends: [fn(&mut Peer); 4] = [
+        |peer| peer.server.close(peer.now),
+        |peer| peer.server.close_confirmed(peer.now),
+        |peer| peer.server.receive_eof(peer.now),
+        |peer| {
+            peer.later(Duration::from_secs(60));
+        },
+    ];
+    for (end, how) in ends.iter().enumerate() {
+        for (version, length, closing) in [("1.0", "", Closing::Abort), ("1.0", "9", Closing::AfterFlush), ("1.1", "", Closing::AfterFlush)]
+        {
+            let mut peer = Peer::new(Settings::new().allow_half_closed(false));
+            let (number, _) = peer.says(format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n")).request();
+            let mut response = HttpResponse::ok("half");
+            if !length.is_empty() {
+                response = response.with_header(CONTENT_LENGTH, HeaderValue::from_static(length));
+            }
+            peer.server.start(number, response, &peer.date, peer.now).expect("in hand");
+            assert!(peer.hears().contains("half"));
+            how(&mut peer);
+            // The peer has ended, or it is the idle timeout's end: there the others are over, or cut, as well.
+            let closing = match (end, closing) {
+                (2, Closing::AfterFlush) => Closing::Done,
+                (3, _) => Closing::Abort,
+                (_, closing) => closing,
+            };
+            assert_eq!(peer.server.closing(), closing, "HTTP/{version} {length:?}, end {end}");
+        }
+    }
+}
+
+/// B35: what nobody has been told when we end the connection nobody is told: its answer would go nowhere.
+#[test]
+fn what_is_untold_at_the_end_stays_untold() {
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let post = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    let ends: [fn(&mut Peer); 2] = [|peer| peer.server.close(peer.now), |peer| peer.server.close_confirmed(peer.now)];
+    for end in ends {
+        let mut peer = Peer::new(Settings::new().pipelining_limit(3));
+        peer.says(get("/0") + &get("/1") + &get("/2")).request();
+        end(&mut peer);
+        assert!(peer.server.poll_event().is_none());
+
+        // Behind an answer that made room for it, and of those that are told as they come.
+        let mut peer = Peer::new(Settings::new());
+        peer.server.stream_content();
+        let (first, _) = peer.says(get("/0") + &post("/1")).request();
+        peer.answers(first, HttpResponse::ok("")).expect("in hand");
+        end(&mut peer);
+        assert!(peer.server.poll_event().is_none());
+
+        // Who has been told of the beginning is told of the end.
+        let mut peer = Peer::new(Settings::new().pipelining_limit(3));
+        peer.server.stream_content();
+        peer.says(post("/0"));
+        let Some(Event::RequestStart { worth, .. }) = peer.server.poll_event() else { panic!("no start") };
+        peer.server.give_back(worth, peer.now);
+        peer.says("some");
+        end(&mut peer);
+        assert!(matches!(peer.server.poll_event(), Some(Event::Chunk { .. })));
+        assert!(matches!(peer.server.poll_event(), Some(Event::ContentAborted { .. })));
+        assert!(peer.server.poll_event().is_none());
+        assert_eq!(peer.server.awaits_back(), None);
+    }
 }
 
 /// RFC 9112 §9.3.

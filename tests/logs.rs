@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_sockets::{
-    Bind, Connected, Frame, Guard, HttpRequest, HttpResponse, Received, Register, Responder, Settings, Sockets, UpgradeServer,
+    Bind, Connected, Frame, Guard, HttpRequest, HttpResponse, Received, Register, Responder, Server, Settings, Sockets, UpgradeServer,
     WebSocketSettings, WebSockets, handshake, http as protocol,
 };
 use tracing::field::{Field, Visit};
@@ -505,6 +505,17 @@ fn a_function_that_panics() {
         peer.read_to_string(&mut heard).unwrap();
         assert!(heard.starts_with("HTTP/1.1 500 "), "{heard}");
     }
+}
+
+/// Setters of a `Server` that say too late what concerns its sockets.
+#[test]
+fn what_comes_too_late_for_a_socket() {
+    let _turn = log();
+    let server = Server::answering(|_, responder| responder.do_send(HttpResponse::ok("hello"))).without_signals().workers(2);
+    let server = server.settings(Settings::new().backlog(7)).bind("127.0.0.1:0").unwrap().settings(Settings::new().backlog(8)).shards();
+    System::new().block_on(async { server.run().handle().stop().await });
+    logs(Level::WARN, &["come too late for those that listen already"]);
+    logs(Level::WARN, &["one door, no shards", "in use"]);
 }
 
 /// `close` is heard. Whatever else the field says is not sent, and that is told.

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashSet;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -170,7 +170,6 @@ fn one_address_in_the_clear_and_one_under_tls() {
         type Result = ();
         fn handle(&mut self, connected: Received<Connected, Requester>, _: &mut Self::Context) {
             let request = HttpRequest::new(http::Method::GET, "/".parse().unwrap());
-            let request = request.with_header(http::header::HOST, http::HeaderValue::from_static("localhost"));
             let (answer, tell) = (connected.sender.send(request), self.0.clone());
             actix::spawn(async move { tell.send(answer.await.unwrap()).unwrap() });
         }
@@ -178,7 +177,10 @@ fn one_address_in_the_clear_and_one_under_tls() {
 
     let ours = authority::Authority::new("ours");
     let tls = TlsServer::builder(ours.signs(&["localhost", "127.0.0.1"]).identity()).build().unwrap();
-    let server = Server::answering(|request, responder| responder.do_send(HttpResponse::ok(format!("secure: {}", request.secure))));
+    let server = Server::answering(|request, responder| {
+        let host = request.header("host").unwrap_or_default();
+        responder.do_send(HttpResponse::ok(format!("{host} secure: {}", request.secure)));
+    });
     let server = server.bind("127.0.0.1:0").unwrap().bind_tls("127.0.0.1:0", tls).unwrap();
     assert_eq!(server.addresses_with_scheme().iter().map(|(_, scheme)| *scheme).collect::<Vec<_>>(), ["http", "https"]);
     assert!(server.addresses_with_scheme().iter().map(|(address, _)| address).eq(&server.addresses()));
@@ -191,18 +193,47 @@ fn one_address_in_the_clear_and_one_under_tls() {
         let target = Target::parse(&format!("https://localhost:{port}/")).unwrap();
         Sockets::from_registry().do_send(Connect::target(Asks(tell).start(), &target).tls(client));
     });
-    assert_eq!(told.recv_timeout(PATIENCE).unwrap().content, "secure: true");
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap().content, format!("localhost:{port} secure: true"));
     up.stop();
 }
 
 #[test]
 fn an_address_that_is_taken_is_an_error_at_once() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server::answering(where_it_runs);
-    let error = std::io::Error::from(server.bind(taken.local_addr().unwrap()).unwrap_err());
-    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    let error = io::Error::from(server.bind(taken.local_addr().unwrap()).unwrap_err());
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(error.to_string().starts_with("cannot listen on 127.0.0.1:"), "{error}");
     assert!(Server::answering(where_it_runs).bind("no address").is_err());
+}
+
+/// As `HttpServer::bind` does: at each that can be had, and an error only where there is none.
+#[test]
+fn each_address_of_several_that_can_be_had() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (any, taken) = (SocketAddr::from(([127, 0, 0, 1], 0)), listener.local_addr().unwrap());
+    let bind = |addresses: &[SocketAddr]| Server::answering(where_it_runs).without_signals().workers(1).bind(addresses);
+    let up = Up::new(bind(&[any, taken, any]).unwrap());
+    assert_eq!(up.addresses.len(), 2);
+    for address in &up.addresses {
+        assert!(*address != taken && get(*address, "/").starts_with("HTTP/1.1 200 OK\r\n"));
+    }
+    up.stop();
+    let kind = |addresses: &[SocketAddr]| io::Error::from(bind(addresses).unwrap_err()).kind();
+    assert_eq!((kind(&[taken, taken]), kind(&[])), (io::ErrorKind::AddrInUse, io::ErrorKind::NotFound));
+}
+
+/// A socket that was not made to be shared serves all the same, whichever setter came first.
+#[test]
+fn shards_of_what_listens_already_are_one_door() {
+    let sharded = || Server::answering(where_it_runs).without_signals().workers(2);
+    let listens = TcpListener::bind("127.0.0.1:0").unwrap();
+    for server in [sharded().shards().listen(listens).unwrap(), sharded().bind("127.0.0.1:0").unwrap().shards()] {
+        let up = Up::new(server);
+        let threads: HashSet<_> = (0..4).map(|_| get(up.addresses[0], "/").rsplit('\n').next().unwrap().to_owned()).collect();
+        assert_eq!(threads.len(), 2, "both workers, in turn: {threads:?}");
+        up.stop();
+    }
 }
 
 /// Says that it has the request, and never answers.

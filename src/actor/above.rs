@@ -256,6 +256,8 @@ impl Above {
             Controls::Close(HttpClose::Abort) => {
                 self.end = Some(HttpEnd::Aborted);
                 transport.reset();
+                // What has not been told is not told any more.
+                http.close(now);
                 return ControlFlow::Break(());
             }
         }

@@ -186,24 +186,25 @@ impl Bind {
         let open = spawn_blocking(move || at.into_iter().map(|at| at.open(&settings, shared)).collect::<Result<Vec<_>, _>>());
         let opened = timeout(within, open).await.map_err(|_| BindError::Timeout(within))?;
         let opened = opened.unwrap_or_else(|error| Err(BindError::Address(std::io::Error::other(error))))?;
-        begin(opened, how, Arc::new(Workers::new(workers)), &arbiter)
+        let workers = Arc::new(Workers::new(workers));
+        let mut sockets = Vec::new();
+        for open in opened {
+            let more = if how.shards { open.shards(workers.count() - 1, &how.settings)? } else { Vec::new() };
+            sockets.push(std::iter::once(open).chain(more).collect());
+        }
+        Ok(begin(sockets, how, workers, &arbiter))
     }
 }
 
-/// Starts a listener on sockets that are open, with workers that others may have too.
-pub(crate) fn begin(opened: Vec<Open>, how: How, workers: Arc<Workers>, arbiter: &ArbiterHandle) -> Result<Bound, BindError> {
-    let How { acceptor, tls, proxy, settings, shards } = how;
-    let addresses: Vec<_> = opened.iter().map(|open| open.address.clone()).collect();
+/// Starts a listener on sockets that are open, for each address one or one for each worker, with workers that others may have too.
+pub(crate) fn begin(sockets: Vec<Vec<Open>>, how: How, workers: Arc<Workers>, arbiter: &ArbiterHandle) -> Bound {
+    let How { acceptor, tls, proxy, settings, .. } = how;
+    let addresses: Vec<_> = sockets.iter().flat_map(|shards| shards.first()).map(|open| open.address.clone()).collect();
     let address = addresses.iter().find_map(Address::socket_addr).unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
-    let mut sockets = Vec::new();
-    for open in opened {
-        let more = if shards { open.shards(workers.count() - 1, &settings)? } else { Vec::new() };
-        sockets.push(std::iter::once(open).chain(more).collect());
-    }
     let (gate, roster) = (Arc::new(Gate::new(&settings, workers.count())), Arc::<Roster>::default());
     let house = Arc::new(House { acceptor, tls, proxy, settings: Arc::new(settings), gate, roster });
     let listener = Listener::start(sockets, house, workers, arbiter);
-    Ok(Bound { address, addresses, listener })
+    Bound { address, addresses, listener }
 }
 
 impl Acceptor {

@@ -73,7 +73,7 @@ impl ClientConnection {
         transport.seat().take(&line);
         let share = Lazy::new(transport.seat().whose());
         let now = clock::now();
-        let http = ours::Client::new(way.settings.http.clone(), now).secure(connected.tls.is_some());
+        let http = ours::Client::new(way.settings.http.clone(), now).secure(connected.tls.is_some()).host(way.authority());
         let requester = Requester::new(line.clone());
         drop(actix_rt::spawn(Self {
             parts: Some(Parts { http, transport }),

@@ -113,7 +113,7 @@ impl House {
         if let Some(guest) = seat.guest() {
             guest.shaken();
         }
-        self.start(Transport::new(stream, remote, secured, seat).behind(proxied), unread);
+        self.start(Transport::new(stream, remote, secured, seat).behind(proxied).after(unread.len()), unread);
     }
 
     /// With what was read already.

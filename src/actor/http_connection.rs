@@ -43,7 +43,8 @@ pub struct SetIdleTimeout(pub Duration);
 /// in order, behind an answer, give that the header `Connection: close`.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpClose {
-    /// What was answered is written, then FIN. Requests in hand are not answered.
+    /// What was answered is written, then FIN. Requests in hand are not answered, and those behind them not told. A streamed response that only the connection's end
+    /// would end, as in HTTP/1.0, is cut with a reset: half of it must not pass for whole (RFC 9112 §8).
     Close,
     /// The same, and the peer has an idle timeout for its own end.
     ConfirmedClose,

@@ -45,12 +45,6 @@ impl<T: ToSocketAddrs + Send + 'static> From<T> for At {
 }
 
 impl At {
-    /// At the first of these that can be had: they were looked up already.
-    pub(crate) fn found(addresses: io::Result<impl Iterator<Item = SocketAddr>>) -> Self {
-        let addresses = addresses.map(Iterator::collect);
-        Self(Which::Named(Box::new(move || addresses)))
-    }
-
     /// On a socket that listens already: made with other options than ours, or inherited (the crate `listenfd` has those that systemd hands over).
     #[must_use]
     pub fn socket(listener: std::net::TcpListener) -> Self {
@@ -83,11 +77,37 @@ impl At {
         self
     }
 
+    /// Listens at each of these addresses that can be had.
+    ///
+    /// # Errors
+    ///
+    /// None can.
+    pub(crate) fn open_each(
+        addresses: io::Result<impl Iterator<Item = SocketAddr>>,
+        settings: &Settings,
+        shared: bool,
+    ) -> Result<Vec<Open>, BindError> {
+        let (mut open, mut failed) = (Vec::new(), Vec::new());
+        for address in addresses.map_err(BindError::Address)? {
+            match listen_at(address, settings, shared).and_then(Open::tcp) {
+                Ok(one) => open.push(one),
+                Err(error) => failed.push((address, error)),
+            }
+        }
+        if open.is_empty() {
+            return Err(failed.pop().map_or_else(no_address, |(address, error)| BindError::Listen(address.into(), error)));
+        }
+        for (address, error) in failed {
+            tracing::warn!(%address, %error, "nobody listens at this address of several");
+        }
+        Ok(open)
+    }
+
     /// Listens. May block, while a name is looked up.
     pub(crate) fn open(self, settings: &Settings, shared: bool) -> Result<Open, BindError> {
         match self.0 {
             Which::Named(addresses) => {
-                let mut last = BindError::Address(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+                let mut last = no_address();
                 for address in addresses().map_err(BindError::Address)? {
                     match listen_at(address, settings, shared).and_then(Open::tcp) {
                         Ok(open) => return Ok(open),
@@ -119,6 +139,10 @@ impl fmt::Debug for At {
             Which::Unix(socket) => write!(f, "At({socket:?})"),
         }
     }
+}
+
+fn no_address() -> BindError {
+    BindError::Address(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
 }
 
 fn listen_at(address: SocketAddr, settings: &Settings, shared: bool) -> io::Result<std::net::TcpListener> {

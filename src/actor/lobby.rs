@@ -112,7 +112,7 @@ impl Lobby {
     /// Whether the handler may hear this now: it is of no request, or of one that has been let in. What was let in and has not been taken yet
     /// comes by again.
     pub(super) fn is_in(&self, event: &Event) -> bool {
-        let Some(number) = request_of(event) else { return true };
+        let Some(number) = event.number() else { return true };
         let judging = self.judging.as_ref().is_some_and(|(asked, _)| asked.number == number);
         self.guards.is_empty() || (self.judged >= Some(number) && !judging)
     }
@@ -131,7 +131,7 @@ impl Lobby {
         }
         let mut back = 0;
         self.waiting.retain(|event| {
-            let awaited = begins(event).is_none_or(|number| http.is_awaited(number));
+            let awaited = event.begins().is_none_or(|number| http.is_awaited(number));
             back += if awaited { 0 } else { event.worth() };
             awaited
         });
@@ -141,7 +141,7 @@ impl Lobby {
     /// Those that wait for a guard.
     fn numbers(&self) -> impl Iterator<Item = RequestNumber> {
         let judging = self.judging.iter().map(|(asked, _)| asked.number);
-        let waiting = self.waiting.iter().filter(|_| !self.guards.is_empty()).filter_map(begins);
+        let waiting = self.waiting.iter().filter(|_| !self.guards.is_empty()).filter_map(Event::begins);
         let later = self.later.iter().filter(|(_, later)| later.guarded).map(|(number, _)| *number);
         judging.chain(waiting).chain(later)
     }
@@ -163,7 +163,7 @@ impl Lobby {
     fn forget(&mut self, refused: RequestNumber) {
         let mut back = 0;
         self.waiting.retain(|event| {
-            let stays = request_of(event) != Some(refused);
+            let stays = event.number() != Some(refused);
             back += if stays { 0 } else { event.worth() };
             stays
         });
@@ -237,26 +237,5 @@ impl Lobby {
             });
             false
         });
-    }
-}
-
-/// Which request this is of.
-fn request_of(event: &Event) -> Option<RequestNumber> {
-    match event {
-        Event::Request { number, .. }
-        | Event::RequestStart { number, .. }
-        | Event::Chunk { number, .. }
-        | Event::ContentEnd { number, .. }
-        | Event::ContentAborted { number, .. }
-        | Event::TimedOut { number, .. } => Some(*number),
-        Event::Ended(_) | Event::Failed(_) => None,
-    }
-}
-
-/// Which request begins with this.
-fn begins(event: &Event) -> Option<RequestNumber> {
-    match event {
-        Event::Request { number, .. } | Event::RequestStart { number, .. } => Some(*number),
-        _ => None,
     }
 }

@@ -22,6 +22,8 @@ use crate::http::{HttpError, HttpRequest, HttpResponse};
 /// [`pipeline_any_method`](crate::http::Settings::pipeline_any_method)). When the connection ends, each request without a response hears so, and whether it was
 /// sent: [`HttpError::NotSent`], or what happened to it; [`HttpError::may_be_sent_again`] tells what follows.
 ///
+/// A request that has neither `Host` nor an authority in its target is for the host and port of the connection, and says so (RFC 9110 §7.2).
+///
 /// It can be cloned. When all are dropped and every request has its response, the connection ends.
 ///
 /// What a websocket takes, it does not:

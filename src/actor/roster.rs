@@ -260,13 +260,17 @@ impl Seat {
         let counted = self.requests.get();
         if came > 0 || counted != in_hand {
             let level = &self.counters().requests;
+            // Those that were there went first, and made room: never are more open than may be. Of those that have come, all were there at once.
+            let gone = (counted + came).saturating_sub(in_hand);
+            let before = gone.min(counted);
+            if before > 0 {
+                level.down(before as u64);
+            }
             if came > 0 {
                 level.up(came as u64);
             }
-            // Those that have come and gone meanwhile were open together, as far as anybody can tell.
-            let gone = (counted + came).saturating_sub(in_hand);
-            if gone > 0 {
-                level.down(gone as u64);
+            if gone > before {
+                level.down((gone - before) as u64);
             }
             self.requests.set(in_hand.min(counted + came));
         }

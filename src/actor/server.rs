@@ -149,32 +149,33 @@ impl Server {
         Self::registering(super::web::app(make))
     }
 
-    /// Listens here too; of a name, at the first of its addresses that can be had. Connections wait until the server [runs](Self::run).
+    /// Listens here too: at each address that the name or the slice has and that can be had; of the others the log tells. Port 0 is another port for each of them.
+    /// Connections wait until the server [runs](Self::run).
     ///
     /// # Errors
     ///
-    /// The address is none, or cannot be had.
-    pub fn bind(self, address: impl ToSocketAddrs) -> Result<Self, BindError> {
-        self.open(At::found(address.to_socket_addrs()), None)
+    /// There is no address, or none that can be had.
+    pub fn bind(self, addresses: impl ToSocketAddrs) -> Result<Self, BindError> {
+        self.open_each(addresses, None)
     }
 
-    /// Listens here too, under TLS: `https://` and `wss://`.
+    /// Listens here too, as [`bind`](Self::bind), under TLS: `https://` and `wss://`.
     ///
     /// # Errors
     ///
-    /// The address is none, or cannot be had.
+    /// There is no address, or none that can be had.
     #[cfg(feature = "tls")]
-    pub fn bind_tls(self, address: impl ToSocketAddrs, tls: crate::tls::Server) -> Result<Self, BindError> {
-        self.open(At::found(address.to_socket_addrs()), Some(tls))
+    pub fn bind_tls(self, addresses: impl ToSocketAddrs, tls: crate::tls::Server) -> Result<Self, BindError> {
+        self.open_each(addresses, Some(tls))
     }
 
-    /// Listens wherever [`At`] can say: at a Unix socket whose file has these permissions, on a socket that listens already.
+    /// Listens wherever [`At`] can say, one place at a time: at a Unix socket whose file has these permissions, on a socket that listens already.
     ///
     /// # Errors
     ///
     /// It cannot be had.
     pub fn bind_at(self, at: impl Into<At>) -> Result<Self, BindError> {
-        self.open(at.into(), None)
+        self.open(at.into())
     }
 
     /// Listens at this path too, by a Unix socket: see [`At::unix`].
@@ -184,25 +185,35 @@ impl Server {
     /// Somebody listens there, or the file cannot be made.
     #[cfg(unix)]
     pub fn bind_unix(self, path: impl Into<std::path::PathBuf>) -> Result<Self, BindError> {
-        self.open(At::unix(path), None)
+        self.open(At::unix(path))
     }
 
-    /// Accepts from a socket that listens already, too.
+    /// Accepts from a socket that listens already, too. Its options are its own, and it has one door, whatever [`shards`](Self::shards) says.
     ///
     /// # Errors
     ///
     /// It does not listen, or is gone.
     pub fn listen(self, listener: std::net::TcpListener) -> Result<Self, BindError> {
-        self.open(At::socket(listener), None)
+        self.open(At::socket(listener))
     }
 
-    fn open(mut self, at: At, tls: Option<secure::Acceptor>) -> Result<Self, BindError> {
-        self.sockets.push((at.open(&self.settings, self.shards)?, tls));
+    fn open(mut self, at: At) -> Result<Self, BindError> {
+        self.sockets.push((at.open(&self.settings, self.shards)?, None));
         Ok(self)
     }
 
-    /// All limits and deadlines. Said before [`bind`](Self::bind), for the sake of [`backlog`](Settings::backlog) and the options of sockets.
+    fn open_each(mut self, addresses: impl ToSocketAddrs, tls: Option<secure::Acceptor>) -> Result<Self, BindError> {
+        let open = At::open_each(addresses.to_socket_addrs(), &self.settings, self.shards)?;
+        self.sockets.extend(open.into_iter().map(|open| (open, tls.clone())));
+        Ok(self)
+    }
+
+    /// All limits and deadlines. Said before [`bind`](Self::bind), for the sake of [`backlog`](Settings::backlog) and the options of sockets: those that listen already
+    /// stay as they are, and the log says so.
     pub fn settings(mut self, settings: Settings) -> Self {
+        if !self.sockets.is_empty() && settings.of_sockets() != self.settings.of_sockets() {
+            tracing::warn!("the backlog and the options of sockets come too late for those that listen already: say settings before bind");
+        }
         self.settings = settings;
         self
     }
@@ -220,7 +231,8 @@ impl Server {
         self
     }
 
-    /// Each worker accepts for itself, as [`Bind::shards`](super::Bind::shards) has it. Said before [`bind`](Self::bind).
+    /// Each worker accepts for itself, as [`Bind::shards`](super::Bind::shards) has it. Said before [`bind`](Self::bind): a socket that listens already and was not made to be
+    /// shared has one door, from which connections go to all workers, and the log says so.
     pub fn shards(mut self) -> Self {
         self.shards = true;
         self
@@ -265,11 +277,14 @@ impl Server {
         let there = workers.watch();
         let mut listeners = Vec::new();
         for (open, tls) in sockets {
+            let more = if shards { open.shards(workers.count() - 1, &settings) } else { Ok(Vec::new()) };
+            let more = more.unwrap_or_else(|error| {
+                tracing::warn!(%error, "a socket has one door, no shards: it was not made to be shared");
+                Vec::new()
+            });
             let how = How { acceptor: acceptor.clone(), tls, proxy: proxy.clone(), settings: settings.clone(), shards };
-            match begin(vec![open], how, workers.clone(), &Arbiter::current()) {
-                Ok(bound) => listeners.push(bound.listener),
-                Err(error) => tracing::error!(%error, "a listening socket was lost"),
-            }
+            let doors = std::iter::once(open).chain(more).collect();
+            listeners.push(begin(vec![doors], how, workers.clone(), &Arbiter::current()).listener);
         }
         let service = Sockets::from_registry();
         listeners.iter().for_each(|listener| service.do_send(Adopt(listener.clone())));

@@ -71,6 +71,11 @@ impl Settings {
         Self::default()
     }
 
+    /// What concerns sockets that listen, and nothing else.
+    pub(crate) fn of_sockets(&self) -> impl PartialEq + use<> {
+        (self.backlog, self.options, self.only_v6)
+    }
+
     /// The limits and deadlines of HTTP.
     #[must_use]
     pub fn http(mut self, http: http::Settings) -> Self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::{Socket, TcpKeepalive};
 
 /// The options of a TCP socket, each the operating system's own choice where nothing is said.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SocketOptions {
     /// `SO_SNDBUF`, in bytes.
     pub(super) send_buffer: Option<usize>,

@@ -100,6 +100,12 @@ impl Transport {
         self
     }
 
+    /// The same, of which so much has been read already.
+    pub(crate) fn after(mut self, read: usize) -> Self {
+        self.received += read as u64;
+        self
+    }
+
     /// Of a connection that is no socket of ours.
     #[cfg(any(feature = "actix-web", feature = "test"))]
     pub(crate) fn of(incoming: PipeReader, outgoing: PipeWriter, seat: Seat, remote: Address, local: Address) -> Self {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use http::HeaderValue;
+use http::uri::Authority;
 use tokio::time::timeout;
 
 use super::called::Called;
@@ -74,6 +76,18 @@ impl Way {
     /// How the place is called in errors.
     pub(super) fn name(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// The place as `Host` has it: without the port that is the scheme's default (RFC 9110 §7.2), and without an IPv6 address's zone, which means something here
+    /// only (RFC 6874 §1). None in memory, and of a host that no `Host` can say.
+    pub(super) fn authority(&self) -> Option<HeaderValue> {
+        let host = self.host.split_once('%').map_or(&*self.host, |(address, _)| address);
+        let mut text = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        if self.port != if self.secure { 443 } else { 80 } {
+            text = format!("{text}:{}", self.port);
+        }
+        let authority = Authority::try_from(text).ok().filter(|_| !host.is_empty())?;
+        HeaderValue::try_from(authority.as_str()).ok()
     }
 
     /// The proxy by which it goes, if by one.

@@ -196,15 +196,17 @@ impl Server {
         self.streaming(number).is_ok()
     }
 
-    /// Ends the connection when what waits has been written: requests in hand are not answered any more.
+    /// Ends the connection when what waits has been written: requests in hand are not answered any more, and those that have not been told are not told. Inside a
+    /// streamed response that only the connection's end would end, as in HTTP/1.0, it is [aborted](Self::abort): half of it must not pass for whole (RFC 9112 §8).
     pub fn close(&mut self, now: Instant) {
-        self.end(now);
+        self.break_off(now);
+        self.forget_untold();
     }
 
     /// As [`close`](Self::close), and the peer has an idle timeout for its own end; what it sends until then is discarded.
     pub fn close_confirmed(&mut self, now: Instant) {
         self.wire.confirmed = true;
-        self.end(now);
+        self.close(now);
     }
 
     /// How the connection has ended.

@@ -13,8 +13,8 @@ use super::encode;
 use super::{Chunk, ContentEnd, HttpError, HttpRequest, RequestNumber, trailers};
 
 impl Client {
-    /// Sends a request: now, or when it is its turn (RFC 9112 §9.3.2). `Host` and the content's length are added where they are missing;
-    /// an absolute URI is sent in origin-form.
+    /// Sends a request: now, or when it is its turn (RFC 9112 §9.3.2). `Host` and the content's length are added where they are missing: the target's
+    /// authority, or the connection's [host](Self::host). An absolute URI is sent in origin-form.
     ///
     /// A request that cannot be sent is told of by [`ClientEvent::Unanswered`].
     pub fn request(&mut self, request: HttpRequest, now: Instant) -> RequestNumber {
@@ -238,7 +238,8 @@ impl Client {
             (true, Ok(Some(length))) => Coding::Length(length),
             (true, _) => Coding::Chunked,
         };
-        encode::request_head(output.tail(), &queued.request, coding, expects, self.settings.user_agent.as_ref());
+        let ours = encode::Ours { host: self.host.as_ref(), agent: self.settings.user_agent.as_ref() };
+        encode::request_head(output.tail(), &queued.request, coding, expects, ours);
         let content = std::mem::take(&mut queued.request.content);
         if !expects && !queued.streams.content {
             if !content.is_empty() {

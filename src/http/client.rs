@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use http::HeaderValue;
 
 use super::client_event::{ClientEvent, Incoming, Outgoing, Queued, Waiting};
 use super::decode::ResponseDecoder;
@@ -52,6 +53,8 @@ pub struct Client {
     pub(super) truncated: bool,
     /// The connection is TLS.
     pub(super) secure: bool,
+    /// What `Host` says where a request does not.
+    pub(super) host: Option<HeaderValue>,
     /// Whether no further request is taken: the newest one closes the connection.
     pub(super) last: bool,
     /// Whether a response has come with which HTTP is over.
@@ -81,6 +84,7 @@ impl Client {
             suspended: false,
             truncated: false,
             secure: false,
+            host: None,
             last: false,
             switched: false,
             events: VecDeque::new(),
@@ -91,6 +95,14 @@ impl Client {
     #[must_use]
     pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
+        self
+    }
+
+    /// The same connection, to this host: its name, and its port unless that is the scheme's default (RFC 9110 §7.2). So says `Host` in a request that has none, and
+    /// whose target names no authority; without it, such a `Host` is empty.
+    #[must_use]
+    pub fn host(mut self, host: Option<HeaderValue>) -> Self {
+        self.host = host;
         self
     }
 

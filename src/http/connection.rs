@@ -14,7 +14,7 @@ use super::deadlines::Times;
 use super::decode::{RequestDecoder, elements};
 use super::dressing::Dress;
 use super::encode::HttpDate;
-use super::exchange::{Answer, Exchange, Held, Incoming, Steering, Way, asks_for_websocket, persists};
+use super::exchange::{Answer, Chunks, Exchange, Held, Incoming, Steering, Way, asks_for_websocket, persists};
 use super::input::Input;
 use super::receiving::{Progress, ToldContent};
 use super::wire::{Closing, Wire};
@@ -132,7 +132,7 @@ impl Server {
         self.parse(now);
         if !self.settings.allow_half_closed && self.wire.is_open() {
             // What it has asked for it will not read.
-            self.end(now);
+            self.break_off(now);
         }
     }
 
@@ -367,6 +367,15 @@ impl Server {
     pub(super) fn end(&mut self, now: Instant) {
         self.clear();
         self.wire.end(now);
+    }
+
+    /// Ends the connection, whatever is in hand. A response that only the connection's end would end must not pass for whole: it is cut (RFC 9112 §8).
+    pub(super) fn break_off(&mut self, now: Instant) {
+        let bare = self.exchanges.front().is_some_and(|front| front.answer == Answer::Streaming(Chunks::Bare));
+        self.end(now);
+        if bare {
+            self.wire.abort();
+        }
     }
 
     /// Forgets all that cannot come to an end any more. Numbers are not given out twice.

@@ -307,6 +307,9 @@ impl ContentDecoder {
             (State::SizeEnd { size: 0, .. }, b'\n') => self.state = State::Trailers { section: Vec::new(), line: 0 },
             (State::SizeEnd { size, extensions }, b'\n') => {
                 let (size, extensions) = (*size, std::mem::take(extensions));
+                if size > settings.chunk_size_limit {
+                    return Err(HttpError::ContentTooLarge);
+                }
                 self.announce(size)?;
                 self.chunks = self.chunks.checked_sub(1).ok_or(HttpError::TooManyChunks)?;
                 self.state = State::Data { left: size, extensions };

@@ -14,9 +14,6 @@ use super::dressing::default_host;
 use super::target::{self, RawTarget};
 use super::{HttpError, HttpRequest, HttpResponse, Settings};
 
-/// Longest method taken: spray's limit, which of the registered methods only `UPDATEREDIRECTREF` exceeds.
-const METHOD_LIMIT: usize = 16;
-
 /// How far the end of a head has been searched for: no byte is looked at twice, however small the pieces are in which it comes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeadScan {
@@ -108,9 +105,10 @@ impl RequestDecoder {
     /// The fault of an incomplete head that no further bytes can mend.
     fn too_long(&self, input: &[u8], settings: &Settings) -> Option<HttpError> {
         if self.scan.first == 0 {
-            let method = input.iter().take(METHOD_LIMIT + 1).position(|&byte| byte == b' ');
+            let limit = settings.method_limit;
+            let method = input.iter().take(limit.saturating_add(1)).position(|&byte| byte == b' ');
             return match method {
-                None if input.len() > METHOD_LIMIT => Some(method_fault(&input[..=METHOD_LIMIT])),
+                None if input.len() > limit => Some(method_fault(&input[..=limit])),
                 Some(end) if input.len() > end + 1 + settings.target_limit => {
                     let target = &input[end + 1..=end + 1 + settings.target_limit];
                     let longer = !target.contains(&b' ');
@@ -142,7 +140,7 @@ fn request_line(line: &[u8], settings: &Settings) -> Result<(usize, usize, Versi
     if method == 0 {
         return Err(HttpError::RequestLine);
     }
-    if method > METHOD_LIMIT {
+    if method > settings.method_limit {
         return Err(method_fault(&line[..method]));
     }
     let target = line.iter().rposition(|&byte| byte == b' ').unwrap_or(method);
@@ -217,7 +215,7 @@ fn check_form(method: &Method, first: u8, uri: &Uri) -> Result<(), HttpError> {
 }
 
 /// A host, not empty, with a port or not, and without userinfo, which is an attack (RFC 9110 §4.2.4).
-fn is_host(authority: &Authority) -> bool {
+pub(super) fn is_host(authority: &Authority) -> bool {
     let text = authority.as_str();
     let port = text.rsplit_once(':').map_or("", |(_, port)| if port.ends_with(']') { "" } else { port });
     let port = port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
@@ -341,7 +339,7 @@ impl ResponseDecoder {
         let mut head = input.split_to(end);
         unfold(&mut head[first..]);
         let head = head.freeze();
-        let (version, status) = status_line(&head[..first - 2])?;
+        let (version, status) = status_line(&head[..first - 2], settings)?;
         let headers = fields(&head, first, settings)?;
         Ok(Some(HttpResponse { status, version, headers, content: Bytes::new() }))
     }
@@ -357,7 +355,7 @@ pub(super) fn unfold(lines: &mut [u8]) {
 }
 
 /// `HTTP-version SP status-code SP [reason-phrase]` (RFC 9112 §4); some servers forget the last space.
-fn status_line(line: &[u8]) -> Result<(Version, StatusCode), HttpError> {
+fn status_line(line: &[u8], settings: &Settings) -> Result<(Version, StatusCode), HttpError> {
     let bad = HttpError::StatusLine;
     let (name, rest) = line.split_at_checked("HTTP/1.1".len()).ok_or(bad)?;
     let version = version(name).ok_or(bad)??;
@@ -367,6 +365,7 @@ fn status_line(line: &[u8]) -> Result<(Version, StatusCode), HttpError> {
     let text = |&byte: &u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
     match reason {
         [] => Ok((version, status)),
+        [b' ', phrase @ ..] if phrase.len() > settings.reason_limit => Err(HttpError::ReasonTooLong),
         [b' ', phrase @ ..] if phrase.iter().all(text) => Ok((version, status)),
         _ => Err(bad),
     }

@@ -165,8 +165,8 @@ pub(super) fn announced(method: &Method, version: Version, status: StatusCode, l
         Some(0) if bodiless => Announced::Theirs,
         Some(_) if status == StatusCode::NOT_MODIFIED => Announced::Theirs,
         Some(length) => Announced::Length(length),
-        None if version == Version::HTTP_10 => Announced::Nothing,
         None if status == StatusCode::NOT_MODIFIED => Announced::Theirs,
+        None if version == Version::HTTP_10 => Announced::Nothing,
         None => Announced::Chunked,
     }
 }
@@ -178,8 +178,15 @@ pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     lines.next().is_none().then_some(length)
 }
 
+/// What the connection says for requests that do not.
+#[derive(Clone, Copy)]
+pub(super) struct Ours<'a> {
+    pub(super) host: Option<&'a HeaderValue>,
+    pub(super) agent: Option<&'a HeaderValue>,
+}
+
 /// Appends a request's head. What the caller has not set is added where HTTP needs it: `Host`, and how the content is framed.
-pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest, coding: Coding, expects: bool, agent: Option<&HeaderValue>) {
+pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest, coding: Coding, expects: bool, ours: Ours<'_>) {
     out.reserve(256);
     out.extend_from_slice(request.method.as_str().as_bytes());
     out.extend_from_slice(b" ");
@@ -191,13 +198,16 @@ pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest, coding: Co
     }
     out.extend_from_slice(if request.version == Version::HTTP_10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
     if !request.headers.contains_key(header::HOST) {
-        // Without userinfo, and empty where the target has no authority (RFC 9112 §3.2).
-        let host = authority.map_or("", |authority| authority.as_str().rsplit('@').next().unwrap_or_default());
+        // The target's authority without its userinfo; or whom the connection leads to; empty where nobody knows (RFC 9112 §3.2).
+        let host = match authority {
+            Some(authority) => authority.as_str().rsplit('@').next().unwrap_or_default().as_bytes(),
+            None => ours.host.map_or(&b""[..], HeaderValue::as_bytes),
+        };
         out.extend_from_slice(b"host: ");
-        out.extend_from_slice(host.as_bytes());
+        out.extend_from_slice(host);
         out.extend_from_slice(b"\r\n");
     }
-    if let Some(agent) = agent
+    if let Some(agent) = ours.agent
         && !request.headers.contains_key(header::USER_AGENT)
     {
         field(out, &header::USER_AGENT, agent);

@@ -71,6 +71,8 @@ pub enum HttpError {
     Version,
     /// Client: the status-line is malformed.
     StatusLine,
+    /// Client: the reason phrase exceeds its limit.
+    ReasonTooLong,
     /// Client: too many interim responses.
     TooManyInterim,
     /// Client: bytes came that answer no request.
@@ -128,6 +130,7 @@ impl HttpError {
             Self::Unanswered => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::StatusLine
+            | Self::ReasonTooLong
             | Self::TooManyInterim
             | Self::UnexpectedResponse
             | Self::UnexpectedSwitch
@@ -193,6 +196,7 @@ impl fmt::Display for HttpError {
             Self::UnknownTransferCoding => "unknown transfer coding (RFC 9112 §6.1)",
             Self::Version => "HTTP version not supported (RFC 9110 §15.6.6)",
             Self::StatusLine => "malformed status-line (RFC 9112 §4)",
+            Self::ReasonTooLong => "the reason phrase exceeds the limit (RFC 9112 §4)",
             Self::TooManyInterim => "too many interim responses (RFC 9110 §15.2)",
             Self::UnexpectedResponse => "a response that answers no request (RFC 9112 §9.2)",
             Self::UnexpectedSwitch => "101 to a request without Upgrade (RFC 9110 §7.8)",

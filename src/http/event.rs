@@ -93,6 +93,27 @@ pub enum Event {
 }
 
 impl Event {
+    /// The request that begins with it.
+    pub(crate) fn begins(&self) -> Option<RequestNumber> {
+        match self {
+            Self::Request { number, .. } | Self::RequestStart { number, .. } => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The request that it is about.
+    pub(crate) fn number(&self) -> Option<RequestNumber> {
+        match self {
+            Self::Request { number, .. }
+            | Self::RequestStart { number, .. }
+            | Self::Chunk { number, .. }
+            | Self::ContentEnd { number, .. }
+            | Self::ContentAborted { number, .. }
+            | Self::TimedOut { number, .. } => Some(*number),
+            Self::Ended(_) | Self::Failed(_) => None,
+        }
+    }
+
     /// What is to be [given back](super::Server::give_back) when nobody has it in hand any more.
     #[must_use]
     pub fn worth(&self) -> usize {

@@ -40,6 +40,18 @@ impl HttpRequest {
         }
     }
 
+    /// A GET of this (RFC 9110 §9.3.1).
+    #[must_use]
+    pub fn get(uri: Uri) -> Self {
+        Self::new(Method::GET, uri)
+    }
+
+    /// A POST to this, of this content (RFC 9110 §9.3.3).
+    #[must_use]
+    pub fn post(uri: Uri, content: impl Into<Bytes>) -> Self {
+        Self::new(Method::POST, uri).with_content(content)
+    }
+
     /// The path of the request-target: `/` where it has none.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -66,3 +66,7 @@ pub use message::{Chunk, ContentEnd, HttpRequest, HttpResponse};
 pub use settings::Settings;
 pub use target::UriParsing;
 pub use wire::Closing;
+
+/// Of the crate `http`: what the fields of messages are.
+#[doc(no_inline)]
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};

@@ -279,6 +279,19 @@ impl Server {
         self.incoming = None;
     }
 
+    /// Of requests that nobody has heard of yet nobody will: their answers would go nowhere.
+    pub(super) fn forget_untold(&mut self) {
+        self.told.stopped = None;
+        let Some(untold) = self.events.iter().find_map(Event::begins) else { return };
+        let mut worth = 0;
+        self.events.retain(|event| {
+            let stays = event.number().is_none_or(|number| number < untold);
+            worth += if stays { 0 } else { event.worth() };
+            stays
+        });
+        self.told.in_hand = self.told.in_hand.saturating_sub(worth);
+    }
+
     /// The request is answered: how much of its content is still read? Tells whether the connection must close behind the answer.
     pub(super) fn drain_content(&mut self, number: RequestNumber) -> bool {
         let limit = self.settings.drain_limit;

@@ -11,6 +11,7 @@ use super::UriParsing;
 pub struct Settings {
     pub(super) head_timeout: Duration,
     pub(super) head_limit: usize,
+    pub(super) method_limit: usize,
     pub(super) target_limit: usize,
     pub(super) field_limit: usize,
     pub(super) field_name_limit: usize,
@@ -18,6 +19,7 @@ pub struct Settings {
     pub(super) content_limit: u64,
     pub(super) streamed_content_limit: u64,
     pub(super) chunk_limit: u64,
+    pub(super) chunk_size_limit: u64,
     pub(super) content_window: usize,
     pub(super) drain_limit: u64,
     pub(super) content_rate: u32,
@@ -35,6 +37,7 @@ pub struct Settings {
     pub(super) trailer_field_limit: usize,
     pub(super) chunk_extension_limit: usize,
     pub(super) interim_limit: u32,
+    pub(super) reason_limit: usize,
     pub(super) chunkless_streaming: bool,
     pub(super) allow_half_closed: bool,
     pub(super) transparent_head_requests: bool,
@@ -62,6 +65,7 @@ impl Default for Settings {
         Self {
             head_timeout: Duration::from_secs(5),
             head_limit: 16 << 10,
+            method_limit: 16,
             target_limit: 8 << 10,
             field_limit: 100,
             field_name_limit: 64,
@@ -69,6 +73,7 @@ impl Default for Settings {
             content_limit: 8 << 20,
             streamed_content_limit: 1 << 30,
             chunk_limit: 1_000_000,
+            chunk_size_limit: u64::MAX,
             content_window: 256 << 10,
             drain_limit: 256 << 10,
             content_rate: 240,
@@ -86,6 +91,7 @@ impl Default for Settings {
             trailer_field_limit: 32,
             chunk_extension_limit: 256,
             interim_limit: 16,
+            reason_limit: usize::MAX,
             chunkless_streaming: false,
             allow_half_closed: true,
             transparent_head_requests: true,
@@ -133,6 +139,8 @@ impl Settings {
         head_timeout: Duration,
         /// Size of a head, first line, field lines and the empty line; above it 431. Default 16 KiB.
         head_limit: usize,
+        /// Server: size of the method; above it 501 (RFC 9110 §15.6.2). Default 16, which of the registered methods only `UPDATEREDIRECTREF` exceeds.
+        method_limit: usize,
         /// Size of the request-target; above it 414 (RFC 9112 §3). Default 8 KiB.
         target_limit: usize,
         /// Number of field lines; above it 431. Default 100.
@@ -147,6 +155,9 @@ impl Settings {
         streamed_content_limit: u64,
         /// Number of chunks that content may come in (RFC 9112 §7.1); above it 413. Default 1 000 000.
         chunk_limit: u64,
+        /// Size of one chunk, as it is announced (RFC 9112 §7.1); above it 413. Default: none, as all of the content is judged, and what is announced costs nothing before it
+        /// comes.
+        chunk_size_limit: u64,
         /// Bytes of content that a handler may have in hand while it is told as it comes; above it nothing is read. Default 256 KiB.
         content_window: usize,
         /// Server: bytes of content that are read and discarded behind an answer that did not wait for them; where there are more, the
@@ -184,6 +195,8 @@ impl Settings {
         /// Number of interim responses before the final one (RFC 9110 §15.2). Of a handler's, one more is refused; of a server's to our client, one more
         /// ends the connection. Default 16.
         interim_limit: u32,
+        /// Client: size of a response's reason phrase, which is not kept (RFC 9112 §4); above it an error. Default: none but [`head_limit`](Self::head_limit).
+        reason_limit: usize,
         /// Server: whether a HEAD is told as the GET whose answer it wants without the content (RFC 9110 §9.3.2), so that no handler need know of it; without its `Range`, which means nothing to HEAD (§14.2). One that
         /// asks for an upgrade is told as what it is. The content of an answer to HEAD is never sent, either way. Default yes.
         transparent_head_requests: bool,

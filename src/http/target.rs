@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use http::Uri;
+use http::header::HOST;
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 
+use super::decode::is_host;
 use super::{HttpError, HttpRequest};
 
 /// How strictly path and query of a request-target are taken: [`Settings::uri_parsing`](super::Settings::uri_parsing). Whatever it is, a target has
@@ -25,7 +29,7 @@ pub enum UriParsing {
     /// characters, `[`, `]` and `|` in queries most of all. A `%` begins an escape.
     Relaxed,
     /// The same of the path; the query is told as it was sent, a `%` that begins no escape among it. Only `"`, `<` and `>`, which a
-    /// [`Uri`](http::Uri) cannot hold there, are percent-encoded.
+    /// [`Uri`] cannot hold there, are percent-encoded.
     RelaxedWithRawQuery,
 }
 
@@ -41,6 +45,37 @@ impl HttpRequest {
             Some(RawTarget(raw)) => String::from_utf8_lossy(raw),
             None => self.uri.to_string().into(),
         }
+    }
+
+    /// The URI that is asked for, whichever form the request-target has (RFC 9110 §7.1, RFC 9112 §3.3): the target itself where it is one; otherwise the scheme
+    /// says whether the request [is under TLS](Self::secure), the authority is that of a CONNECT, or else `Host`, and what is asked for of it is the target's
+    /// path and query: none behind CONNECT and `*`, which a [`Uri`] says as `/`.
+    ///
+    /// `None` where there is no host, as in a request of HTTP/1.0 without `Host`, or none that can be one. Behind a proxy that speaks TLS for us the scheme is that of
+    /// its connection to us.
+    ///
+    /// ```
+    /// use actix_sockets::HttpRequest;
+    /// use actix_sockets::http::{HeaderValue, Uri, header};
+    ///
+    /// let request = HttpRequest::get(Uri::from_static("/chat?room=1")).with_header(header::HOST, HeaderValue::from_static("a.example:8080"));
+    /// assert_eq!(request.effective_uri().unwrap(), "http://a.example:8080/chat?room=1");
+    /// ```
+    #[must_use]
+    pub fn effective_uri(&self) -> Option<Uri> {
+        if self.uri.scheme().is_some() {
+            return Some(self.uri.clone());
+        }
+        let authority = match self.uri.authority() {
+            Some(authority) => authority.clone(),
+            None => Authority::try_from(self.headers.get(HOST)?.as_bytes()).ok().filter(is_host)?,
+        };
+        let path = self.uri.path_and_query().filter(|path| path.as_str() != "*").cloned();
+        let mut parts = Parts::default();
+        parts.scheme = Some(if self.secure { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority = Some(authority);
+        parts.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        Uri::from_parts(parts).ok()
     }
 }
 

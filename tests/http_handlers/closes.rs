@@ -36,6 +36,15 @@ impl Handler<Received<HttpRequest>> for Ends {
             "/close" => connection.do_send(HttpClose::Close),
             "/confirmed" => connection.do_send(HttpClose::ConfirmedClose),
             "/abort" => connection.do_send(HttpClose::Abort),
+            "/bye" => {
+                sender.do_send(HttpResponse::ok("bye"));
+                return connection.do_send(HttpClose::Close);
+            }
+            "/farewell" => {
+                sender.do_send(HttpResponse::ok("farewell"));
+                return connection.do_send(HttpClose::Abort);
+            }
+            "/unheard" => log("heard"),
             "/waits" => return self.waiting = Some(sender),
             "/stream" => return STREAM.with(|stream| *stream.borrow_mut() = Some(sender.start(HttpResponse::ok("begun")))),
             "/last" => {
@@ -79,6 +88,23 @@ fn get(path: &str) -> String {
 async fn ended(how: HttpEnd) {
     test::pass(Duration::from_millis(10)).await;
     assert_eq!(heard(), [format!("{how:?}")], "exactly once");
+}
+
+/// B35: a request behind the one with whose answer the handler has ended the connection is not told: nobody would hear its answer.
+#[test]
+fn what_comes_behind_the_end_is_not_told() {
+    test::run(async {
+        for mut peer in [peer(), by_mail()] {
+            peer.says(get("/bye") + &get("/unheard")).await.hears("bye").await;
+            assert_eq!(peer.hears_the_rest().await, "");
+            peer.finishes();
+            ended(HttpEnd::Closed).await;
+        }
+        for mut peer in [peer(), by_mail()] {
+            peer.says(get("/farewell") + &get("/unheard")).await.hears_the_rest().await;
+            ended(HttpEnd::Aborted).await;
+        }
+    });
 }
 
 /// B36: no request is in hand.

@@ -18,7 +18,7 @@ fn an_actor_hears_a_response_as_it_comes() {
         talk.requester.do_send(get("/0"));
         talk.requester.do_send(get("/1"));
         talk.requester.do_send(get("/2"));
-        talk.hears("/2 HTTP/1.1\r\nhost: \r\n\r\n").await;
+        talk.hears("/2 HTTP/1.1\r\nhost: nowhere\r\n\r\n").await;
         talk.says(CHUNKED).await;
         assert_eq!(talk.heard().await, ["200 None"]);
         talk.says("3;a=\"b;c\";d\r\nabc\r\n").await;

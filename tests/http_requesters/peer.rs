@@ -114,7 +114,7 @@ impl Talk {
         let (log, requester) = (Log::default(), Rc::<RefCell<Option<Requester>>>::default());
         let ear = Ear { log: log.clone(), requester: requester.clone(), keeps, kept: Vec::new() }.start();
         let settings = Settings::new().http(settings.user_agent(None));
-        let server = talk::Talk::over(test::connected(dress(Connect::new(ear.clone(), "nowhere", 0).settings(settings), ear.clone())));
+        let server = talk::Talk::over(test::connected(dress(Connect::new(ear.clone(), "nowhere", 80).settings(settings), ear.clone())));
         settle().await;
         let requester = requester.take().expect("it has heard that it is connected");
         Self { server, requester, log, ear }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use actix_sockets::handshake::Target;
 use actix_sockets::http::{HttpError, Settings};
-use actix_sockets::{HttpClose, HttpRequest, SendError, SetIdleTimeout, SetRequestTimeout, test};
-use http::header::{CONNECTION, UPGRADE};
+use actix_sockets::{Connect, HttpClose, HttpRequest, SendError, SetIdleTimeout, SetRequestTimeout, test};
+use http::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
 use http::{Method, Uri};
 
 use crate::peer::{Talk, get, ok, post, settle};
@@ -16,10 +17,42 @@ fn by_message_and_by_future_in_one_order() {
         talk.requester.do_send(get("/0"));
         let one = talk.requester.send(get("/1"));
         talk.requester.do_send(get("/2"));
-        talk.hears("/2 HTTP/1.1\r\nhost: \r\n\r\n").await;
+        talk.hears("/2 HTTP/1.1\r\nhost: nowhere\r\n\r\n").await;
         talk.says(ok("0") + &ok("1") + &ok("2")).await;
         assert_eq!(one.await.unwrap().content, "1");
         assert_eq!(talk.heard().await, ["200 0", "200 2"]);
+    });
+}
+
+/// RFC 9110 §7.2: a request that names nobody is for whom the connection was made to.
+#[test]
+fn the_host_is_the_connections() {
+    let own = || get("/").with_header(HOST, HeaderValue::from_static("own"));
+    let target = |url| Target::parse(url).unwrap();
+    test::run(async move {
+        for (host, port, said) in [
+            ("a.example", 80, "a.example"),
+            ("a.example", 443, "a.example:443"),
+            ("127.0.0.1", 8080, "127.0.0.1:8080"),
+            ("::1", 80, "[::1]"),
+            ("fe80::1%eth0", 81, "[fe80::1]:81"),
+            // What is no host is not said.
+            ("a b", 80, ""),
+        ] {
+            let mut talk = Talk::with(Settings::new(), false, |_, ear| Connect::new(ear, host, port)).await;
+            for (request, said) in [(get("/"), said), (get("http://b.example:81/"), "b.example:81"), (own(), "own")] {
+                talk.requester.do_send(request);
+                let head = talk.hears("\r\n\r\n").await;
+                assert!(head.contains(&format!("\r\nhost: {said}\r\n")), "{host}:{port}: {head}");
+            }
+        }
+        for (url, said) in
+            [("https://a.example/x", "a.example"), ("https://[::1]:80", "[::1]:80"), ("http://a.example:443", "a.example:443")]
+        {
+            let mut talk = Talk::with(Settings::new(), false, |_, ear| Connect::target(ear, &target(url))).await;
+            talk.requester.do_send(get("/"));
+            talk.hears(&format!("\r\nhost: {said}\r\n")).await;
+        }
     });
 }
 
@@ -59,9 +92,9 @@ fn the_last_requester_ends_it_when_all_is_answered() {
         drop(other);
         let requester = std::mem::replace(&mut talk.requester, Talk::plain().await.requester);
         drop(requester);
-        talk.hears("POST /0 HTTP/1.1\r\nhost: \r\ncontent-length: 0\r\n\r\n").await;
+        talk.hears("POST /0 HTTP/1.1\r\nhost: nowhere\r\ncontent-length: 0\r\n\r\n").await;
         talk.says(ok("0")).await;
-        talk.hears("POST /1 HTTP/1.1\r\nhost: \r\ncontent-length: 0\r\n\r\n").await;
+        talk.hears("POST /1 HTTP/1.1\r\nhost: nowhere\r\ncontent-length: 0\r\n\r\n").await;
         talk.says(ok("1")).await;
         assert_eq!(talk.hears_the_rest().await, "");
         assert_eq!(talk.heard().await, ["200 0", "200 1"]);

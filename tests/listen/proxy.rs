@@ -46,6 +46,18 @@ fn the_client_is_who_the_proxy_says() {
     });
 }
 
+/// B31: what came in one read with the header is the connection's; the header is not.
+#[test]
+fn what_comes_with_the_header_is_counted() {
+    let site = site(Over::Clear);
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    for header in [LINE, BINARY] {
+        behind(&site, &[header, request.as_bytes()].concat()).hears_the_end();
+    }
+    let received = 2 * request.len() as u64;
+    site.stats_when("all of both requests is counted, and nothing else", |stats| stats.bytes_received == received);
+}
+
 /// Header, request and upgrade in one write, and the header cut at every byte.
 #[test]
 fn however_it_is_cut() {

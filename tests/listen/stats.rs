@@ -53,6 +53,33 @@ fn what_a_function_has_answered_is_not_open() {
     });
 }
 
+/// Never are more open than may be, whoever answers them, and however many come at once.
+#[test]
+fn no_more_are_open_than_may_be() {
+    const LIMIT: u64 = 4;
+    for who in ["an actor", "a function", "a fast path"] {
+        let site = Site::up(Over::Clear, move |actor| {
+            let hello = || HttpResponse::ok("hello");
+            let bind = match who {
+                "a function" => {
+                    Bind::registering(move || Register::answering(move |_, responder| responder.do_send(hello())), "127.0.0.1:0")
+                }
+                "a fast path" => Bind::registering(move || Register::factory(|| Guest).fast_path(move |_| Some(hello())), "127.0.0.1:0"),
+                _ => actor,
+            };
+            let http = HttpSettings::new().pipelining_limit(LIMIT as usize);
+            bind.workers(1).settings(Settings::new().http(http))
+        });
+        let mut client = site.client();
+        client.says("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(50));
+        for _ in 0..50 {
+            client.hears_content();
+        }
+        let stats = site.stats_when("all are answered", |stats| (stats.total_requests, stats.open_requests) == (50, 0));
+        assert!((1..=LIMIT).contains(&stats.max_open_requests), "{who}: {stats:?}");
+    }
+}
+
 #[test]
 fn requests_that_time_out() {
     let site = Site::up(Over::Clear, |bind| bind);

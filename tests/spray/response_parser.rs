@@ -88,11 +88,20 @@ fn an_illegal_status() {
     assert_eq!(parsed("HTTP/1.1 700 Something\r\nContent-Length: 0\r\n\r\n").0, "700 ");
 }
 
-/// spray has a limit for it; ours is that of the head, as a reason is not kept.
+/// spray's limit is 64; ours is that of the head unless another is set, as a reason is not kept.
 #[test]
 fn a_reason_too_long() {
     assert_eq!(parsed(&format!("HTTP/1.1 204 {}\r\n\r\n", "1".repeat(100))).0, "204 ");
     assert_eq!(parsed(&format!("HTTP/1.1 204 {}\r\n\r\n", "1".repeat(16 << 10))).0, "HeadTooLarge");
+    for (n, told) in [(64, "Response"), (65, "Unanswered")] {
+        let mut client = Client::new(Settings::new().reason_limit(64), Instant::now());
+        client.request(HttpRequest::new(Method::GET, Uri::from_static("/")), Instant::now());
+        client.output().take(usize::MAX);
+        client.wrote(Instant::now());
+        client.receive(BytesMut::from(&*format!("HTTP/1.1 204 {}\r\n\r\n", "1".repeat(n))), Instant::now());
+        let event = format!("{:?}", client.poll_event());
+        assert!(event.starts_with(&format!("Some({told} ")) && (n == 64 || event.contains("ReasonTooLong")), "{n}: {event}");
+    }
 }
 
 #[test]

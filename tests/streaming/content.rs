@@ -192,6 +192,19 @@ fn the_number_of_chunks_at_n_and_n_plus_1() {
     assert_eq!(joined(peer.handler()), [start(None), data("xxxx"), end()]);
 }
 
+/// It is judged as it is announced, before any of it comes; and in content that is told whole, too.
+#[test]
+fn the_size_of_a_chunk_at_n_and_n_plus_1() {
+    let mut peer = Peer::new(Settings::new().chunk_size_limit(0x10));
+    peer.says(format!("{CHUNKED}10\r\n0123456789abcdef\r\n1\r\nx\r\n0\r\n\r\n"));
+    assert_eq!(joined(peer.handler()), [start(None), data("0123456789abcdefx"), end()]);
+    let mut peer = Peer::new(Settings::new().chunk_size_limit(0x10));
+    peer.says(format!("{CHUNKED}1\r\nx\r\n11\r\n"));
+    let error = HttpError::ContentTooLarge;
+    assert_eq!(joined(peer.handler()), [start(None), data("x"), Heard::Aborted(error), Heard::Failed(error)]);
+    assert!(peer.hears().starts_with("HTTP/1.1 413 "));
+}
+
 /// Never an end; and a response that has begun is cut, as it cannot be taken back.
 #[test]
 fn content_that_breaks_a_rule_is_aborted() {

@@ -71,11 +71,11 @@ impl Above {
         ControlFlow::Continue(())
     }
 
-    /// Answers what the fast path answers, of those who have been let in. Tells how many.
-    fn answer_fast(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> usize {
-        let mut answered = 0;
+    /// Answers what the fast path answers, of those who have been let in.
+    fn answer_fast(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
         let mut left = Event::pool_get();
         while self.fast.is_some() && !parts.http.events().is_empty() {
+            let mut answered = 0;
             for event in std::mem::take(parts.http.events()) {
                 let answer = match (&self.fast, &event) {
                     (Some(fast), Event::Request { number, request }) => match unpanicked(line, *number, || fast(request)) {
@@ -100,18 +100,20 @@ impl Above {
                     (event, _) => left.push_back(event),
                 }
             }
+            parts.transport.seat().requests(answered, parts.http.in_hand());
             // The answers have made room for others.
             self.let_in(line, parts, now, cx);
         }
         Event::pool_put(std::mem::replace(parts.http.events(), left));
-        answered
     }
 
     /// Hands over what the handler hears. Tells whether there was something for it.
     pub(in crate::actor) fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> bool {
-        let fast = if seldom(self.fast.is_some()) { self.answer_fast(line, parts, now, cx) } else { 0 };
+        if seldom(self.fast.is_some()) {
+            self.answer_fast(line, parts, now, cx);
+        }
         if parts.http.events().is_empty() {
-            parts.transport.seat().requests(fast, parts.http.in_hand());
+            parts.transport.seat().requests(0, parts.http.in_hand());
             return false;
         }
         let Some((requests, heard)) = self.sift(line, parts) else { return false };
@@ -119,7 +121,7 @@ impl Above {
             upstream.deliver(parts.http.events());
         }
         parts.http.events().clear();
-        parts.transport.seat().requests(requests + fast, parts.http.in_hand());
+        parts.transport.seat().requests(requests, parts.http.in_hand());
         heard
     }
 
