@@ -79,8 +79,8 @@ impl Handler<Received<HttpClosed>> for Ends {
     }
 }
 
-/// Asks for this path, hears so much of the answer as is named, and closes; gives what the handler has heard.
-fn closed_behind(path: &str, hears: &str) -> Vec<Heard> {
+/// Asks for this path, hears so much of the answer as is named, and closes; gives what the handler has heard, which is to be so much.
+fn closed_behind(path: &str, hears: &str, much: usize) -> Vec<Heard> {
     let (tell, told): (_, Receiver<Heard>) = channel();
     let (path, hears) = (path.to_owned(), hears.to_owned());
     System::new().block_on(async move {
@@ -108,8 +108,8 @@ fn closed_behind(path: &str, hears: &str) -> Vec<Heard> {
                 }
             }
             drop(tcp);
-            // The handler ends with its connection, and with it the last who could tell anything, but for the one that makes them.
-            while let Ok(told) = told.recv_timeout(if heard.is_empty() { PATIENCE } else { Duration::from_secs(2) }) {
+            // And nothing more: that is waited for as long as nobody would notice.
+            while let Ok(told) = told.recv_timeout(if heard.len() < much { PATIENCE } else { Duration::from_millis(200) }) {
                 heard.push(told);
             }
             heard
@@ -132,52 +132,52 @@ fn failed(heard: &[Heard]) {
 
 #[test]
 fn closed_to_the_handler_if_no_request_is_open() {
-    assert_eq!(closed_behind("", ""), [peer_closed()]);
+    assert_eq!(closed_behind("", "", 1), [peer_closed()]);
 }
 
 #[test]
 fn closed_to_the_handler_if_a_request_is_open() {
-    assert_eq!(closed_behind("/open", ""), [Heard::Request, peer_closed()]);
+    assert_eq!(closed_behind("/open", "", 2), [Heard::Request, peer_closed()]);
 }
 
 #[test]
 fn closed_to_the_sender_of_a_response_not_yet_confirmed() {
-    failed(&closed_behind("/response-unread", "x"));
+    failed(&closed_behind("/response-unread", "x", 3));
 }
 
 #[test]
 fn closed_to_the_handler_if_a_response_is_confirmed() {
-    assert_eq!(closed_behind("/response-acked", "end"), [Heard::Request, Heard::Ack(Ok(())), peer_closed()]);
+    assert_eq!(closed_behind("/response-acked", "end", 3), [Heard::Request, Heard::Ack(Ok(())), peer_closed()]);
 }
 
 #[test]
 fn closed_to_the_handler_if_a_response_was_sent_without_ack() {
-    assert_eq!(closed_behind("/response", "end"), [Heard::Request, peer_closed()]);
+    assert_eq!(closed_behind("/response", "end", 2), [Heard::Request, peer_closed()]);
 }
 
 #[test]
 fn closed_to_the_sender_of_a_chunk_not_yet_confirmed() {
-    let heard = closed_behind("/chunk-unread", "x");
+    let heard = closed_behind("/chunk-unread", "x", 4);
     // The second is of what the handler tries to send when it hears of the end.
     assert_eq!(heard.iter().filter(|heard| **heard == Heard::Ack(Err(SendError::Closed))).count(), 2, "{heard:?}");
 }
 
 #[test]
 fn closed_to_the_last_sender_of_a_stream() {
-    assert_eq!(closed_behind("/stream", "end"), [Heard::Request, peer_closed(), Heard::Ack(Err(SendError::Closed))]);
+    assert_eq!(closed_behind("/stream", "end", 3), [Heard::Request, peer_closed(), Heard::Ack(Err(SendError::Closed))]);
 }
 
 #[test]
 fn closed_to_the_sender_of_a_final_chunk_not_yet_confirmed() {
-    failed(&closed_behind("/final-unread", "x"));
+    failed(&closed_behind("/final-unread", "x", 3));
 }
 
 #[test]
 fn closed_to_the_handler_behind_a_final_chunk_without_ack() {
-    assert_eq!(closed_behind("/final", "0\r\n\r\n"), [Heard::Request, peer_closed()]);
+    assert_eq!(closed_behind("/final", "0\r\n\r\n", 2), [Heard::Request, peer_closed()]);
 }
 
 #[test]
 fn closed_to_the_handler_behind_a_final_chunk_confirmed() {
-    assert_eq!(closed_behind("/final-acked", "0\r\n\r\n"), [Heard::Request, Heard::Ack(Ok(())), peer_closed()]);
+    assert_eq!(closed_behind("/final-acked", "0\r\n\r\n", 3), [Heard::Request, Heard::Ack(Ok(())), peer_closed()]);
 }

@@ -124,3 +124,18 @@ pub(crate) fn answered(method: Method, text: &str, fin: bool) -> (String, Closin
     assert_eq!(outcomes[0], outcomes[1], "whole and byte by byte: {text:?}");
     std::mem::replace(&mut outcomes[0], (String::new(), Closing::Open))
 }
+
+/// A response to a GET, complete.
+#[track_caller]
+pub(crate) fn whole(text: &str) -> HttpResponse {
+    let now = Instant::now();
+    let mut client = Client::new(Settings::new(), now);
+    client.request(HttpRequest::new(Method::GET, Uri::from_static("http://a/")), now);
+    drop(client.output().take(usize::MAX >> 1));
+    client.wrote(now);
+    client.receive(BytesMut::from(text), now);
+    match client.poll_event() {
+        Some(ClientEvent::Response { response, .. }) => response,
+        other => panic!("{other:?} in place of a response"),
+    }
+}

@@ -1,7 +1,9 @@
-//! RequestParserSpec.
+//! RequestParserSpec: 37 examples.
+
+mod streamed;
 
 use actix_sockets::HttpRequest;
-use actix_sockets::http::{Closing, Event, Settings};
+use actix_sockets::http::{Closing, Settings};
 use http::{Method, Version};
 
 use crate::peer::{Peer, refused, wire};
@@ -67,6 +69,13 @@ fn three_headers_and_a_body() {
     assert_eq!(request.content, "Shake your BOODY!");
 }
 
+/// spray takes it. RFC 9112 §6.1 has no such coding any more, and beside a `Content-Length` any is an attack (§6.3).
+#[test]
+fn a_body_and_transfer_encoding_identity() {
+    refused(400, "POST /resource/yes HTTP/1.1\r\nTransfer-Encoding: identity\r\nContent-Length: 17\r\nHost: a\r\n\r\nShake your BOODY!");
+    refused(400, "POST /resource/yes HTTP/1.1\r\nTransfer-Encoding: identity\r\nHost: a\r\n\r\n");
+}
+
 #[test]
 fn three_headers_a_body_and_remaining_content() {
     let mut peer = Peer::new(Settings::new());
@@ -81,6 +90,47 @@ fn three_headers_a_body_and_remaining_content() {
 #[test]
 fn headers_of_several_lines() {
     refused(400, "DELETE /abc HTTP/1.1\r\nHost: a\r\nUser-Agent: curl/7.19.7\r\n abc\r\n    xyz\r\n\r\n");
+}
+
+/// Nothing is told before the last byte, and what follows is left for the next request.
+#[test]
+fn byte_by_byte() {
+    let text = "PUT /resource/yes HTTP/1.1\r\nContent-length:    4\r\nHost: x\r\n\r\nABCD";
+    let mut peer = Peer::new(Settings::new());
+    for byte in text.as_bytes().chunks(1) {
+        assert!(peer.nothing_else());
+        peer.says(byte);
+    }
+    let (number, request) = peer.says("PATCH").request();
+    assert_eq!((request.method, request.content.as_ref()), (Method::PUT, &b"ABCD"[..]));
+    peer.answers(number, actix_sockets::HttpResponse::ok(""));
+    assert!(peer.nothing_else());
+    assert_eq!(peer.says(" / HTTP/1.1\r\nHost: x\r\n\r\n").request().1.method, Method::PATCH);
+}
+
+/// spray wants it registered. Any token is a method here (B41).
+#[test]
+fn a_method_of_ones_own() {
+    let request = parsed("BOLT / HTTP/1.0\r\n\r\n");
+    assert_eq!((request.method.as_str(), path_and_version(&request)), ("BOLT", ("/".to_owned(), Version::HTTP_10)));
+}
+
+/// spray makes one of them; here each is told, as it stands.
+#[test]
+fn the_same_content_type_twice() {
+    let request = parsed(
+        "GET /data HTTP/1.1\r\nHost: x\r\nContent-Type: application/pdf\r\nContent-Type: application/pdf\r\nContent-Length: 0\r\n\r\n",
+    );
+    let types: Vec<_> = request.headers.get_all("content-type").iter().collect();
+    assert_eq!(types, ["application/pdf"; 2]);
+    assert!(request.content.is_empty());
+}
+
+/// A path that begins so is no authority.
+#[test]
+fn a_target_that_begins_with_two_slashes() {
+    let request = parsed("GET //foo?query=yes HTTP/1.0\r\n\r\n");
+    assert_eq!((request.uri.to_string().as_str(), request.path(), request.uri.host()), ("//foo?query=yes", "//foo", None));
 }
 
 #[test]
@@ -141,11 +191,13 @@ fn an_illegal_header_in_the_trailer() {
     refused(400, &format!("{CHUNKED}0\r\nF@oo: pip\r\n\r\n"));
 }
 
-/// spray knows its methods, and refuses `get` and `GETX`. A method of one's own needs no registration here (B41): only what cannot be one, or is
-/// longer than any, is refused.
+/// spray knows its methods, and refuses `get` and `GETX`. Here they are methods as any: only what cannot be one, or is longer than any, is
+/// refused.
 #[test]
 fn an_illegal_method() {
-    assert_eq!(parsed("GETX / HTTP/1.1\r\nHost: a\r\n\r\n").method.as_str(), "GETX");
+    for method in ["get", "GETX"] {
+        assert_eq!(parsed(&format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).method.as_str(), method);
+    }
     refused(400, "G=T / HTTP/1.1\r\nHost: a\r\n\r\n");
     refused(501, "GETGETGETGETGETGET");
 }
@@ -188,16 +240,16 @@ fn an_invalid_content_length() {
     refused(400, "GET / HTTP/1.0\r\nContent-Length: -3\r\n\r\nabc");
 }
 
-/// What is known of the request is told when its head is complete; here, where content is told as it comes.
+/// Content of more than 2 GiB is refused with its head, unless it is told as it comes: see [`streamed`].
 #[test]
-fn request_start_before_its_content() {
-    let mut peer = Peer::new(Settings::new());
-    peer.server.stream_content();
-    peer.says("PATCH /data HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: lalelu\r\nHost: ping\r\n\r\n");
-    let Some(Event::RequestStart { number, request, length: None, worth }) = peer.server.poll_event() else { panic!("a start") };
-    assert_eq!((request.method.as_str(), request.path(), request.headers.len()), ("PATCH", "/data", 3));
-    peer.server.give_back(worth, peer.now);
-    peer.says("3\r\nabc\r\n0;last\r\n\r\n");
-    assert!(matches!(peer.server.poll_event(), Some(Event::Chunk { chunk, .. }) if chunk.data == "abc"));
-    assert!(matches!(peer.server.poll_event(), Some(Event::ContentEnd { number: ended, .. }) if ended == number));
+fn a_content_length_above_i32_where_content_is_told_whole() {
+    refused(413, "PUT /resource/yes HTTP/1.1\r\nContent-length:    2147483649\r\nHost: x\r\n\r\n");
+}
+
+/// (2^63)·10, of which 64 bits are 0; and its neighbours.
+#[test]
+fn a_content_length_above_i64() {
+    for length in ["92233720368547758080", "9223372036854775808", "18446744073709551616"] {
+        refused(400, &format!("PUT /resource/yes HTTP/1.1\r\nContent-length: {length}\r\nHost: x\r\n\r\n"));
+    }
 }

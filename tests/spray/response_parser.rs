@@ -1,12 +1,14 @@
-//! ResponseParserSpec.
+//! ResponseParserSpec: 23 examples.
+
+mod streamed;
 
 use std::time::Instant;
 
-use actix_sockets::http::{Client, ClientEvent, Closing, HttpRequest, Settings, Streams};
+use actix_sockets::http::{Client, Closing, HttpRequest, Settings};
 use bytes::BytesMut;
 use http::{Method, Uri};
 
-use crate::peer::{answered, wire};
+use crate::peer::{answered, whole, wire};
 
 #[track_caller]
 fn parsed(text: &str) -> (String, Closing) {
@@ -15,8 +17,11 @@ fn parsed(text: &str) -> (String, Closing) {
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nServer: spray-can\r\n\r\n";
 
+/// Without a length, too; and what follows is of the next response, which nobody has asked for.
 #[test]
 fn a_200_to_a_head_request() {
+    assert_eq!(answered(Method::HEAD, "HTTP/1.1 200 OK\r\n\r\n", false), ("200 ".to_owned(), Closing::Open));
+    assert_eq!(answered(Method::HEAD, "HTTP/1.1 200 OK\r\n\r\nHTT", false), ("200 ".to_owned(), Closing::AfterFlush));
     assert_eq!(answered(Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n", false), ("200 ".to_owned(), Closing::Open));
 }
 
@@ -29,6 +34,19 @@ fn a_204() {
 #[test]
 fn what_remains_behind_a_response() {
     assert_eq!(parsed("HTTP/1.1 204 OK\r\n\r\nrest"), ("204 ".to_owned(), Closing::AfterFlush));
+}
+
+/// spray wants it registered.
+#[test]
+fn a_status_of_ones_own() {
+    assert_eq!(parsed("HTTP/1.1 330 Server on the move\r\nContent-Length: 0\r\n\r\n"), ("330 ".to_owned(), Closing::Open));
+}
+
+#[test]
+fn one_header_no_body_and_no_content_length() {
+    let text = "HTTP/1.0 404 Not Found\r\nHost: api.example.com\r\n\r\n";
+    assert_eq!(parsed(text), ("None".to_owned(), Closing::Open));
+    assert_eq!(answered(Method::GET, text, true), ("404 ".to_owned(), Closing::Done));
 }
 
 #[test]
@@ -51,6 +69,37 @@ fn three_headers_and_a_body_and_remaining_content() {
     assert_eq!(parsed(&text), ("500 Shake your BOODY!".to_owned(), Closing::AfterFlush));
 }
 
+/// Nothing is told before the last byte.
+#[test]
+fn byte_by_byte() {
+    let text = "HTTP/1.1 200 Ok\r\nContent-Length: 4\r\n\r\nABCD";
+    for end in 0..text.len() {
+        assert_eq!(parsed(&text[..end]).0, "None");
+    }
+    assert_eq!(parsed(text), ("200 ABCD".to_owned(), Closing::Open));
+}
+
+/// That of the same name: of others `HeaderMap` keeps none, nor does it mean anything (RFC 9110 §5.3).
+#[test]
+fn the_order_of_repeated_headers() {
+    for cookies in [["test=cookie1", "test=cookie2", "test=cookie3"], ["test=cookie3", "test=cookie2", "test=cookie1"]] {
+        let [first, second, third] = cookies;
+        let response = whole(&format!(
+            "HTTP/1.1 200 OK\r\nSet-Cookie: {first}\r\nContent-Length: 4\r\nSet-Cookie: {second}\r\nUser-Agent: curl/7.19.7 xyz\r\n\
+             Set-Cookie: {third}\r\n\r\nBODY"
+        ));
+        assert_eq!(response.headers.get_all("set-cookie").iter().collect::<Vec<_>>(), cookies);
+        assert_eq!(response.content, "BODY");
+    }
+}
+
+/// spray takes it. RFC 9112 §6.3: whose length can be doubted is no response.
+#[test]
+fn a_body_and_transfer_encoding_identity() {
+    assert_eq!(parsed("HTTP/1.1 200 Ok\r\nContent-Length: 5\r\nTransfer-Encoding: identity\r\n\r\nFoobs").0, "AmbiguousLength");
+    assert_eq!(parsed("HTTP/1.1 200 Ok\r\nTransfer-Encoding: identity\r\n\r\nFoobs").0, "TransferEncoding");
+}
+
 #[test]
 fn chunks_with_and_without_extension() {
     let text = format!("{CHUNKED}3\r\nabc\r\n10;some=stuff;bla\r\n0123456789ABCDEF\r\n0\r\n\r\n");
@@ -62,10 +111,12 @@ fn the_last_chunk() {
     assert_eq!(parsed(&format!("{CHUNKED}0\r\n\r\n")), ("200 ".to_owned(), Closing::Open));
 }
 
-/// Without the fold, see the ignored row `obs_fold_of_a_trailer` of tests/rfc9112.
+/// What follows answers nothing.
 #[test]
-fn the_last_chunk_with_extension_and_trailer() {
-    assert_eq!(parsed(&format!("{CHUNKED}000;nice=true\r\nFoo: pip apo\r\nBar: xyz\r\n\r\n")), ("200 ".to_owned(), Closing::Open));
+fn the_last_chunk_with_extension_trailer_and_remaining_content() {
+    let last = format!("{CHUNKED}000;nice=true\r\nFoo: pip\r\n apo\r\nBar: xyz\r\n\r\n");
+    assert_eq!(parsed(&last), ("200 ".to_owned(), Closing::Open));
+    assert_eq!(parsed(&(last + "HTTP/")), ("200 ".to_owned(), Closing::AfterFlush));
 }
 
 #[test]
@@ -124,38 +175,4 @@ fn an_invalid_content_length() {
     for length in ["1.5", "-3"] {
         assert_eq!(parsed(&format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nabc")).0, "ContentLength");
     }
-}
-
-/// spray's `ChunkedResponseStart`: the head is told before there is any content, and each piece as it comes.
-#[test]
-fn response_start_before_its_content() {
-    let now = Instant::now();
-    let mut client = Client::new(Settings::new(), now);
-    let streams = Streams { response: true, ..Streams::default() };
-    client.begin(HttpRequest::new(Method::GET, Uri::from_static("http://a/")), streams, now);
-    assert!(!client.output().take(usize::MAX).is_empty());
-    client.wrote(now);
-    let mut hears = |text: &str| {
-        client.receive(BytesMut::from(text), now);
-        let mut said = Vec::new();
-        while let Some(event) = client.poll_event() {
-            said.push(match event {
-                ClientEvent::ResponseStart { response, worth, .. } => {
-                    client.give_back(worth, now);
-                    response.status.as_str().to_owned()
-                }
-                ClientEvent::Chunk { chunk, worth, .. } => {
-                    client.give_back(worth, now);
-                    format!("{}{:?}", String::from_utf8_lossy(&chunk.data), chunk.extensions)
-                }
-                ClientEvent::ContentEnd { end, .. } => format!("{:?}", end.trailers),
-                other => format!("{other:?}"),
-            });
-        }
-        said
-    };
-    assert_eq!(hears(CHUNKED), ["200"]);
-    assert_eq!(hears("3\r\nabc\r\n"), ["abcb\"\""]);
-    assert_eq!(hears("10;some=stuff;bla\r\n0123456789ABCDEF\r\n"), ["0123456789ABCDEFb\"some=stuff;bla\""]);
-    assert_eq!(hears("0\r\nFoo: pip\r\n\r\n"), ["{\"foo\": \"pip\"}"]);
 }
