@@ -199,6 +199,8 @@ mod tests {
         assert_eq!(ledger.largest(), None);
         ledger.settle(3, MIB / 4 + 1, || 3);
         assert_eq!(ledger.largest(), Some(1));
+        ledger.settle(3, MIB / 2, || 3);
+        assert_eq!(ledger.largest(), Some(1), "of those with as much, who came first");
         assert_eq!(ledger.set_limit(usize::MAX), [0; 0]);
         assert_eq!(ledger.largest(), None);
     }

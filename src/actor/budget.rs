@@ -207,6 +207,12 @@ impl Share {
         }
     }
 
+    /// Whether there is too much, and who wants to read must ask.
+    #[inline]
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.whose.is_pressed()
+    }
+
     /// Whether it may read: if not, its connection is woken when it may.
     #[inline]
     pub(crate) fn may_read(&mut self, within_message: bool) -> bool {
@@ -262,6 +268,12 @@ impl Lazy {
     fn share<P: Peer + 'static>(&mut self, peer: &Arc<P>) -> &mut Share {
         let Self { share, whose } = self;
         share.get_or_insert_with(|| Box::new(Share::new(Arc::<P>::downgrade(peer), whose)))
+    }
+
+    /// As [`Share::is_pressed`].
+    #[inline]
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.whose.is_pressed()
     }
 
     /// As [`Share::may_read`].

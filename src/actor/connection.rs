@@ -309,6 +309,17 @@ fn read(
             parts.http.suspend(false, now);
             return Continue(Reading { reads, awaits: false });
         }
+        // Who has nothing to read holds up nobody: above the budget that is asked first.
+        if share.is_pressed() {
+            match parts.transport.poll_readable(cx) {
+                Poll::Pending => {
+                    parts.http.suspend(false, now);
+                    return Continue(Reading { reads, awaits: true });
+                }
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return above.broken(&error),
+            }
+        }
         if !may_read(parts, share, line, now) {
             return Continue(Reading { reads, awaits: false });
         }

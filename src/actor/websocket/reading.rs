@@ -26,6 +26,17 @@ impl WebSocket {
     /// the socket will wake the task when there is more. It is asked before it is read, except where it is likely to have something.
     pub(super) fn read(&mut self, likely: bool, now: Instant, cx: &mut TaskContext<'_>) -> bool {
         for turn in 0..READS {
+            // Who has nothing to read holds up nobody: above the budget that is asked first.
+            if self.share.is_pressed() && !self.pipeline.is_behind() {
+                match self.transport.poll_readable(cx) {
+                    Poll::Pending => {
+                        self.pipeline.suspend(false, now);
+                        return true;
+                    }
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => self.lost(now),
+                }
+            }
             if !self.may_read(now) {
                 return false;
             }
