@@ -27,7 +27,7 @@ impl WebSocket {
     pub(super) fn read(&mut self, likely: bool, now: Instant, cx: &mut TaskContext<'_>) -> bool {
         for turn in 0..READS {
             // Who has nothing to read holds up nobody: above the budget that is asked first.
-            if self.share.is_pressed() && !self.pipeline.is_behind() {
+            if self.share.is_pressed() && !self.pipeline.is_behind() && self.has_room() {
                 match self.transport.poll_readable(cx) {
                     Poll::Pending => {
                         self.pipeline.suspend(false, now);
@@ -156,6 +156,12 @@ impl WebSocket {
         self.partial = if rest.is_empty() { Partial::default() } else { Partial::copy(rest, self.pipeline.missing(rest.len()).max(1)) };
     }
 
+    /// Whether the peer takes what is written, and the handler what is read: if that does not, a wake is asked for.
+    fn has_room(&mut self) -> bool {
+        self.pipeline.output().len().max(self.behind) <= self.soft
+            && (self.line.in_hand() <= self.window || !planted!(WindowNotReopened) && self.line.wake_below(self.window / 2 + 1))
+    }
+
     pub(super) fn may_read(&mut self, now: Instant) -> bool {
         if !self.pipeline.wants_read() {
             return false;
@@ -164,9 +170,7 @@ impl WebSocket {
         if self.pipeline.phase() == Phase::Finishing {
             return true;
         }
-        let may = self.pipeline.output().len().max(self.behind) <= self.soft
-            && (self.line.in_hand() <= self.window || !planted!(WindowNotReopened) && self.line.wake_below(self.window / 2 + 1));
-        let may = may && self.share.may_read(self.pipeline.is_within_message());
+        let may = self.has_room() && self.share.may_read(self.pipeline.is_within_message());
         self.pipeline.suspend(!may, now);
         may
     }
