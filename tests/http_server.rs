@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use actix_sockets::http::{
-    Closing, Event, HttpDate, HttpRequest, HttpResponse, RequestNumber, RespondError, Server, Settings, SwitchError,
+    Closing, Event, HttpDate, HttpRequest, HttpResponse, RequestNumber, RespondError, Server, Settings, SwitchError, UriParsing,
 };
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
@@ -1173,4 +1173,23 @@ fn a_large_read_buffer_is_not_retained() {
         assert!(buffer.try_reclaim(64 << 10), "after {rest:?}");
     }
     assert_eq!(peer.says("de").request().1.content, "abcde");
+}
+
+#[test]
+fn t31_the_request_of_a_websocket_has_memory_of_its_own() {
+    let lies_within = |head: &str| {
+        let mut peer = Peer::new(Settings::new().uri_parsing(UriParsing::Relaxed));
+        let read = BytesMut::from(head);
+        let within = read.as_ptr_range();
+        peer.server.receive(read, peer.now);
+        let Some(Event::Request { request, .. }) = peer.server.poll_event() else { panic!("a request") };
+        let text = [&request.headers["host"], &request.headers["x"]].map(HeaderValue::as_bytes);
+        let found = text.map(|text| within.contains(&text.as_ptr()));
+        assert_eq!((request.path(), request.raw_target().as_ref(), text), ("/a%7C", "/a|", [&b"a"[..], b"yes"]));
+        (found, within.contains(&request.raw_target().as_ptr()))
+    };
+    let fields = "Host: a\r\nX: yes\r\n";
+    assert_eq!(lies_within(&format!("GET /a| HTTP/1.1\r\n{fields}\r\n")), ([true; 2], true));
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    assert_eq!(lies_within(&format!("GET /a| HTTP/1.1\r\n{fields}{upgrade}\r\n")), ([false; 2], false));
 }

@@ -20,7 +20,7 @@ use actix_sockets::{
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 /// What a frame counts for besides its payload while it waits to be written, and while a handler has it in hand.
-const UNSENT: usize = 14;
+const UNSENT: usize = 64;
 const IN_HAND: usize = 64;
 const NEARLY: Duration = Duration::from_millis(1);
 

@@ -1,21 +1,27 @@
 //! The buffers of one arbiter, which its connections read and write through.
 //!
 //! A connection at rest owns none. Reading goes to a buffer that the arbiter keeps; what is decoded from it are slices of it, and it is
-//! used again from the start when the last of them has been dropped. Writing is put together in another one; what the socket does not
+//! used again from the start when the last of them has been dropped. Handlers may hold on to a few buffers so. Once they hold on to that many,
+//! what is short is copied out of the next, until one of the few is free again: so a byte that is kept costs no 64 KiB. Writing is put together in another one; what the socket does not
 //! take is kept by the connection, in memory of its own size.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
+use crate::hint::seldom;
 use crate::output::Output;
 
 /// How much is read at most in one go.
 pub(crate) const READ: usize = 64 << 10;
 /// With less room than this, a read buffer is spent.
 const ROOM: usize = 16 << 10;
-/// Spent read buffers that are kept until what was decoded from them is dropped.
+/// Spent read buffers that are kept until what was decoded from them is dropped. With as many held on to, short slices are copied.
 const RESTING: usize = 8;
+/// From this on a slice is not short: it may hold on to a read buffer, four times what it counts for.
+const SHORT: usize = READ / 4;
+/// In pieces of this size HTTP is read while short slices are copied: a head holds on to no more.
+const PIECE: usize = 4 << 10;
 /// Write buffers that are kept, and how large they may be; how large they are at first.
 const WRITERS: usize = 16;
 const WRITE: usize = 64 << 10;
@@ -30,6 +36,29 @@ struct Buffers {
 thread_local! {
     static BUFFERS: RefCell<Buffers> =
         RefCell::new(Buffers { read: BytesMut::new(), resting: Vec::new(), write: Vec::new() });
+    /// As many read buffers are held on to as may be.
+    static COPIES: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Buffers {
+    /// Another buffer in place of one that is spent and held on to.
+    fn next(&mut self, spent: BytesMut) -> BytesMut {
+        // While short slices are copied it is a long one that holds on to it: that counts for much of it. So it need not be watched.
+        if spent.capacity() > 0 && self.resting.len() < RESTING {
+            self.resting.push(spent);
+        }
+        self.rested().unwrap_or_else(|| {
+            COPIES.set(self.resting.len() == RESTING);
+            BytesMut::with_capacity(READ)
+        })
+    }
+
+    /// One that nobody holds on to any more. Then there is room for another that is.
+    fn rested(&mut self) -> Option<BytesMut> {
+        let at = self.resting.iter_mut().position(|buffer| buffer.try_reclaim(READ))?;
+        COPIES.set(false);
+        Some(self.resting.swap_remove(at))
+    }
 }
 
 /// Takes the arbiter's read buffer: empty, with room. To be [given back](give_read_buffer).
@@ -37,20 +66,34 @@ thread_local! {
 pub(crate) fn take_read_buffer() -> BytesMut {
     BUFFERS.with_borrow_mut(|buffers| {
         let mut buffer = std::mem::take(&mut buffers.read);
+        if seldom(COPIES.get())
+            && let Some(rested) = buffers.rested()
+        {
+            return rested;
+        }
         if buffer.capacity() - buffer.len() >= ROOM || buffer.try_reclaim(READ) {
             return buffer;
         }
-        if buffers.resting.len() == RESTING {
-            buffers.resting.remove(0);
-        }
-        if buffer.capacity() > 0 {
-            buffers.resting.push(buffer);
-        }
-        match buffers.resting.iter_mut().position(|buffer| buffer.try_reclaim(READ)) {
-            Some(at) => buffers.resting.swap_remove(at),
-            None => BytesMut::with_capacity(READ),
-        }
+        buffers.next(buffer)
     })
+}
+
+/// What a handler is told, so that it holds on to no more than it may: a slice of what was read, or a copy.
+#[inline]
+pub(crate) fn detach(data: &mut Bytes) {
+    if seldom(COPIES.get()) && data.len() < SHORT {
+        *data = Bytes::copy_from_slice(data);
+    }
+}
+
+/// What was read of HTTP, for the same reason: as it is, or in pieces.
+#[inline]
+pub(crate) fn pieces(arrived: BytesMut, mut receive: impl FnMut(BytesMut)) {
+    if seldom(COPIES.get()) {
+        arrived.chunks(PIECE).for_each(|piece| receive(BytesMut::from(piece)));
+    } else {
+        receive(arrived);
+    }
 }
 
 #[inline]
@@ -90,5 +133,67 @@ pub(crate) fn lend_write_buffer(output: &mut Output) {
 pub(crate) fn take_write_buffer(output: &mut Output) {
     if let Some(buffer) = output.take_buffer() {
         give_write(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads one byte, and then as much as spends the buffer. Gives the byte, as a handler is told it, and whether it lies in the buffer.
+    fn reads_a_byte() -> (Bytes, bool) {
+        let mut buffer = take_read_buffer();
+        let place = buffer.as_ptr();
+        buffer.extend_from_slice(&[7]);
+        let mut byte = buffer.split().freeze();
+        detach(&mut byte);
+        buffer.extend_from_slice(&[0; READ - ROOM]);
+        drop(buffer.split());
+        give_read_buffer(buffer);
+        let within = byte.as_ptr() == place;
+        (byte, within)
+    }
+
+    #[test]
+    fn t31_a_few_buffers_are_held_on_to_and_no_more() {
+        let mut held: Vec<_> = (0..100).map(|_| reads_a_byte()).collect();
+        assert_eq!(held.iter().filter(|(_, within)| *within).count(), RESTING);
+        assert!(held.iter().all(|(byte, _)| byte[..] == [7]));
+        // One is let go of: there is room for one more.
+        held.remove(3);
+        assert!(reads_a_byte().1, "it is free when it is asked for next");
+        let kept = reads_a_byte();
+        assert!(kept.1 && !reads_a_byte().1);
+        drop((held, kept));
+        assert!(reads_a_byte().1);
+    }
+
+    #[test]
+    fn what_is_long_is_never_copied() {
+        let held: Vec<_> = (0..=RESTING).map(|_| reads_a_byte()).collect();
+        assert!(COPIES.get());
+        for _ in 0..3 {
+            let mut buffer = take_read_buffer();
+            let place = buffer.as_ptr();
+            buffer.resize(SHORT, 7);
+            let mut slice = buffer.split().freeze();
+            detach(&mut slice);
+            give_read_buffer(buffer);
+            assert_eq!(slice.as_ptr(), place);
+        }
+        BUFFERS.with_borrow(|buffers| assert_eq!(buffers.resting.len(), RESTING));
+        drop(held);
+    }
+
+    #[test]
+    fn http_is_read_in_pieces_while_short_slices_are_copied() {
+        let read = |length: usize| {
+            let mut lengths = Vec::new();
+            pieces(BytesMut::from(&vec![7; length][..]), |piece| lengths.push(piece.len()));
+            lengths
+        };
+        assert_eq!(read(10_000), [10_000]);
+        let _held: Vec<_> = (0..=RESTING).map(|_| reads_a_byte()).collect();
+        assert_eq!(read(10_000), [PIECE, PIECE, 10_000 - 2 * PIECE]);
     }
 }

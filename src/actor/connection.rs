@@ -341,7 +341,7 @@ fn read(
                 return Continue(Reading { reads: reads + 1, awaits: true });
             }
             Poll::Ready(Ok(_)) => {
-                parts.http.receive(arrived, now);
+                buffers::pieces(arrived, |piece| parts.http.receive(piece, now));
                 if !parts.http.events().is_empty() {
                     share.told();
                 }

@@ -72,7 +72,7 @@ pub(super) fn read<H: Http>(
                 }
                 return Continue(Reading::Awaits);
             }
-            Poll::Ready(Ok(_)) => http.receive(arrived, now),
+            Poll::Ready(Ok(_)) => buffers::pieces(arrived, |piece| http.receive(piece, now)),
             Poll::Ready(Err(error)) => return Break(error),
         }
     }

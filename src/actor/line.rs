@@ -15,12 +15,13 @@ use super::socket::{SendError, SendStatus, Socket, SocketId};
 use super::transport::WriteHalf;
 use crate::output::Output;
 use crate::stage::{Command, Life, Overflow, Policy, Waiting};
-use crate::websocket::{Frame, LONGEST_HEADER, OpCode};
+use crate::websocket::{Frame, OpCode};
 
 mod credit;
 mod scoped;
 mod signal;
 mod taking;
+use credit::OVERHEAD;
 pub(crate) use signal::{Peer, Protocol, Signal, Signals};
 pub(crate) use taking::ALL;
 
@@ -50,7 +51,10 @@ impl Waiting for Entry {
 vec_pool!(entries, Entry);
 
 /// The longest control frame (RFC 6455 §5.5): what may pass the hard limit if no data frame has.
-const CONTROL: usize = 125 + LONGEST_HEADER;
+const CONTROL: usize = 125 + OVERHEAD;
+
+/// What is counted for an entry of the queue is no less than what it takes.
+const _: () = assert!(size_of::<Entry>() <= OVERHEAD);
 
 /// How much may be unsent, and what then.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +107,7 @@ pub(crate) struct Side {
     sent: u64,
     /// A scope is open.
     scoped: bool,
-    /// Bytes in the queue.
+    /// What waits in the queue, as it counts; the keys of its messages the policy counts.
     queued: usize,
     /// Bytes encoded and not written.
     output: usize,
@@ -124,7 +128,7 @@ pub(crate) struct Side {
     room: Option<Waker>,
 }
 
-/// What a command counts for while it waits: its payload and the longest header.
+/// What a command counts for while it waits: its payload, and what it costs to keep one, however short.
 #[inline]
 pub(crate) fn length(command: &Command) -> usize {
     match command {
@@ -136,7 +140,7 @@ pub(crate) fn length(command: &Command) -> usize {
 /// What a frame counts for, as a command.
 #[inline]
 pub(crate) fn frame_length(frame: &Frame) -> usize {
-    frame.data.len() + LONGEST_HEADER
+    Line::worth(frame.data.len())
 }
 
 /// Whether nothing comes behind it.
@@ -150,7 +154,7 @@ fn closes(command: &Command) -> bool {
 
 impl Side {
     pub(super) fn unsent(&self) -> usize {
-        self.queued + self.output + self.encoded.len()
+        self.queued + self.output + self.encoded.len() + self.policy.as_ref().map_or(0, |policy| policy.keys())
     }
 
     /// Whether this control frame finds room behind so much that is unsent: as far as one data frame, or one control frame, may pass the hard limit.

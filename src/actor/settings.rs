@@ -335,6 +335,9 @@ impl WebSocketSettings {
 
     /// Unsent bytes: above `soft` (64 KiB) nothing is read, and [`Drained`](super::Drained) follows later; a frame offered at or above
     /// `hard` (1 MiB) meets the policy: see [`overflow`](Self::overflow).
+    ///
+    /// A message that waits as a frame counts its payload and 64 bytes, which is about what it costs to keep one; a [key](crate::Frame::keyed) counts its
+    /// name and 64 bytes, once for all messages of it. What is encoded counts as it is.
     #[must_use]
     pub fn unsent_limits(mut self, soft: usize, hard: usize) -> Self {
         self.soft = soft;

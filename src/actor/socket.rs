@@ -136,7 +136,8 @@ impl Socket {
         self.line().drops()
     }
 
-    /// Bytes that were sent and are not yet written to the socket.
+    /// Bytes that were sent and are not yet written to the socket. What is not encoded yet counts as
+    /// [`unsent_limits`](crate::WebSocketSettings::unsent_limits) says: 64 bytes a message, besides its payload.
     #[must_use]
     pub fn buffered_amount(&self) -> usize {
         let line = self.line();

@@ -301,6 +301,9 @@ impl Server {
         if self.dresses {
             self.dress(&mut request);
         }
+        if upgrade {
+            request.detach();
+        }
         let upgrade = upgrade.then(|| Box::new(request.clone()));
         let kept = self.keeps.then(|| Box::new(request.clone()));
         let content = request.content.len();

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 
+use super::target::RawTarget;
+
 /// A request: head and aggregated content (RFC 9110 §6).
 #[derive(Clone, Debug)]
 pub struct HttpRequest {
@@ -69,6 +71,22 @@ impl HttpRequest {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
+    }
+
+    /// Copies the head into memory of its own: it may be kept for as long as a websocket lives, and what it was read with is not to be.
+    pub(super) fn detach(&mut self) {
+        for value in self.headers.values_mut() {
+            if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                copy.set_sensitive(value.is_sensitive());
+                *value = copy;
+            }
+        }
+        if let Ok(uri) = Uri::try_from(self.uri.to_string()) {
+            self.uri = uri;
+        }
+        if let Some(RawTarget(raw)) = self.extensions.get_mut::<RawTarget>() {
+            *raw = Bytes::copy_from_slice(raw);
+        }
     }
 
     /// The same request with this content.

@@ -93,6 +93,18 @@ impl From<String> for Key {
     }
 }
 
+/// What it costs to remember a key, besides a name's bytes: an entry of a table and one of a queue.
+const PLACE: usize = 64;
+
+impl Key {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Number(_) => PLACE,
+            Self::Name(name) => PLACE + name.len(),
+        }
+    }
+}
+
 /// A message with its key.
 #[derive(Clone, Debug)]
 pub struct Keyed {
@@ -142,6 +154,8 @@ pub(crate) struct Policy {
     places: HashMap<Key, u64>,
     /// The same in their order.
     order: VecDeque<(u64, Key)>,
+    /// What both cost.
+    keys: usize,
     /// How many have left the queue at its front.
     left: u64,
     pub(crate) drops: Drops,
@@ -158,7 +172,7 @@ fn begins<E: Waiting>(item: &E) -> bool {
 
 impl Policy {
     pub(crate) fn new(overflow: Overflow) -> Self {
-        Self { overflow, cut: None, places: HashMap::new(), order: VecDeque::new(), left: 0, drops: Drops::default() }
+        Self { overflow, cut: None, places: HashMap::new(), order: VecDeque::new(), keys: 0, left: 0, drops: Drops::default() }
     }
 
     /// Whether the next fragment may be one of a message whose beginning was dropped.
@@ -260,9 +274,21 @@ impl Policy {
         (freed, false)
     }
 
+    /// What the keys cost of the messages that wait: it counts as the messages do.
+    #[inline]
+    pub(crate) fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// What it would cost to remember this one.
+    pub(crate) fn weighs(&self, key: &Key) -> usize {
+        if self.overflow == Overflow::Conflate { key.weight() } else { 0 }
+    }
+
     /// What was taken is the last of the queue now.
     pub(crate) fn queued(&mut self, key: Key, length: usize) {
         if self.overflow == Overflow::Conflate {
+            self.keys += self.weighs(&key);
             let place = self.left + length as u64 - 1;
             self.places.insert(key.clone(), place);
             self.order.push_back((place, key));
@@ -281,6 +307,7 @@ impl Policy {
             && *place < self.left
             && let Some((_, key)) = self.order.pop_front()
         {
+            self.keys -= key.weight();
             self.places.remove(&key);
         }
     }

@@ -23,6 +23,9 @@ pub struct Frame {
     /// use, `None` for a fresh random one. A server ignores it.
     pub masking_key: Option<[u8; 4]>,
     /// The payload data, unmasked.
+    ///
+    /// Of a frame read it may be a slice of what was read with it, which stays as long as the slice does: a handler that keeps data for long, or a part of
+    /// it, copies what it keeps. All the handlers of an arbiter can hold on to half a MiB so; beyond, what is shorter than 16 KiB is told in memory of its own.
     pub data: Bytes,
 }
 

@@ -15,7 +15,7 @@ use super::{OpCode, ProtocolError};
 /// The longest payload whose length fits the second byte; also the longest of a control frame (RFC 6455 §5.5).
 pub(super) const SHORT: u64 = 125;
 /// The longest header: eight bytes of length, and a masking-key.
-pub(crate) const LONGEST: usize = 14;
+pub(super) const LONGEST: usize = 14;
 
 /// The first two bytes, which decide how long the header is.
 #[derive(Clone, Copy, Debug)]

@@ -48,7 +48,7 @@ pub use codec::Codec;
 pub use error::{EncodeError, ProtocolError};
 pub use frame::Frame;
 pub use framed::{CodecError, FrameCodec};
-pub(crate) use header::{LONGEST as LONGEST_HEADER, len as header_len};
+pub(crate) use header::len as header_len;
 pub use opcode::OpCode;
 
 /// Which end of the connection we are (RFC 6455 §5.1): it decides who masks.

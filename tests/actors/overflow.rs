@@ -271,7 +271,7 @@ fn t30_fragments_are_dropped_together() {
     });
     // The newest: its fragments that wait already go, too.
     with(Kind::Fed, |plan| {
-        let (_site, mut peer, socket) = filled(plan, Overflow::DropNewest, 2 * KIB + 100);
+        let (_site, mut peer, socket) = filled(plan, Overflow::DropNewest, 2 * KIB + 400);
         fragments("d").into_iter().for_each(|frame| socket.do_send(frame));
         let [one, two, three] = fragments("e");
         socket.do_send(one.clone());

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use actix_sockets::{Close, Frame, Overflow};
+use actix_sockets::{Close, Frame, HttpResponse, Overflow, Received};
 
 use peer::{PATIENCE, binary, raw};
 use site::{Kind, Plan};
@@ -108,6 +108,40 @@ fn t30_a_gibibyte_in_one_turn_costs_the_hard_limit() {
     });
 }
 
+/// The same with messages that are next to nothing: what each costs to keep counts, too, and so does its key.
+#[test]
+fn t30_what_is_short_counts_as_what_it_costs() {
+    const NUMBER: usize = 100_000;
+    let _alone = alone();
+    let long = "x".repeat(KIB);
+    for (overflow, key) in [
+        (Overflow::Conflate, long.as_str()),
+        (Overflow::Conflate, "a key of some thirty bytes"),
+        (Overflow::DropOldest, ""),
+        (Overflow::DropNewest, ""),
+        (Overflow::Close, ""),
+    ] {
+        let (sent, key) = (Arc::new(AtomicUsize::new(0)), key.to_owned());
+        let (done, length) = (sent.clone(), key.len());
+        let site = Plan::new(Kind::Shared, transport::Transport::Clear)
+            .websocket(|settings| settings.overflow(overflow))
+            .on_upgraded(move |upgraded, _| {
+                for n in 0..NUMBER {
+                    let frame = Frame::binary(vec![1]);
+                    match key.as_str() {
+                        "" => upgraded.sender.do_send(frame),
+                        key => upgraded.sender.do_send(frame.keyed(format!("{key}{n}"))),
+                    }
+                }
+                done.store(upgraded.sender.buffered_amount(), Ordering::SeqCst);
+            })
+            .up();
+        let (grown, (_peer, counted)) = growth(|| (site.peer(), wait_for(&sent, "the handler does not come to its end")));
+        eprintln!("{overflow:?}: {NUMBER} messages of 1 byte, keys of {length}, limit {MIB}, {counted} counted, {grown} bytes grown");
+        assert!(grown <= MIB + SLACK, "{grown} bytes for a limit of {MIB}");
+    }
+}
+
 /// Twenty peers that write and never read: their echoes are the soft limit and one message each, and what they write stays with them.
 #[test]
 fn t30_twenty_peers_that_only_write_cost_a_mebibyte_each() {
@@ -170,5 +204,72 @@ fn t31_a_handler_that_never_drains_its_mailbox_costs_the_window() {
                 }
             }
         }
+    });
+}
+
+/// A byte that is kept holds on to no read buffer, though others have filled the rest of it: neither a message in a mailbox, nor a request that waits for its
+/// answer.
+#[test]
+fn t31_a_byte_in_hand_costs_no_read_buffer() {
+    const KEPT: usize = 300;
+    let _alone = alone();
+    over_each(|transport| {
+        let site = Plan::new(Kind::Made, transport)
+            .forgets()
+            .on_frame(|Received { message, .. }, ctx| {
+                if message.data.len() == 1 {
+                    ctx.wait(actix::fut::wrap_future(std::future::pending::<()>()));
+                }
+            })
+            .up();
+        let (mut stuck, mut other) = (site.peer(), site.peer());
+        let one = binary(vec![1]).bytes(Some([1, 2, 3, 4]));
+        let rest = binary(vec![7; 15_000]).bytes(Some([1, 2, 3, 4]));
+        let ping = peer::ping("read?").bytes(Some([1, 2, 3, 4]));
+        let (grown, ()) = growth(|| {
+            for _ in 0..KEPT {
+                stuck.says_bytes(&one);
+                for _ in 0..4 {
+                    other.says_bytes([&rest[..], &ping].concat());
+                    other.next();
+                }
+            }
+        });
+        eprintln!("{transport:?}: {KEPT} messages of 1 byte in a mailbox, {grown} bytes grown ({SLACK} of slack)");
+        assert!(grown <= SLACK, "{grown} bytes");
+    });
+}
+
+/// The same of requests.
+#[test]
+fn t31_a_request_in_hand_costs_no_read_buffer() {
+    const KEPT: usize = 200;
+    let _alone = alone();
+    over_each(|transport| {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let keep = kept.clone();
+        let site = Plan::new(Kind::Made, transport)
+            .forgets()
+            .on_request(move |request, _| match request.message.path() {
+                "/kept" => keep.lock().unwrap().push(request),
+                _ => request.sender.do_send(HttpResponse::new(http::StatusCode::OK)),
+            })
+            .up();
+        let mut waiting: Vec<_> = (0..KEPT).map(|_| site.connection()).collect();
+        let mut other = site.connection();
+        let rest = [&b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 15000\r\n\r\n"[..], &[b'a'; 15_000]].concat();
+        let (grown, ()) = growth(|| {
+            for peer in &mut waiting {
+                peer.says_bytes(b"GET /kept HTTP/1.1\r\nHost: a\r\n\r\n");
+                for _ in 0..4 {
+                    other.says_bytes(&rest);
+                    other.hears_head();
+                }
+            }
+        });
+        let kept = std::mem::take(&mut *kept.lock().unwrap());
+        eprintln!("{transport:?}: {} requests wait for their answers, {grown} bytes grown ({SLACK} of slack)", kept.len());
+        assert!(kept.len() >= KEPT - 1, "{} have come", kept.len());
+        assert!(grown <= SLACK, "{grown} bytes");
     });
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use super::{Line, Peer, Signal};
 
 /// What an item is worth besides its payload, in hand or in the queue.
-const OVERHEAD: usize = 64;
+pub(super) const OVERHEAD: usize = 64;
 
 impl Line {
-    /// What an item of this payload is worth while it is in hand.
+    /// What an item of this payload is worth while it is in hand, and while it waits in the queue.
     #[inline]
     pub(crate) fn worth(payload: usize) -> usize {
         payload + OVERHEAD

@@ -78,14 +78,20 @@ impl Line {
             // Who saw that much, and waits for room, must hear that there is some, also if it was made by dropping.
             side.seen = side.seen.max(unsent);
         }
-        let after = unsent.saturating_sub(freed) + frame_length(&frame);
+        let length_of_it = frame_length(&frame);
+        let after = unsent.saturating_sub(freed) + length_of_it;
         match verdict {
             Verdict::Take => {
-                self.shows(side, after);
                 let is_data = frame.opcode.is_data();
                 let key = key.filter(|_| is_data && frame.is_whole());
+                let of_its_key = match (&key, &side.policy) {
+                    (Some(key), Some(policy)) => policy.weighs(key),
+                    _ => 0,
+                };
+                let after = after + of_its_key;
+                self.shows(side, after);
                 if is_data {
-                    side.beyond = frame_length(&frame);
+                    side.beyond = length_of_it + of_its_key;
                 }
                 self.append(line, Command::Frame(frame), ack);
                 if let (Some(key), Some(policy)) = (key, &mut line.side.policy) {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::WebSocket;
+use crate::actor::buffers;
 use crate::actor::delivery::{Delivery, deliveries};
 use crate::actor::large;
 use crate::actor::line::Line;
@@ -50,9 +51,10 @@ impl WebSocket {
         }
         if let Some(upstream) = &mut self.upstream {
             let mut worth = 0;
-            for delivery in &deliveries {
+            for delivery in &mut deliveries {
                 match delivery {
                     Delivery::Frame(frame) => {
+                        buffers::detach(&mut frame.data);
                         worth += Line::worth(frame.data.len());
                         self.messages += 1;
                     }

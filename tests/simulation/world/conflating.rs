@@ -8,7 +8,7 @@ use actix_sockets::test::End;
 use actix_sockets::websocket::OpCode;
 use actix_sockets::{Frame, SendError, Sending, Socket};
 
-use super::ledger::{Books, Inner, Said, futures_now};
+use super::ledger::{Books, Inner, Said, WAITING, futures_now};
 use super::plan::How;
 
 /// So long is a message at least, to be told from all others; and so many keys there are.
@@ -62,7 +62,7 @@ impl Books {
         };
         let (before, connected) = (socket.buffered_amount(), socket.connected());
         let limit = if plan.floods { plan.hard } else { plan.soft + 1 };
-        if !plan.overloads && before + said.length + 14 >= limit {
+        if !plan.overloads && before + said.length + 2 * WAITING >= limit {
             return false;
         }
         let frame = Frame::new(if said.text { OpCode::Text } else { OpCode::Binary }, self.content(end, number, &said));

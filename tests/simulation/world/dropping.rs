@@ -7,7 +7,7 @@ use actix_sockets::test::End;
 use actix_sockets::websocket::OpCode;
 use actix_sockets::{Frame, Socket};
 
-use super::ledger::{Books, Said, Side};
+use super::ledger::{Books, Said, Side, WAITING};
 use super::plan::How;
 
 /// So long is a message at least, to be told from all others.
@@ -58,7 +58,7 @@ impl Books {
             inner.sides[end as usize].flooded = true;
         }
         // What was dropped has left its room.
-        let most = plan.hard + length + 14 + (64 << 10) + 139;
+        let most = plan.hard + length + WAITING + (64 << 10) + 125 + WAITING;
         if after > most.max(before) {
             inner.wrong(format_args!("{end:?}: {after} bytes are unsent, the hard limit is {}", plan.hard));
         }

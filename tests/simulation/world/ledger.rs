@@ -17,6 +17,9 @@ use super::log::Log;
 use super::plan::{How, Plan};
 use super::tap::Tap;
 
+/// What a message counts for besides its payload while it waits as a frame; and as much again for its key.
+pub(crate) const WAITING: usize = 64;
+
 /// The books, as all at the two ends share them.
 pub(crate) type Shared = Arc<Books>;
 
@@ -175,7 +178,7 @@ impl Books {
         };
         let unsent = socket.buffered_amount();
         let limit = if plan.floods { plan.hard } else { plan.soft + 1 };
-        if polite && (unsent + said.length + fragments * 14 >= limit) {
+        if polite && (unsent + said.length + fragments * WAITING >= limit) {
             return false;
         }
         let whole = self.content(end, number, &said);
@@ -209,7 +212,7 @@ impl Books {
                 let refused = matches!(futures_now(socket.send(frame)), Some(Err(_)));
                 let after = socket.buffered_amount();
                 // What was taken was taken where less than the limit was unsent: in the room that was made, see below.
-                let most = if refused { before } else { plan.hard + payload + 14 };
+                let most = if refused { before } else { plan.hard + payload + WAITING };
                 if after > most || overflown && !refused {
                     self.wrong(format_args!(
                         "{end:?}: {before} bytes were unsent, {after} are behind a frame that is beyond the hard limit of {}",
@@ -278,7 +281,7 @@ impl Books {
         }
         // One frame; and what the library says by itself: a ping, a Close.
         // What HTTP had not written when it became a websocket counts, whatever the limit.
-        let most = plan.hard.max(inner.sides[end as usize].inherited) + self.plan.longest.max(125) + 14 + 2 * 139;
+        let most = plan.hard.max(inner.sides[end as usize].inherited) + self.plan.longest.max(125) + WAITING + 2 * (125 + WAITING);
         if after > most {
             inner.wrong(format_args!("{end:?}: {after} bytes are unsent, the hard limit is {}", plan.hard));
         }

@@ -11,7 +11,7 @@ use actix_sockets::{
     Upgraded, WebSocketSettings,
 };
 
-use super::ledger::{Said, Shared};
+use super::ledger::{Said, Shared, WAITING};
 use super::plan::{Deed, How, Place};
 
 pub(crate) struct Talker {
@@ -132,8 +132,8 @@ fn fill(books: &Shared, end: End, socket: &Socket) {
     let hard = books.plan.ends[end as usize].hard;
     for _ in 0..8 {
         let unsent = socket.buffered_amount();
-        // What waits in the queue counts with the longest header.
-        let Some(length) = hard.checked_sub(unsent + 14) else { break };
+        // What waits in the queue counts for more than its payload.
+        let Some(length) = hard.checked_sub(unsent + WAITING) else { break };
         if !books.say(end, socket, Said::new(length.min(books.plan.longest), false), 1, How::Acked) {
             break;
         }
