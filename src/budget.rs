@@ -4,6 +4,7 @@
 //! which they came. A message that has begun to come can be got rid of in one way only: it is read to its end.
 //! So of those who wait within a message one at a time goes on.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Who has how much. Whatever is decided takes no longer for many connections than for few, but for waking them all: there is one ledger, and one lock.
@@ -12,8 +13,8 @@ pub(crate) struct Ledger<W> {
     limit: usize,
     total: usize,
     shares: HashMap<u64, Share<W>>,
-    /// Who has something, least first.
-    by_size: BTreeSet<(usize, u64)>,
+    /// Who has something, least first; of several with as much, who came first is last.
+    by_size: BTreeSet<(usize, Reverse<u64>)>,
     /// More than the limit was counted, and not yet few enough bytes since.
     pressed: bool,
     /// Who must not read, by ticket: oldest first.
@@ -76,9 +77,9 @@ impl<W: Clone> Ledger<W> {
         if bytes == 0 && share.ticket.is_none() {
             self.shares.remove(&id);
         }
-        self.by_size.remove(&(before, id));
+        self.by_size.remove(&(before, Reverse(id)));
         if bytes > 0 {
-            self.by_size.insert((bytes, id));
+            self.by_size.insert((bytes, Reverse(id)));
         }
         self.total = self.total - before + bytes;
         self.weigh()
@@ -88,8 +89,8 @@ impl<W: Clone> Ledger<W> {
     pub(crate) fn leave(&mut self, id: u64) -> Vec<W> {
         self.waits_no_more(id);
         if let Some(share) = self.shares.remove(&id) {
-            self.by_size.remove(&(share.bytes, id));
-            self.total -= share.bytes;
+            self.by_size.remove(&(share.bytes, Reverse(id)));
+            self.total -= if planted!(ShareKept) { 0 } else { share.bytes };
         }
         if self.finishing == Some(id) {
             self.finishing = None;
@@ -104,7 +105,7 @@ impl<W: Clone> Ledger<W> {
 
     /// Whether it may read. If not it is woken when it may.
     pub(crate) fn may_read(&mut self, id: u64, within_message: bool, wake: impl FnOnce() -> W) -> bool {
-        if !self.pressed || self.finishing == Some(id) {
+        if !self.pressed || self.finishing == Some(id) || planted!(BudgetUnheeded) {
             return true;
         }
         if within_message && self.finishing.is_none() {
@@ -148,9 +149,9 @@ impl<W: Clone> Ledger<W> {
         self.shares.get(next).map(|share| share.wake.clone())
     }
 
-    /// Who has most, if that is too much for all together.
+    /// Who has most, if that is too much for all together; of several with as much, who came first.
     pub(crate) fn largest(&self) -> Option<W> {
-        let (_, largest) = self.by_size.last().filter(|_| self.total > self.limit)?;
+        let (_, Reverse(largest)) = self.by_size.last().filter(|_| self.total > self.limit)?;
         self.shares.get(largest).map(|share| share.wake.clone())
     }
 
@@ -160,7 +161,7 @@ impl<W: Clone> Ledger<W> {
         if self.total > self.limit {
             self.pressed = true;
         } else if self.total <= self.limit - self.limit / 8 {
-            self.pressed = false;
+            self.pressed = planted!(PressedForGood);
             self.finishing = None;
             self.within.clear();
             // All of them, as one that is woken may have nothing to read. Who comes too late finds itself stopped again.
@@ -242,6 +243,8 @@ mod tests {
         assert_eq!(ledger.largest(), None);
         ledger.settle(3, MIB / 4 + 1, || 3);
         assert_eq!(ledger.largest(), Some(1));
+        ledger.settle(3, MIB / 2, || 3);
+        assert_eq!(ledger.largest(), Some(1), "of those with as much, who came first");
         assert_eq!(ledger.set_limit(usize::MAX), [0; 0]);
         assert_eq!(ledger.largest(), None);
     }

@@ -98,5 +98,11 @@ mod there {
         PlaceOfAnother,
         /// A streamed request that waits for room is not told that there is some.
         RoomUntold,
+        /// What a connection has buffered counts for the budget when it is gone.
+        ShareKept,
+        /// Above the budget all are read.
+        BudgetUnheeded,
+        /// Who was once above the budget is never below it.
+        PressedForGood,
     }
 }

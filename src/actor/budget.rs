@@ -3,6 +3,8 @@
 //! Where no limit is set, which is the default, a turn looks at one number and nothing is counted. Where one is, a connection whose sum has changed by a
 //! step says so at the end of its turn, under one lock; those with little never do.
 
+use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -12,21 +14,20 @@ use crate::budget::Ledger;
 /// The step in which a websocket is counted: what it has is rounded down to a multiple of it.
 pub(crate) const STEP: usize = 8 << 10;
 
-static LEDGER: LazyLock<Mutex<Ledger<Weak<dyn Peer>>>> = LazyLock::new(|| Mutex::new(Ledger::new()));
-/// The limit, and whether those above it must not read: what every turn looks at.
-static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
-static PRESSED: AtomicBool = AtomicBool::new(false);
-static CLOSING: AtomicBool = AtomicBool::new(false);
+/// The one of this process.
+static PROCESS: Account = Account::new();
 
 /// How much the websockets and the HTTP connections of this process, accepted and made, may have buffered together: unsent bytes, bytes that handlers have in
 /// hand, and messages that are not all there. The content of a request is in hand until its answer is complete; content that is told as it comes, of requests and
-/// of responses, until its senders are dropped. A response that is told whole is its asker's, and counts no more. No limit by default. It holds for the whole
-/// process, all systems and arbiters in it.
+/// of responses, until its senders are dropped or its connection becomes a websocket. A response that is told whole is its asker's, and counts no more. No limit
+/// by default. It holds for the whole process, all systems and arbiters in it.
 ///
 /// Above the limit nobody is read, so that their peers feel TCP's back-pressure, but for one at a time that is within a message: it reads that to its
-/// end. What is to be written is written, and a peer's deadlines stand still while it is not read. Reading goes on at seven eighths of the limit, in the order
-/// in which they were stopped. Each is counted in steps of 8 KiB at the end of its turn; so what is buffered may pass the limit by 8 KiB and one read
-/// (64 KiB) for each, the one message that is read to its end, and what handlers go on sending, which has its own limit.
+/// end, and a websocket no further. What is to be written is written, and a peer's deadlines stand still while it is not read. Reading goes on at seven
+/// eighths of the limit, in the order in which they were stopped. Each is counted in steps of 8 KiB, after each read and at the end of its turn; so what is
+/// buffered may pass the limit by 8 KiB and one read for each (64 KiB; of a large frame 1 MiB), the one message that is read to its end, where that is a
+/// request as many more as may be [pipelined](crate::http::Settings::pipelining_limit), or the [window](crate::http::Settings::content_window) of content
+/// that is told as it comes; and by what handlers go on sending, which has its own limit.
 ///
 /// A connection that we have made is within a message while it waits for a response: what others hold may wait for just that. Content that is told as it comes
 /// is read above the limit only while nothing of it is in hand.
@@ -64,32 +65,110 @@ impl Budget {
 
     /// From now on, for the whole process.
     pub fn set(self) {
-        LIMIT.store(self.limit, Ordering::SeqCst);
-        CLOSING.store(self.close_largest, Ordering::SeqCst);
-        decide(|ledger| ledger.set_limit(self.limit));
+        PROCESS.set(self);
     }
 
     /// How much is counted at the moment: whole steps of 8 KiB, of connections that have had a turn since a limit was set.
     #[must_use]
     pub fn buffered() -> usize {
-        ledger().total()
+        PROCESS.buffered()
     }
 }
 
-fn ledger() -> MutexGuard<'static, Ledger<Weak<dyn Peer>>> {
-    LEDGER.lock().unwrap_or_else(PoisonError::into_inner)
+/// What one budget is for: all of a process.
+pub(crate) struct Account {
+    ledger: LazyLock<Mutex<Ledger<Weak<dyn Peer>>>>,
+    /// The limit, and whether those above it must not read: what every turn looks at.
+    limit: AtomicUsize,
+    pressed: AtomicBool,
+    closing: AtomicBool,
 }
 
-/// Decides something, and wakes whom that concerns.
-fn decide(decision: impl FnOnce(&mut Ledger<Weak<dyn Peer>>) -> Vec<Weak<dyn Peer>>) {
-    let mut ledger = ledger();
-    let woken = decision(&mut ledger);
-    PRESSED.store(ledger.is_pressed(), Ordering::SeqCst);
-    let largest = if CLOSING.load(Ordering::Relaxed) { ledger.largest() } else { None };
-    drop(ledger);
-    woken.iter().filter_map(Weak::upgrade).for_each(|peer| peer.nudge());
-    if let Some(largest) = largest.and_then(|largest| largest.upgrade()) {
-        largest.signal(Signal::OverBudget);
+impl Account {
+    const fn new() -> Self {
+        Self {
+            ledger: LazyLock::new(|| Mutex::new(Ledger::new())),
+            limit: AtomicUsize::new(usize::MAX),
+            pressed: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    fn set(&self, budget: Budget) {
+        self.limit.store(budget.limit, Ordering::SeqCst);
+        self.closing.store(budget.close_largest, Ordering::SeqCst);
+        self.decide(|ledger| ledger.set_limit(budget.limit));
+    }
+
+    fn buffered(&self) -> usize {
+        self.ledger().total()
+    }
+
+    #[inline]
+    fn is_limited(&self) -> bool {
+        self.limit.load(Ordering::Relaxed) != usize::MAX
+    }
+
+    #[inline]
+    fn is_pressed(&self) -> bool {
+        self.pressed.load(Ordering::Relaxed)
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger<Weak<dyn Peer>>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Decides something, and wakes whom that concerns.
+    fn decide(&self, decision: impl FnOnce(&mut Ledger<Weak<dyn Peer>>) -> Vec<Weak<dyn Peer>>) {
+        let mut ledger = self.ledger();
+        let woken = decision(&mut ledger);
+        self.pressed.store(ledger.is_pressed(), Ordering::SeqCst);
+        let largest = if self.closing.load(Ordering::Relaxed) { ledger.largest() } else { None };
+        drop(ledger);
+        woken.iter().filter_map(Weak::upgrade).for_each(|peer| peer.nudge());
+        if let Some(largest) = largest.and_then(|largest| largest.upgrade()) {
+            largest.signal(Signal::OverBudget);
+        }
+    }
+}
+
+/// Whose budget a connection is counted in: the process's; in tests it may be in a [process of its own](super::test::Process), as far as that goes.
+#[derive(Clone, Default)]
+pub(crate) struct Whose(#[cfg(feature = "test")] Option<Arc<Account>>);
+
+#[cfg(feature = "test")]
+impl Whose {
+    pub(crate) fn own(budget: Budget) -> Self {
+        let account = Account::new();
+        account.set(budget);
+        Self(Some(Arc::new(account)))
+    }
+
+    pub(crate) fn set(&self, budget: Budget) {
+        Account::set(self, budget);
+    }
+
+    pub(crate) fn buffered(&self) -> usize {
+        Account::buffered(self)
+    }
+}
+
+impl Deref for Whose {
+    type Target = Account;
+
+    #[inline]
+    fn deref(&self) -> &Account {
+        #[cfg(feature = "test")]
+        if let Some(own) = &self.0 {
+            return own;
+        }
+        &PROCESS
+    }
+}
+
+impl fmt::Debug for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Whose").field("buffered", &Account::buffered(self)).finish_non_exhaustive()
     }
 }
 
@@ -97,6 +176,7 @@ fn decide(decision: impl FnOnce(&mut Ledger<Weak<dyn Peer>>) -> Vec<Weak<dyn Pee
 pub(crate) struct Share {
     id: u64,
     line: Weak<dyn Peer>,
+    whose: Whose,
     /// As it was counted last.
     counted: usize,
     /// It is in the ledger, be it to wait.
@@ -106,32 +186,37 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    pub(crate) fn new(line: Weak<dyn Peer>) -> Self {
+    pub(crate) fn new(line: Weak<dyn Peer>, whose: &Whose) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed) as u64;
-        Self { id, line, counted: 0, known: false, finishing: false }
+        Self { id, line, whose: whose.clone(), counted: 0, known: false, finishing: false }
     }
 
     /// Whether anything is to be counted.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
-        LIMIT.load(Ordering::Relaxed) != usize::MAX || self.counted > 0
+        self.whose.is_limited() || self.counted > 0
     }
 
     /// It has so many bytes now.
     pub(crate) fn settle(&mut self, bytes: usize) {
-        let limited = LIMIT.load(Ordering::Relaxed) != usize::MAX;
-        let steps = if limited { bytes / STEP * STEP } else { 0 };
+        let steps = if self.whose.is_limited() { bytes / STEP * STEP } else { 0 };
         if steps != self.counted {
             (self.counted, self.known) = (steps, true);
-            decide(|ledger| ledger.settle(self.id, steps, || self.line.clone()));
+            self.whose.decide(|ledger| ledger.settle(self.id, steps, || self.line.clone()));
         }
+    }
+
+    /// Whether there is too much, and who wants to read must ask.
+    #[inline]
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.whose.is_pressed()
     }
 
     /// Whether it may read: if not, its connection is woken when it may.
     #[inline]
     pub(crate) fn may_read(&mut self, within_message: bool) -> bool {
-        !PRESSED.load(Ordering::Relaxed) || self.ask(within_message)
+        !self.whose.is_pressed() || self.ask(within_message)
     }
 
     #[inline(never)]
@@ -141,16 +226,22 @@ impl Share {
             self.told();
         }
         self.known = true;
-        let may = ledger().may_read(self.id, within_message, || self.line.clone());
+        let may = self.whose.ledger().may_read(self.id, within_message, || self.line.clone());
         self.finishing = may && within_message;
         may
+    }
+
+    /// Whether it may read to the end of its message only.
+    #[inline]
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.finishing
     }
 
     /// A message is complete: another one's turn, if this one has read although there was no room.
     #[inline]
     pub(crate) fn told(&mut self) {
         if std::mem::take(&mut self.finishing) {
-            decide(|ledger| ledger.finished(self.id));
+            self.whose.decide(|ledger| ledger.finished(self.id));
         }
     }
 }
@@ -158,32 +249,45 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         if self.known {
-            decide(|ledger| ledger.leave(self.id));
+            self.whose.decide(|ledger| ledger.leave(self.id));
         }
     }
 }
 
 /// The share of an HTTP connection: most never have anything to be counted, and none is made for them.
-#[derive(Default)]
-pub(crate) struct Lazy(Option<Box<Share>>);
+pub(crate) struct Lazy {
+    share: Option<Box<Share>>,
+    whose: Whose,
+}
 
 impl Lazy {
+    pub(crate) fn new(whose: &Whose) -> Self {
+        Self { share: None, whose: whose.clone() }
+    }
+
     fn share<P: Peer + 'static>(&mut self, peer: &Arc<P>) -> &mut Share {
-        self.0.get_or_insert_with(|| Box::new(Share::new(Arc::<P>::downgrade(peer))))
+        let Self { share, whose } = self;
+        share.get_or_insert_with(|| Box::new(Share::new(Arc::<P>::downgrade(peer), whose)))
+    }
+
+    /// As [`Share::is_pressed`].
+    #[inline]
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.whose.is_pressed()
     }
 
     /// As [`Share::may_read`].
     #[inline]
     pub(crate) fn may_read(&mut self, within_message: impl FnOnce() -> bool, peer: &Arc<impl Peer + 'static>) -> bool {
-        !PRESSED.load(Ordering::Relaxed) || self.share(peer).ask(within_message())
+        !self.whose.is_pressed() || self.share(peer).ask(within_message())
     }
 
     /// As [`Share::settle`], where there is anything to be counted.
     #[inline]
     pub(crate) fn settle(&mut self, bytes: impl FnOnce() -> usize, peer: &Arc<impl Peer + 'static>) {
-        if LIMIT.load(Ordering::Relaxed) != usize::MAX || self.0.is_some() {
+        if self.whose.is_limited() || self.share.is_some() {
             let bytes = bytes();
-            if bytes >= STEP || self.0.is_some() {
+            if bytes >= STEP || self.share.is_some() {
                 self.share(peer).settle(bytes);
             }
         }
@@ -192,13 +296,13 @@ impl Lazy {
     /// Whether there is anything to be counted, or was: then it matters what is given back.
     #[inline]
     pub(crate) fn is_known(&self) -> bool {
-        self.0.is_some()
+        self.share.is_some()
     }
 
     /// As [`Share::told`].
     #[inline]
     pub(crate) fn told(&mut self) {
-        if let Some(share) = &mut self.0 {
+        if let Some(share) = &mut self.share {
             share.told();
         }
     }

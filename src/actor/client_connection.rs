@@ -71,6 +71,7 @@ impl ClientConnection {
     pub(crate) fn start(transport: Transport, connected: Connected, way: Arc<Way>) -> Requester {
         let line = ClientLine::new(connected.id, way.ears.clone(), &way.settings.http);
         transport.seat().take(&line);
+        let share = Lazy::new(transport.seat().whose());
         let now = clock::now();
         let http = ours::Client::new(way.settings.http.clone(), now).secure(connected.tls.is_some()).host(way.authority());
         let requester = Requester::new(line.clone());
@@ -83,7 +84,7 @@ impl ClientConnection {
             acks: VecDeque::new(),
             marks: 0,
             timer: Timer::default(),
-            share: Lazy::default(),
+            share,
             now,
         }));
         requester
@@ -115,7 +116,11 @@ impl ClientConnection {
             parts.http.give_back(returned, now);
         }
         let Self { share, line, .. } = self;
-        let may = |http: &ours::Client| share.may_read(|| http.is_within_message(), line) || http.closing() == Closing::AfterFlush;
+        let may = |http: &ours::Client| {
+            // What the last read brought.
+            share.settle(|| http.buffered(), line);
+            share.may_read(|| http.is_within_message(), line) || http.closing() == Closing::AfterFlush
+        };
         let read = read(&mut parts.http, &mut parts.transport, wants, may, now, cx);
         let mut written = ControlFlow::Continue(());
         if let ControlFlow::Continue(reading) = read

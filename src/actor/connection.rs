@@ -95,6 +95,7 @@ impl Connection {
                 above.register(made, &line, &mut http);
             }
         }
+        let share = Lazy::new(transport.seat().whose());
         let parts = Some(Parts { http, transport });
         line.begin(Conversation {
             parts,
@@ -106,7 +107,7 @@ impl Connection {
             is_fed: false,
             is_armed: false,
             is_broken: false,
-            share: Lazy::default(),
+            share,
         });
         drop(actix_rt::spawn(Self { line }));
     }
@@ -305,6 +306,17 @@ fn read(
             parts.http.suspend(false, now);
             return Continue(Reading { reads, awaits: false });
         }
+        // Who has nothing to read holds up nobody: above the budget that is asked first.
+        if share.is_pressed() {
+            match parts.transport.poll_readable(cx) {
+                Poll::Pending => {
+                    parts.http.suspend(false, now);
+                    return Continue(Reading { reads, awaits: true });
+                }
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return above.broken(&error),
+            }
+        }
         if !may_read(parts, share, line, now) {
             return Continue(Reading { reads, awaits: false });
         }
@@ -330,6 +342,7 @@ fn read(
                 if !parts.http.events().is_empty() {
                     share.told();
                 }
+                share.settle(|| parts.http.buffered(), line);
             }
             Poll::Ready(Err(error)) => return above.broken(&error),
         }

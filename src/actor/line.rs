@@ -154,7 +154,12 @@ fn closes(command: &Command) -> bool {
 
 impl Side {
     pub(super) fn unsent(&self) -> usize {
-        self.queued + self.output + self.encoded.len() + self.policy.as_ref().map_or(0, |policy| policy.keys())
+        self.queued + self.output + self.encoded.len() + self.keys()
+    }
+
+    /// What the keys count for of the messages that wait.
+    fn keys(&self) -> usize {
+        self.policy.as_ref().map_or(0, |policy| policy.keys())
     }
 
     /// Whether this control frame finds room behind so much that is unsent: as far as one data frame, or one control frame, may pass the hard limit.
@@ -241,10 +246,10 @@ impl Line {
     }
 
     /// A sender sees so much waiting. Above stage actors the websocket does not see it by itself: what waits below may be written before the stage's
-    /// turn comes.
+    /// turn comes. Nor does it see what keys count for: they are gone when their messages have been taken.
     #[inline]
     fn shows(&self, side: &mut Side, unsent: usize) {
-        if self.below.is_some() && unsent > self.limits.soft {
+        if unsent > self.limits.soft && (self.below.is_some() || side.keys() > 0) {
             side.seen = side.seen.max(unsent);
         }
     }

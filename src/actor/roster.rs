@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use super::budget::Whose;
 use super::clock;
 use super::gate::Guest;
 use super::line::{Peer, Protocol, Signal};
@@ -28,6 +29,7 @@ pub(crate) struct Roster {
     inner: Mutex<Inner>,
     count: AtomicUsize,
     counters: Arc<Counters>,
+    whose: Whose,
 }
 
 #[derive(Default)]
@@ -61,6 +63,12 @@ enum Waited {
 }
 
 impl Roster {
+    /// Whose connections are counted there.
+    #[cfg(feature = "test")]
+    pub(crate) fn of(whose: Whose) -> Self {
+        Self { whose, ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -191,7 +199,7 @@ impl Roster {
 
     /// The connections that come from now on are on another, which counts on with the same counters.
     pub(crate) fn successor(&self) -> Self {
-        Self { counters: self.counters.clone(), ..Self::default() }
+        Self { counters: self.counters.clone(), whose: self.whose.clone(), ..Self::default() }
     }
 }
 
@@ -239,6 +247,11 @@ impl Seat {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.roster.counters
+    }
+
+    /// In which budget it is counted.
+    pub(crate) fn whose(&self) -> &Whose {
+        &self.roster.whose
     }
 
     /// So many requests have come since the last time, and so many are in hand now.

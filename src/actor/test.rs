@@ -93,7 +93,7 @@ use crate::websocket::{Codec, Frame, Role};
 
 mod link;
 
-pub use link::{End, Link, Raw};
+pub use link::{End, Link, Process, Raw};
 
 /// How long is waited for what must come.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -61,6 +61,10 @@ impl Server {
     /// Takes back what events were `worth`: who had them in hand no longer does.
     pub fn give_back(&mut self, worth: usize, now: Instant) {
         self.told.in_hand = self.told.in_hand.saturating_sub(worth);
+        if self.told.in_hand < self.told.start {
+            // The start is back: what is left are bytes, of the requests before.
+            self.told.start = 0;
+        }
         if self.told.stopped.is_none() || self.told.in_hand > self.settings.content_window / 2 {
             return;
         }

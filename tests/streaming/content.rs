@@ -86,6 +86,24 @@ fn the_next_request_comes_behind_the_answer_and_the_content() {
     assert_eq!(peer.handler(), [Heard::Request("/next".to_owned(), String::new())]);
 }
 
+/// What the budget of the process counts of a connection: also what is left in hand of earlier requests, once the next one has begun and its start is back.
+#[test]
+fn what_is_in_hand_of_an_earlier_request_is_buffered() {
+    let mut peer = Peer::new(Settings::new().content_window(1000)).keeping();
+    peer.says(sized(500));
+    assert_eq!((peer.handler().len(), peer.server.buffered()), (1, 0), "the start of a request is no bytes");
+    peer.lets_go_of_one().says("x".repeat(500));
+    assert_eq!(peer.handler().len(), 2);
+    peer.answers(HttpResponse::ok("")).hears();
+    let of_the_first = peer.server.buffered();
+    assert!(of_the_first >= 500, "{of_the_first}");
+    peer.says(sized(500));
+    assert_eq!((peer.handler().len(), peer.server.buffered()), (1, of_the_first));
+    peer.in_hand.swap(0, 1);
+    assert_eq!(peer.lets_go_of_one().server.buffered(), of_the_first);
+    assert_eq!(peer.lets_go_of_one().server.buffered(), 0);
+}
+
 /// Window and one piece, however much there is to be read; and the rest once half of it is given back.
 #[test]
 fn content_is_read_no_farther_than_the_handler_takes_it() {

@@ -32,10 +32,12 @@ impl Line {
 
     #[inline]
     pub(in crate::actor) fn give_back(&self, worth: usize) {
-        if planted!(CreditTwice) {
-            self.in_hand.fetch_sub(worth, Ordering::SeqCst);
-        }
-        let left = self.in_hand.fetch_sub(worth, Ordering::SeqCst) - worth;
+        let left = if planted!(CreditTwice) {
+            let twice = |left: usize| Some(left.saturating_sub(2 * worth));
+            self.in_hand.fetch_update(Ordering::SeqCst, Ordering::SeqCst, twice).unwrap_or_default().saturating_sub(2 * worth)
+        } else {
+            self.in_hand.fetch_sub(worth, Ordering::SeqCst) - worth
+        };
         if left < self.wake_below.load(Ordering::SeqCst) {
             self.wake_below.store(0, Ordering::SeqCst);
             self.wake(&mut self.queue.lock());

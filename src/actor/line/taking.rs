@@ -89,7 +89,6 @@ impl Line {
                     _ => 0,
                 };
                 let after = after + of_its_key;
-                self.shows(side, after);
                 if is_data {
                     side.beyond = length_of_it + of_its_key;
                 }
@@ -97,6 +96,7 @@ impl Line {
                 if let (Some(key), Some(policy)) = (key, &mut line.side.policy) {
                     policy.queued(key, line.items.len());
                 }
+                self.shows(&mut line.side, after);
                 Ok(self.status(after))
             }
             Verdict::Replace(at) => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::{Actor, Context, Handler};
 use bytes::{Bytes, BytesMut};
 
+use super::super::budget::{Budget, Whose};
 use super::super::messages::Unbound;
 use super::super::network::{Wire, WireReader, WireWriter};
 use super::{
@@ -31,6 +32,41 @@ impl End {
             Self::Client => Self::Server,
             Self::Server => Self::Client,
         }
+    }
+}
+
+/// The process that an end of a [`Link`] is in, as far as the [`Budget`] goes: this one by default, whose budget is set with [`Budget::set`]. One of its own
+/// has a budget of its own, for all the ends that are in it. Clones are the same process.
+///
+/// ```
+/// use actix_sockets::Budget;
+/// use actix_sockets::test::{Link, Network, Process};
+///
+/// # actix_sockets::test::rerun(async {
+/// let (clients, server) = (Process::default(), Process::with(Budget::bytes(64 << 10)));
+/// let [one, other] = [1, 2].map(|seed| Link::between(&clients, &server, &Network::seeded(seed)));
+/// assert_eq!(server.buffered(), 0);
+/// # drop((one, other));
+/// # });
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Process(Whose);
+
+impl Process {
+    /// One of its own, with this budget.
+    pub fn with(budget: Budget) -> Self {
+        Self(Whose::own(budget))
+    }
+
+    /// Another budget from now on.
+    pub fn set(&self, budget: Budget) {
+        self.0.set(budget);
+    }
+
+    /// How much its ends have buffered, as [`Budget::buffered`] counts it.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.0.buffered()
     }
 }
 
@@ -73,11 +109,18 @@ impl Link {
     /// Two ends that nobody has taken yet.
     #[must_use]
     pub fn over(network: &Network) -> Self {
+        Self::between(&Process::default(), &Process::default(), network)
+    }
+
+    /// The same between two processes: that of the client, that of the server.
+    #[must_use]
+    pub fn between(client: &Process, server: &Process, network: &Network) -> Self {
         let wires = network.wires();
         let [from_client, from_server] = &wires;
         let end = |out: &Arc<Wire>, back: &Arc<Wire>| Some((WireReader { wire: back.clone(), back: out.clone() }, WireWriter(out.clone())));
         let ends = Mutex::new([end(from_client, from_server), end(from_server, from_client)]);
-        Self(Arc::new(Inner { wires, ends, rosters: Default::default() }))
+        let rosters = [client, server].map(|process| Arc::new(Roster::of(process.0.clone())));
+        Self(Arc::new(Inner { wires, ends, rosters }))
     }
 
     fn take(&self, end: End) -> (WireReader, WireWriter) {

@@ -26,6 +26,17 @@ impl WebSocket {
     /// the socket will wake the task when there is more. It is asked before it is read, except where it is likely to have something.
     pub(super) fn read(&mut self, likely: bool, now: Instant, cx: &mut TaskContext<'_>) -> bool {
         for turn in 0..READS {
+            // Who has nothing to read holds up nobody: above the budget that is asked first.
+            if self.share.is_pressed() && !self.pipeline.is_behind() && self.peer_takes() && self.handler_takes() {
+                match self.transport.poll_readable(cx) {
+                    Poll::Pending => {
+                        self.pipeline.suspend(None, now);
+                        return true;
+                    }
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => self.lost(now),
+                }
+            }
             if !self.may_read(now) {
                 return false;
             }
@@ -56,8 +67,13 @@ impl WebSocket {
                     return true;
                 }
                 Poll::Ready(Ok(0)) => self.guarded(now, |pipeline| pipeline.receive_eof(now)),
-                // The handler has it in hand now: the next read may have to wait for it.
-                Poll::Ready(Ok(_)) => self.tell(),
+                // The handler has it in hand now: the next read may have to wait for it, here or elsewhere.
+                Poll::Ready(Ok(_)) => {
+                    self.tell();
+                    if self.share.is_on() {
+                        self.weigh();
+                    }
+                }
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
                     self.lost(now);
@@ -71,6 +87,11 @@ impl WebSocket {
     fn read_once(&mut self, now: Instant, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
         let had = self.partial.len();
         let missing = self.pipeline.missing(had);
+        // Above the budget no more than the message that has begun: the beginning of the next would have to be read to its end, too.
+        if self.share.is_finishing() {
+            let header = header_len(self.role == Role::Server, 0).saturating_sub(had);
+            return self.read_large(if missing > 0 { missing } else { header.max(1) }, now, cx);
+        }
         // What a handler is given in one turn is what one read brings: of a large frame it is not read beyond the end.
         if had > 0 && missing.max(had) >= LARGE {
             let read = self.read_large(missing.max(1), now, cx);
@@ -135,6 +156,16 @@ impl WebSocket {
         self.partial = if rest.is_empty() { Partial::default() } else { Partial::copy(rest, self.pipeline.missing(rest.len()).max(1)) };
     }
 
+    /// Whether the peer takes what is written.
+    fn peer_takes(&mut self) -> bool {
+        self.pipeline.output().len().max(self.behind) <= self.soft
+    }
+
+    /// Whether the handler takes what is read: if not, a wake is asked for.
+    fn handler_takes(&mut self) -> bool {
+        self.line.in_hand() <= self.window || !planted!(WindowNotReopened) && self.line.wake_below(self.window / 2 + 1)
+    }
+
     pub(super) fn may_read(&mut self, now: Instant) -> bool {
         if !self.pipeline.wants_read() {
             return false;
@@ -143,11 +174,10 @@ impl WebSocket {
         if self.pipeline.phase() == Phase::Finishing {
             return true;
         }
-        let pause = if self.pipeline.output().len().max(self.behind) > self.soft {
+        let pause = if !self.peer_takes() {
             Some(Pause::Peers)
         } else {
-            let room = self.line.in_hand() <= self.window || !planted!(WindowNotReopened) && self.line.wake_below(self.window / 2 + 1);
-            let may = room && self.share.may_read(self.pipeline.is_within_message());
+            let may = self.handler_takes() && self.share.may_read(self.pipeline.is_within_message());
             (!may).then_some(Pause::Ours)
         };
         self.pipeline.suspend(pause, now);

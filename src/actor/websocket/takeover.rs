@@ -52,7 +52,7 @@ impl WebSocket {
         if !planted!(SeatNotMoved) {
             transport.seat().take(&line);
         }
-        let share = Share::new(Arc::<Line>::downgrade(&line));
+        let share = Share::new(Arc::<Line>::downgrade(&line), transport.seat().whose());
         transport.seat().upgrades();
         let mut look = None;
         if let Some(upstream) = &mut upstream {

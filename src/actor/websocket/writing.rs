@@ -116,10 +116,16 @@ impl WebSocket {
 
     /// Tells the process what is buffered here. What handlers have in hand they give back without a turn of ours: so one is asked for.
     pub(super) fn count(&mut self, cx: &TaskContext<'_>) {
-        let in_hand = self.line.in_hand();
-        self.share.settle(self.pipeline.output().len() + self.behind + in_hand + self.partial.len() + self.pipeline.gathered());
+        let in_hand = self.weigh();
         if (STEP..=self.window).contains(&in_hand) && self.line.wake_below((in_hand - STEP).max(1)) {
             cx.waker().wake_by_ref();
         }
+    }
+
+    /// Counts it. Gives what handlers have in hand of it.
+    pub(super) fn weigh(&mut self) -> usize {
+        let in_hand = self.line.in_hand();
+        self.share.settle(self.pipeline.output().len() + self.behind + in_hand + self.partial.len() + self.pipeline.gathered());
+        in_hand
     }
 }

@@ -132,7 +132,7 @@ pub(crate) fn comes(books: &Shared, end: End) {
         let there = end.other();
         books.open().sides[end as usize].socket = None;
         let plan = &books.plan;
-        let undisturbed = plan.fault.is_none() && plan.wind_down.is_none() && plan.jump.is_none();
+        let undisturbed = plan.fault.is_none() && plan.wind_down.is_none() && plan.jump.is_none() && !plan.accompanied;
         // What the other end's own handler does to its connection, or does not hear in time.
         let own = |deed: &Deed| matches!(deed, Deed::Stop | Deed::Panic | Deed::Close(_) | Deed::Wait(_));
         let other = &plan.ends[there as usize];

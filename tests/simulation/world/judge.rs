@@ -17,7 +17,7 @@ impl Books {
             }
             self.judge_side(end);
         }
-        let mut inner = self.open();
+        let inner = self.open();
         for number in 0..inner.http.len() {
             let Exchange { told, error, begun_there, complete, aborted, .. } = &inner.http[number];
             let (told, error, begun_there, ends) = (*told, error.clone(), *begun_there, complete + aborted);
@@ -131,12 +131,19 @@ impl Books {
 
     /// Whether both ends are websockets, or one will not be.
     pub(crate) fn is_begun(&self) -> bool {
-        let sides = &self.open().sides;
+        let inner = self.open();
+        if !self.plan.upgrades {
+            return inner.answered == self.plan.exchanges.len();
+        }
+        let sides = &inner.sides;
         sides.iter().all(|side| side.upgraded > 0) || sides.iter().any(|side| side.refused > 0)
     }
 
     /// Whether all that was sent was heard, and nothing else is to come.
     pub(crate) fn is_quiet(&self) -> bool {
+        if !self.plan.upgrades {
+            return self.is_begun();
+        }
         let inner = self.open();
         let at_rest = |end: End| {
             let (here, there) = (&inner.sides[end as usize], &inner.sides[end.other() as usize]);
@@ -160,8 +167,11 @@ impl Books {
         let mut wrong = Vec::new();
         for end in [End::Client, End::Server] {
             let (here, there) = (&inner.sides[end as usize], &inner.sides[end.other() as usize]);
-            if here.upgraded != 1 {
+            if here.upgraded != usize::from(self.plan.upgrades) {
                 wrong.push(format!("{end:?}: not upgraded: {}", here.refused));
+                continue;
+            }
+            if !self.plan.upgrades {
                 continue;
             }
             if let Some(closed) = here.closed.first() {

@@ -2,17 +2,18 @@
 //! how the library does it.
 
 use std::fmt;
-use std::hash::Hasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actix_sockets::test::{End, Link};
+use actix_sockets::test::{End, Link, Network, Process};
 use actix_sockets::websocket::OpCode;
 use actix_sockets::{Closed, Frame, SendError, Socket};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::chance::Chance;
+use super::company::Company;
 use super::conflating::Came;
+use super::log::Log;
 use super::plan::{How, Plan};
 use super::tap::Tap;
 
@@ -25,6 +26,8 @@ pub(crate) type Shared = Arc<Books>;
 pub(crate) struct Books {
     pub(crate) plan: Plan,
     pub(crate) link: Link,
+    /// Those that it shares a budget with.
+    pub(crate) company: Option<Arc<Company>>,
     inner: Mutex<Inner>,
 }
 
@@ -36,12 +39,10 @@ pub(crate) struct Inner {
     pub(crate) requested: usize,
     /// Bytes of requests' content that the handler has in hand.
     pub(crate) uploaded: usize,
+    /// And of requests that came whole and are not answered.
+    pub(crate) whole: usize,
     taps: [Tap; 2],
-    began: Instant,
-    /// What has happened, as a number; as text if it is to be read.
-    hash: std::hash::DefaultHasher,
-    transcript: Option<Vec<String>>,
-    pub(crate) wrong: Vec<String>,
+    log: Log,
 }
 
 /// A request, from its sender's side.
@@ -112,7 +113,14 @@ pub(crate) struct Side {
 }
 
 impl Books {
-    pub(crate) fn new(plan: Plan, link: Link, recorded: bool) -> Shared {
+    pub(crate) fn new(plan: Plan, log: Log, company: Option<Arc<Company>>) -> Shared {
+        let network = Network::seeded(plan.seed)
+            .latency(plan.latency.0, plan.latency.1)
+            .pieces(plan.pieces)
+            .capacity(plan.capacity)
+            .forgetful(plan.forgetful);
+        let here = Process::default();
+        let link = Link::between(&here, company.as_ref().map_or(&here, |company| &company.process), &network);
         let side = |purpose, keys| Side {
             chance: Some(Chance::of(plan.seed, purpose)),
             keys: Some(Chance::of(plan.seed, keys)),
@@ -124,13 +132,11 @@ impl Books {
             answered: 0,
             requested: 0,
             uploaded: 0,
+            whole: 0,
             taps: Default::default(),
-            began: Instant::now(),
-            hash: std::hash::DefaultHasher::new(),
-            transcript: recorded.then(Vec::new),
-            wrong: Vec::new(),
+            log,
         };
-        Arc::new(Self { plan, link, inner: Mutex::new(inner) })
+        Arc::new(Self { plan, link, company, inner: Mutex::new(inner) })
     }
 
     pub(crate) fn open(&self) -> MutexGuard<'_, Inner> {
@@ -370,10 +376,6 @@ impl Books {
         }
         Some(said)
     }
-
-    pub(crate) fn recorded(&self) -> Vec<String> {
-        self.open().transcript.clone().unwrap_or_default()
-    }
 }
 
 /// The answer, if it is there without waiting.
@@ -412,27 +414,11 @@ impl Said {
 }
 
 impl Inner {
-    pub(crate) fn note(&mut self, what: fmt::Arguments<'_>) {
-        struct Into<'a>(&'a mut std::hash::DefaultHasher);
-        impl fmt::Write for Into<'_> {
-            fn write_str(&mut self, text: &str) -> fmt::Result {
-                self.0.write(text.as_bytes());
-                Ok(())
-            }
-        }
-        let at = self.began.elapsed();
-        let _ = fmt::Write::write_fmt(&mut Into(&mut self.hash), format_args!("{at:?} {what}\n"));
-        if let Some(transcript) = &mut self.transcript {
-            transcript.push(format!("{:>10.3} s  {what}", at.as_secs_f64()));
-        }
+    pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
+        self.log.note(what);
     }
 
-    pub(crate) fn wrong(&mut self, what: fmt::Arguments<'_>) {
-        self.note(format_args!("WRONG: {what}"));
-        self.wrong.push(what.to_string());
-    }
-
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash.finish()
+    pub(crate) fn wrong(&self, what: fmt::Arguments<'_>) {
+        self.log.wrong(what);
     }
 }

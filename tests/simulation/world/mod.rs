@@ -2,11 +2,13 @@
 //! any way that the seed wants, time that is virtual; and books that are kept beside all that (see `ledger.rs`).
 
 mod chance;
+mod company;
 mod conflating;
 mod dropping;
 mod hostile;
 mod judge;
 mod ledger;
+mod log;
 pub(crate) mod plan;
 mod site;
 mod streams;
@@ -16,7 +18,7 @@ mod tap;
 use std::time::Duration;
 
 use actix_sockets::handshake::{self, Target};
-use actix_sockets::test::{self, End, Link, Network};
+use actix_sockets::test::{self, End};
 use actix_sockets::{HttpRequest, Register, RequestStart, Requester, Settings};
 use http::Method;
 use http::header::{HOST, HeaderValue};
@@ -25,7 +27,9 @@ use tokio::time::{Instant, advance, sleep};
 pub(crate) use plan::Plan;
 
 use chance::Chance;
+use company::Company;
 use ledger::{Books, Exchange, Said, Shared, futures_now};
+use log::Log;
 use plan::{Ending, Fault, How};
 use site::Site;
 use talker::Talker;
@@ -71,22 +75,46 @@ pub(crate) fn run(plan: Plan, recorded: bool, prepare: impl FnOnce() + Send + 's
 }
 
 async fn world(plan: Plan, recorded: bool) -> Outcome {
-    let network = Network::seeded(plan.seed)
-        .latency(plan.latency.0, plan.latency.1)
-        .pieces(plan.pieces)
-        .capacity(plan.capacity)
-        .forgetful(plan.forgetful);
-    let link = Link::over(&network);
-    let books = Books::new(plan.clone(), link.clone(), recorded);
+    let log = Log::new(recorded);
+    let company = plan.company.as_ref().map(|beside| Company::new(beside, &log));
+    let books = match &company {
+        Some(company) => company.comes(plan),
+        None => vec![Books::new(plan, log.clone(), None)],
+    };
+    match (&company, &books[..]) {
+        (None, [alone]) => {
+            live(alone).await;
+            end(alone).await;
+        }
+        (None, _) => unreachable!("nobody else"),
+        (Some(company), all) => company.lives(all).await,
+    }
+    let (mut heard, mut dropped) = (0, 0);
+    for books in &books {
+        books.judge();
+        dropped += books.dropped();
+        let mut inner = books.open();
+        heard += inner.sides.iter().map(|side| side.heard - side.missed).sum::<usize>();
+        let sockets = [inner.sides[0].socket.take(), inner.sides[1].socket.take()];
+        drop(inner);
+        drop(sockets);
+    }
+    let (hash, wrong, transcript) = log.close();
+    Outcome { hash, wrong, transcript, heard, dropped }
+}
+
+/// A connection from its beginning to where all is quiet, in a kind network, or a while has passed.
+async fn live(books: &Shared) {
+    let (plan, link) = (&books.plan, &books.link);
     let (window, soft) = plan.streams.unwrap_or((256 << 10, 64 << 10));
     let http = actix_sockets::http::Settings::default()
         .pipelining_limit(plan.pipelining)
         .pipeline_any_method(true)
         .content_window(window)
         .output_soft_limit(soft);
-    let settings = Settings::default().http(http);
+    let settings = Settings::default().http(http.clone());
     if let Some(end) = plan.hostile {
-        hostile::comes(&books, end);
+        hostile::comes(books, end);
     }
     if plan.hostile != Some(End::Server) {
         let site = books.clone();
@@ -96,45 +124,33 @@ async fn world(plan: Plan, recorded: bool) -> Outcome {
             Some(_) => link.registering(settings.clone(), move || Register::factory(make.clone()).hears::<RequestStart>()),
         }
     }
-    weather(&books);
+    weather(books);
     if plan.hostile == Some(End::Client) {
-        sleep(BUSY + UNKIND).await;
-    } else {
-        let requester = link.connect(settings);
-        ask(&books, &requester).await;
-        if plan.kind && plan.streams.is_some() {
-            // The scripts begin behind all that is asked before.
-            let late = Instant::now() + QUIET;
-            while !books.is_begun() && Instant::now() < late {
-                sleep(Duration::from_secs(1)).await;
-            }
-        }
-        sleep(BUSY).await;
-        if plan.kind {
-            let late = Instant::now() + QUIET;
-            while !books.is_quiet() && Instant::now() < late {
-                sleep(Duration::from_secs(1)).await;
-            }
-            // Nor does anything come of it.
-            sleep(Duration::from_secs(1)).await;
-            books.judge_quiet();
-        } else {
-            sleep(UNKIND).await;
-        }
-        drop(requester);
+        return sleep(BUSY + UNKIND).await;
     }
-    end(&books).await;
-    books.judge();
-    let (heard, dropped, hash, wrong) = {
-        let dropped = books.dropped();
-        let mut inner = books.open();
-        let sockets = [inner.sides[0].socket.take(), inner.sides[1].socket.take()];
-        let told = (inner.sides.iter().map(|side| side.heard - side.missed).sum(), dropped, inner.hash(), std::mem::take(&mut inner.wrong));
-        drop(inner);
-        drop(sockets);
-        told
-    };
-    Outcome { hash, wrong, transcript: books.recorded(), heard, dropped }
+    // Who shares a server with others may have to wait for them.
+    let settings = if plan.accompanied { Settings::default().http(http.response_timeout(QUIET).write_stall(QUIET)) } else { settings };
+    let requester = link.connect(settings);
+    ask(books, &requester).await;
+    if plan.kind && (plan.streams.is_some() || plan.accompanied) {
+        // The scripts begin behind all that is asked before.
+        let late = Instant::now() + QUIET;
+        while !books.is_begun() && Instant::now() < late {
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+    sleep(BUSY).await;
+    if plan.kind {
+        let late = Instant::now() + QUIET;
+        while !books.is_quiet() && Instant::now() < late {
+            sleep(Duration::from_secs(1)).await;
+        }
+        // Nor does anything come of it.
+        sleep(Duration::from_secs(1)).await;
+        books.judge_quiet();
+    } else {
+        sleep(UNKIND).await;
+    }
 }
 
 /// What happens to the network, and to the time.
@@ -217,6 +233,9 @@ async fn ask(books: &Shared, requester: &Requester) {
         } else {
             told.await;
         }
+    }
+    if !plan.upgrades {
+        return;
     }
     let (request, mut chance) = (handshake_of(books), Chance::of(plan.seed, "masks"));
     Talker::upgrade(books, End::Client, request, |upgrade| {

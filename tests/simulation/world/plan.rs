@@ -7,9 +7,10 @@ use actix_sockets::Overflow;
 use actix_sockets::test::End;
 
 use super::chance::Chance;
+use super::company::{self, Beside};
 
 /// What can be left out of a plan, to see whether a failure needs it.
-pub(crate) const FEATURES: [&str; 19] = [
+pub(crate) const FEATURES: [&str; 20] = [
     "faults",
     "latency",
     "pieces",
@@ -29,6 +30,7 @@ pub(crate) const FEATURES: [&str; 19] = [
     "policy",
     "conflation",
     "streams",
+    "company",
 ];
 
 /// How a frame handler is known to its websocket.
@@ -205,11 +207,25 @@ pub(crate) struct Plan {
     pub(crate) kind: bool,
     /// This end is one that breaks rules: see `hostile.rs`.
     pub(crate) hostile: Option<End>,
+    /// It becomes a websocket behind its requests.
+    pub(crate) upgrades: bool,
+    /// When it is made.
+    pub(crate) begins: Duration,
+    /// There are others beside it.
+    pub(crate) accompanied: bool,
+    /// Who is: of the first of them.
+    pub(crate) company: Option<Box<Beside>>,
 }
 
 impl Plan {
     /// Of this seed, without what is left out.
     pub(crate) fn of(seed: u64, without: &[&str]) -> Self {
+        let accompanied = Chance::of(seed, "company").percent(4) && !without.contains(&"company");
+        if accompanied { company::plan(seed, without) } else { Self::drawn(seed, without, false) }
+    }
+
+    /// One connection, alone or beside others.
+    pub(crate) fn drawn(seed: u64, without: &[&str], accompanied: bool) -> Self {
         let has = |feature: &str, percent: u64| {
             debug_assert!(FEATURES.contains(&feature));
             Chance::of(seed, feature).percent(percent) && !without.contains(&feature)
@@ -224,6 +240,8 @@ impl Plan {
         let pieces: usize = if has("pieces", 60) { c.one_of(&[1, 3, 10, 60, 300, 2_000, 20_000]) } else { usize::MAX };
         let smallest: usize = if slow { 4_096 } else { 20 };
         let capacity: usize = if has("capacity", 60) { c.one_of(&[20, 100, 600, 4_096, 16_384]).max(smallest) } else { 64 << 10 };
+        // There has to be something to be counted.
+        let (pieces, capacity) = if accompanied { company::network(seed) } else { (pieces, capacity) };
         let longest = (capacity.saturating_mul(if slow { 3 } else { 40 })).min(pieces.saturating_mul(250)).clamp(200, 70_000);
         let deaths = has("deaths", 10);
         let overload = has("overload", 15);
@@ -253,8 +271,10 @@ impl Plan {
         let acks = has("acks", 60);
         let mut ends = [0, 1].map(|end| {
             let soft = c.one_of(&[100, 1_000, 5_000, 20_000, 65_536]);
-            // Two ends that are both above their soft limits do not read, until `write_stall` ends it, which is not kind. So beside one that floods the other has room.
-            let soft = if kind && flooder.is_some_and(|flooder| flooder != end) { 1 << 20 } else { soft };
+            // Two ends that are both above their soft limits do not read, until `write_stall` ends it, which is not kind. So beside one that floods the other has
+            // room; and so has the client of a server whose budget what it has not written may use up.
+            let roomy = flooder.is_some_and(|flooder| flooder != end) || accompanied && end == End::Client as usize;
+            let soft = if kind && roomy { 1 << 20 } else { soft };
             let policy = match policy {
                 Some(policy) if flooder == Some(end) => policy,
                 _ => Overflow::Close,
@@ -264,7 +284,7 @@ impl Plan {
             } else {
                 soft + longest + 200 + c.between(0, 5_000)
             };
-            let impatient = holder.is_none_or(|holder| holder == end) && !waits && !slow;
+            let impatient = holder.is_none_or(|holder| holder == end) && !waits && !slow && !accompanied;
             let ping = (pings && c.percent(70) && (impatient || !kind)).then(|| (c.millis(200, 1_500), c.millis(400, 3_000)));
             let holds = if holder == Some(end) { c.one_of(&[20, 60, 100]) } else { 0 };
             EndPlan {
@@ -284,7 +304,7 @@ impl Plan {
                 answers: c.one_of(&[0, 30, 100]),
                 holds,
                 later: c.one_of(&[0, 10, 30]),
-                hold_for: c.millis(1, if kind { 2_500 } else { 8_000 }),
+                hold_for: c.millis(1, if kind { 2_500 } else { 8_000 }) / if accompanied { 4 } else { 1 },
                 floods: flooder == Some(end),
                 overloads: overload && c.percent(60),
                 policy,
@@ -390,6 +410,10 @@ impl Plan {
             wind_down,
             kind: kind && hostile.is_none(),
             hostile,
+            upgrades: true,
+            begins: Duration::ZERO,
+            accompanied,
+            company: None,
         }
     }
 }
@@ -417,6 +441,6 @@ impl fmt::Display for Plan {
         for (end, name) in ends.iter().zip(["client", "server"]) {
             writeln!(f, "{name}: {end:?}")?;
         }
-        Ok(())
+        self.company.iter().try_for_each(|beside| write!(f, "{beside}"))
     }
 }

@@ -38,6 +38,8 @@ impl InHand {
         if held > window + (16 << 10) + (64 << 10) {
             inner.wrong(format_args!("{held} bytes of content are in hand, the window is {window}"));
         }
+        drop(inner);
+        books.weigh(End::Server);
         Self(books.clone(), length)
     }
 }
@@ -45,6 +47,23 @@ impl InHand {
 impl Drop for InHand {
     fn drop(&mut self) {
         self.0.open().uploaded -= self.1;
+    }
+}
+
+/// The content of a request that has come whole is in hand until it is answered.
+struct Whole(Shared, usize);
+
+impl Whole {
+    fn new(books: &Shared, length: usize) -> Self {
+        books.open().whole += length;
+        books.weigh(End::Server);
+        Self(books.clone(), length)
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        self.0.open().whole -= self.1;
     }
 }
 
@@ -76,19 +95,22 @@ impl Site {
         }
     }
 
-    fn answer(&self, number: usize, sender: Responder, ctx: &mut Context<Self>) {
+    fn answer(&self, number: usize, sender: Responder, whole: Option<Whole>, ctx: &mut Context<Self>) {
         let (books, asked) = (self.books.clone(), self.books.plan.exchanges[number]);
         let Some(after) = asked.after else { return };
         let said = content(&books, End::Server, number, asked.answer);
-        let answers = move || match asked.streamed {
-            Some(streamed) if streamed.down > 0 => {
-                let mut head = HttpResponse::ok("");
-                if streamed.known {
-                    head = head.with_header(http::header::CONTENT_LENGTH, said.len().into());
+        let answers = move || {
+            drop(whole);
+            match asked.streamed {
+                Some(streamed) if streamed.down > 0 => {
+                    let mut head = HttpResponse::ok("");
+                    if streamed.known {
+                        head = head.with_header(http::header::CONTENT_LENGTH, said.len().into());
+                    }
+                    streams::answers(&books, number, sender.start(head), said, streamed);
                 }
-                streams::answers(&books, number, sender.start(head), said, streamed);
+                _ => sender.do_send(HttpResponse::ok(said)),
             }
-            _ => sender.do_send(HttpResponse::ok(said)),
         };
         if after.is_zero() {
             answers();
@@ -122,7 +144,8 @@ impl Handler<Received<HttpRequest>> for Site {
         };
         self.is_right(number, &request.content);
         self.books.open().http[number].complete += 1;
-        self.answer(number, sender, ctx);
+        let whole = Whole::new(&books, request.content.len());
+        self.answer(number, sender, Some(whole), ctx);
     }
 }
 
@@ -140,7 +163,7 @@ impl Handler<Received<RequestStart>> for Site {
         self.books.open().http[number].begun_there = true;
         let mut upload = Upload { number, sender: None, content: BytesMut::new() };
         if asked.streamed.is_some_and(|streamed| streamed.early) {
-            self.answer(number, sender, ctx);
+            self.answer(number, sender, None, ctx);
         } else {
             upload.sender = Some(sender);
         }
@@ -174,7 +197,7 @@ impl Handler<Received<ContentEnd>> for Site {
         self.is_right(number, &content);
         self.books.open().http[number].complete += 1;
         if let Some(sender) = sender {
-            self.answer(number, sender, ctx);
+            self.answer(number, sender, None, ctx);
         }
     }
 }

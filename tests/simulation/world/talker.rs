@@ -155,6 +155,8 @@ impl Held {
         let side = &mut inner.sides[end as usize];
         side.held += length;
         side.most_held = side.most_held.max(side.held);
+        drop(inner);
+        books.weigh(end);
         Self { books: books.clone(), end, length, socket }
     }
 }
@@ -272,7 +274,7 @@ impl Handler<Received<RoundTripTime>> for Talker {
     type Result = ();
     fn handle(&mut self, told: Received<RoundTripTime>, _: &mut Self::Context) {
         let time: Duration = told.message.0;
-        let mut inner = self.books.open();
+        let inner = self.books.open();
         let end = self.end;
         inner.note(format_args!("{end:?}: a round trip of {time:?}"));
         if !inner.sides[end as usize].closed.is_empty() {
