@@ -6,6 +6,7 @@ use actix_sockets::http::{Client, ClientEvent, Event, HttpDate, HttpRequest, Htt
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Uri, header};
 
+use super::client::leaves;
 use super::input::{Chance, cuts};
 
 pub(crate) fn run(input: &[u8]) {
@@ -52,6 +53,7 @@ fn client_reads(pieces: &[&[u8]]) -> Content {
     let now = Instant::now();
     let mut client = Client::new(Settings::new(), now);
     client.request(asks(), now);
+    leaves(&mut client, now);
     client.receive(BytesMut::from("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), now);
     for piece in pieces {
         client.receive(BytesMut::from(*piece), now);
@@ -80,6 +82,7 @@ fn writes(content: &[u8]) {
     server.finish(number, now).expect("it is being streamed");
     let mut client = Client::new(Settings::new(), now);
     client.request(asks(), now);
+    leaves(&mut client, now);
     client.receive(BytesMut::from(&server.output().take(usize::MAX)[..]), now);
     let Some(ClientEvent::Response { response, .. }) = client.poll_event() else { panic!("no response") };
     assert_eq!(response.content, content);

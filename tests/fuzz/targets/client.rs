@@ -57,6 +57,13 @@ fn asks(how: u8) -> HttpRequest {
         .with_header(header::CONNECTION, HeaderValue::from_static("upgrade"))
 }
 
+/// What the client says is taken: what it has not said nobody can answer.
+pub(super) fn leaves(client: &mut Client, now: Instant) {
+    let written = client.output().len();
+    client.output().advance(written);
+    client.wrote(now);
+}
+
 fn hears(how: u8, pieces: &[&[u8]]) -> Heard {
     let mut now = Instant::now();
     let settings = match how & SMALL {
@@ -70,9 +77,7 @@ fn hears(how: u8, pieces: &[&[u8]]) -> Heard {
         client.begin(asks(how & !UPGRADE), streams, now);
     }
     client.begin(asks(how), streams, now);
-    let written = client.output().len();
-    client.output().advance(written);
-    client.wrote(now);
+    leaves(&mut client, now);
     let mut heard = Heard { responses: Vec::new(), failed: false, closing: Closing::Open, unread: Vec::new() };
     let mut incoming: Option<(HttpResponse, Vec<u8>)> = None;
     let mut turn = |client: &mut Client, heard: &mut Heard| {
@@ -149,6 +154,7 @@ fn passes_on(response: HttpResponse) {
     let written = server.output().take(usize::MAX);
     let mut client = Client::new(Settings::new().head_limit(64 << 10).field_limit(1000), now);
     client.request(asks(0), now);
+    leaves(&mut client, now);
     client.receive(BytesMut::from(&written[..]), now);
     let Some(ClientEvent::Response { response, .. }) = client.poll_event() else { panic!("no response: {}", written.escape_ascii()) };
     assert_eq!((response.status, response.content), (status, content));

@@ -7,6 +7,7 @@ use actix_sockets::upgrade::handshake::{self, Origin, Rules, Target};
 use actix_sockets::upgrade::switch;
 use bytes::BytesMut;
 
+use super::client::leaves;
 use super::input::Choices;
 
 pub(crate) fn run(input: &[u8]) {
@@ -48,6 +49,7 @@ fn reads_101(sent: &HttpRequest, written: &[u8]) -> Result<(), String> {
     let now = Instant::now();
     let mut client = Client::new(Settings::new(), now);
     client.request(sent.clone(), now);
+    leaves(&mut client, now);
     client.receive(BytesMut::from(written), now);
     match client.poll_event() {
         Some(ClientEvent::Response { response, .. }) if client.is_switched() => {
@@ -64,6 +66,7 @@ fn response(fields: &[u8]) {
     let sent = handshake::with_protocols(handshake::request(&target, *b"the sample nonce"), &["chat", "v2"]).expect("two tokens");
     let mut client = Client::new(Settings::new(), now);
     client.request(sent.clone(), now);
+    leaves(&mut client, now);
     client.receive(BytesMut::from(&[b"HTTP/1.1 101 Switching Protocols\r\n", fields, b"\r\n\r\n"].concat()[..]), now);
     let Some(ClientEvent::Response { response, .. }) = client.poll_event() else { return };
     if let Ok(agreed) = handshake::verify(&sent, &response) {
