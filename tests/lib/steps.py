@@ -285,22 +285,6 @@ def steps(options: argparse.Namespace) -> list[Step]:
             row="beside",
         ),
         Step(
-            "peers",
-            "clients and servers of Python and Node, curl, wrk, h2load, nginx, HAProxy and raw sockets, in the clear and under TLS",
-            [
-                Command(["cargo", "build", "--example", "actix_web", "--example", "http", "--all-features"]),
-                Command(
-                    ["tests/peers/run"],
-                    count_line,
-                    env={
-                        **{"ECHO": program["echo"], "CLIENT": program["client"]},
-                        **{name.upper(): str(target / "debug" / "examples" / name) for name in ("actix_web", "http")},
-                    },
-                )
-            ],
-            needs=("examples",),
-        ),
-        Step(
             "instructions",
             "what codec, masking, UTF-8, stages and an echo cost, in instructions: no more than recorded",
             [Command(["benches/instructions/run", program["instructions"]], count_line)],
@@ -321,6 +305,23 @@ def steps(options: argparse.Namespace) -> list[Step]:
             "the suite with a server and a client, in clear and under TLS, and a sample of compression",
             four_ways,
             needs=("examples", "autobahn-install"),
+            row="beside",
+        ),
+        Step(
+            "peers",
+            "clients and servers of Python and Node, curl, wrk, h2load, nginx, HAProxy and raw sockets, in the clear and under TLS",
+            [
+                Command(["cargo", "build", "--example", "actix_web", "--example", "http", "--all-features"]),
+                Command(
+                    ["tests/peers/run"],
+                    count_line,
+                    env={
+                        **{"ECHO": program["echo"], "CLIENT": program["client"]},
+                        **{name.upper(): str(target / "debug" / "examples" / name) for name in ("actix_web", "http")},
+                    },
+                )
+            ],
+            needs=("examples",),
             row="beside",
         ),
         Step(
