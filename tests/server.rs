@@ -10,7 +10,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use actix_sockets::{Address, Frame, HttpRequest, HttpResponse, Received, Responder, Server, ServerHandle, Shutdown, Sockets, WebSockets};
+use actix_sockets::{
+    Address, Frame, HttpClose, HttpRequest, HttpResponse, Received, Responder, Server, ServerHandle, Shutdown, Sockets, WebSockets,
+};
 
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "others use more of it")]
@@ -308,6 +310,46 @@ fn it_tells_how_its_connections_have_ended() {
         running.await;
         assert_eq!(handle.stop().await, report, "asked again");
     });
+}
+
+/// RFC 9112 §8: a response to HTTP/1.0 that has no length is complete with the connection's end. So what cuts it says no FIN, whatever it is.
+#[test]
+fn a_response_that_only_the_end_would_end_is_cut_with_a_reset() {
+    let server = Server::answering(|request, responder| {
+        let connection = responder.connection();
+        let stream = responder.start(HttpResponse::ok("begun"));
+        match request.path() {
+            "/whole" => return stream.finish(),
+            "/dropped" => return,
+            "/closed" => connection.do_send(HttpClose::Close),
+            "/too-much" => {
+                return drop(actix::spawn(async move {
+                    stream.ready().await.unwrap();
+                    (0..32).for_each(|_| stream.do_send(vec![b'x'; 64 << 10]));
+                    std::mem::forget(stream);
+                }));
+            }
+            _ => {}
+        }
+        std::mem::forget(stream);
+    });
+    let up = Up::new(server.bind("127.0.0.1:0").unwrap().without_signals());
+    let ask = |path: &str| {
+        let mut stream = connect(up.addresses[0]);
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        stream
+    };
+    let ends = |mut stream: TcpStream| stream.read_to_end(&mut Vec::new()).map(drop).map_err(|error| error.kind());
+    assert_eq!(ends(ask("/whole")), Ok(()));
+    for path in ["/dropped", "/closed", "/too-much"] {
+        assert_eq!(ends(ask(path)), Err(io::ErrorKind::ConnectionReset), "{path}");
+    }
+    let mut stopped = ask("/stopped");
+    let mut head = [0; 16];
+    stopped.read_exact(&mut head).unwrap();
+    drop(up.handle.stop_within(Duration::ZERO));
+    assert_eq!(ends(stopped), Err(io::ErrorKind::ConnectionReset), "at the end of the grace");
+    up.ends();
 }
 
 #[test]

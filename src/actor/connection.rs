@@ -374,6 +374,10 @@ impl Drop for Conversation {
     /// A connection ends: its handler is told so, and before that, where content was under way, that no more will come.
     fn drop(&mut self) {
         let Some(Parts { http, transport }) = &mut self.parts else { return };
+        if http.is_cut_short() {
+            // A FIN would say that all has been said.
+            transport.reset();
+        }
         let how = self.above.end.take().unwrap_or_else(|| http.ended());
         if let Some((_, recipient)) = self.above.closed_to.take() {
             let id = transport.seat().id();

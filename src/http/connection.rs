@@ -14,7 +14,7 @@ use super::deadlines::Times;
 use super::decode::{RequestDecoder, elements};
 use super::dressing::Dress;
 use super::encode::HttpDate;
-use super::exchange::{Answer, Chunks, Exchange, Held, Incoming, Steering, Way, asks_for_websocket, persists};
+use super::exchange::{Answer, Exchange, Held, Incoming, Steering, Way, asks_for_websocket, persists};
 use super::input::Input;
 use super::receiving::{Progress, ToldContent};
 use super::wire::{Closing, Wire};
@@ -376,7 +376,7 @@ impl Server {
 
     /// Ends the connection, whatever is in hand. A response that only the connection's end would end must not pass for whole: it is cut (RFC 9112 §8).
     pub(super) fn break_off(&mut self, now: Instant) {
-        let bare = self.exchanges.front().is_some_and(|front| front.answer == Answer::Streaming(Chunks::Bare));
+        let bare = self.is_bare();
         self.end(now);
         if bare {
             self.wire.abort();

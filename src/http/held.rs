@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::connection::Server;
-use super::exchange::{Answer, Incoming, Way};
-use super::{HttpRequest, RequestNumber};
+use super::exchange::{Answer, Chunks, Incoming, Way};
+use super::{Closing, HttpRequest, RequestNumber};
 
 impl Server {
     /// Whether this request waits for an answer, or for its beginning.
@@ -39,6 +39,17 @@ impl Server {
     pub fn is_within_message(&self) -> bool {
         let reads_on = |incoming: &Incoming| !matches!(incoming.way, Way::Told(_)) || self.told.buffered() == 0;
         self.head_since.is_some() || self.incoming.as_deref().is_some_and(reads_on)
+    }
+
+    /// Whether the stream, if it ended now, would pass for the end of something that is not complete: bytes are unsent or given up, or a response is under way that
+    /// only the connection's end would end (RFC 9112 §8).
+    pub(crate) fn is_cut_short(&self) -> bool {
+        !self.wire.output.is_empty() || self.wire.closing() == Closing::Abort || self.is_bare()
+    }
+
+    /// Whether a response is under way that only the connection's end will end.
+    pub(super) fn is_bare(&self) -> bool {
+        self.exchanges.front().is_some_and(|front| front.answer == Answer::Streaming(Chunks::Bare))
     }
 
     /// How much must be given back until less is held by such a step, or nothing.
