@@ -76,7 +76,7 @@ impl Bind {
     /// its requests. The connections live on the current arbiter: build the message where `handler` runs.
     ///
     /// The address is an `impl ToSocketAddrs`, or what [`At`] makes: a Unix socket, or a socket that listens already. A name is looked up when the message has been sent,
-    /// and blocks no arbiter.
+    /// and blocks no arbiter. At each address that it has and that can be had is listened; of the others the log tells. Port 0 is another port for each of them.
     ///
     /// # Panics
     ///
@@ -126,7 +126,7 @@ impl Bind {
         Self { at: vec![at], how, workers, arbiter: Arbiter::current() }
     }
 
-    /// Listens here too: at all of its addresses, or at none.
+    /// Listens here too; nowhere, if it cannot be had.
     #[must_use]
     pub fn also(mut self, address: impl Into<At>) -> Self {
         self.at.push(address.into());
@@ -188,7 +188,7 @@ impl Bind {
         let opened = opened.unwrap_or_else(|error| Err(BindError::Address(std::io::Error::other(error))))?;
         let workers = Arc::new(Workers::new(workers));
         let mut sockets = Vec::new();
-        for open in opened {
+        for open in opened.into_iter().flatten() {
             let more = if how.shards { open.shards(workers.count() - 1, &how.settings)? } else { Vec::new() };
             sockets.push(std::iter::once(open).chain(more).collect());
         }

@@ -22,14 +22,14 @@ use super::stream::Stream;
 /// ```
 /// use actix_sockets::At;
 ///
-/// At::from("localhost:8080"); // of a name, at the first of its addresses that can be had
+/// At::from("localhost:8080"); // of a name, at each of its addresses that can be had
 /// At::from(std::net::SocketAddr::from(([0, 0, 0, 0], 8080)));
 /// At::unix("/run/chat.sock").mode(0o660);
 /// ```
 pub struct At(Which);
 
 enum Which {
-    /// At the first of these that can be had.
+    /// At each of these that can be had.
     Named(Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>),
     Tcp(std::net::TcpListener),
     #[cfg(unix)]
@@ -103,19 +103,10 @@ impl At {
         Ok(open)
     }
 
-    /// Listens. May block, while a name is looked up.
-    pub(crate) fn open(self, settings: &Settings, shared: bool) -> Result<Open, BindError> {
-        match self.0 {
-            Which::Named(addresses) => {
-                let mut last = no_address();
-                for address in addresses().map_err(BindError::Address)? {
-                    match listen_at(address, settings, shared).and_then(Open::tcp) {
-                        Ok(open) => return Ok(open),
-                        Err(error) => last = BindError::Listen(address.into(), error),
-                    }
-                }
-                Err(last)
-            }
+    /// Listens: at one address at least. May block, while a name is looked up.
+    pub(crate) fn open(self, settings: &Settings, shared: bool) -> Result<Vec<Open>, BindError> {
+        let open = match self.0 {
+            Which::Named(addresses) => return Self::open_each(addresses().map(Vec::into_iter), settings, shared),
             Which::Tcp(socket) => socket.set_nonblocking(true).and_then(|()| Open::tcp(socket)).map_err(BindError::Address),
             #[cfg(unix)]
             Which::Path(path, mode) => {
@@ -124,7 +115,8 @@ impl At {
             }
             #[cfg(unix)]
             Which::Unix(socket) => unix::adopt(socket).map_err(BindError::Address),
-        }
+        };
+        Ok(vec![open?])
     }
 }
 

@@ -169,7 +169,7 @@ impl Server {
         self.open_each(addresses, Some(tls))
     }
 
-    /// Listens wherever [`At`] can say, one place at a time: at a Unix socket whose file has these permissions, on a socket that listens already.
+    /// Listens wherever [`At`] can say: at a Unix socket whose file has these permissions, on a socket that listens already.
     ///
     /// # Errors
     ///
@@ -198,7 +198,8 @@ impl Server {
     }
 
     fn open(mut self, at: At) -> Result<Self, BindError> {
-        self.sockets.push((at.open(&self.settings, self.shards)?, None));
+        let open = at.open(&self.settings, self.shards)?;
+        self.sockets.extend(open.into_iter().map(|open| (open, None)));
         Ok(self)
     }
 

@@ -55,6 +55,33 @@ fn what_went_wrong_is_told() {
     );
 }
 
+/// A name of several addresses.
+struct Name(&'static [&'static str]);
+
+impl std::net::ToSocketAddrs for Name {
+    type Iter = std::vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> std::io::Result<Self::Iter> {
+        Ok(self.0.iter().map(|address| address.parse().unwrap()).collect::<Vec<_>>().into_iter())
+    }
+}
+
+#[test]
+fn at_each_address_of_a_name_that_can_be_had() {
+    // The second is nobody's (RFC 5737).
+    let site = Site::tried(Name(&["127.0.0.1:0", "192.0.2.1:0", "127.0.0.2:0"]), Over::Clear, |bind| bind).unwrap();
+    let ips: Vec<_> = site.bound.addresses.iter().map(|address| address.ip().unwrap().to_string()).collect();
+    assert_eq!(ips, ["127.0.0.1", "127.0.0.2"]);
+    for address in &site.bound.addresses {
+        let mut client = Client::new(Box::new(tcp(address.socket_addr().unwrap())));
+        assert_eq!(client.asks("/").hears_content(), "hello");
+    }
+    for nowhere in [Name(&[]), Name(&["192.0.2.1:80"])] {
+        let error = Site::tried(nowhere, Over::Clear, |bind| bind.also("127.0.0.1:0")).err().unwrap();
+        assert!(matches!(&error, BindError::Address(_) | BindError::Listen(..)), "{error}");
+    }
+}
+
 /// An address that takes its time to be found.
 struct Slow(Duration);
 
