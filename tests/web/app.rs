@@ -151,6 +151,7 @@ fn server() -> Server {
             .route("/echo", post().to(async |content: Bytes| content))
             .route("/stream", route().to(stream))
             .route("/sized", route().to(sized))
+            .route("/told", route().to(told))
             .route("/upload", post().to(upload))
             .route("/unread", post().to(async || "not for me"))
             .route("/fails", get().to(async || HttpResponse::Ok().body(Pieces::new(BodySize::Stream, &[Ok("half"), Err("broken")]))))
@@ -175,6 +176,11 @@ async fn stream() -> HttpResponse {
 
 async fn sized() -> HttpResponse {
     HttpResponse::Ok().body(Pieces::new(BodySize::Sized(13), &[Ok("one "), Ok("two "), Ok("three")]))
+}
+
+/// A stream of which only the handler knows how long it is.
+async fn told() -> HttpResponse {
+    HttpResponse::Ok().no_chunking(13).body(Pieces::new(BodySize::Stream, &[Ok("one "), Ok("two "), Ok("three")]))
 }
 
 /// Says what comes as it comes, and how it ended.
@@ -327,9 +333,13 @@ fn bodies_are_streamed() {
 #[test]
 fn a_body_that_tells_its_length_is_framed_by_it() {
     over_each_site(|site| {
-        let answer = site.asked(&last("GET /sized HTTP/1.1", ""));
-        assert!(answer.contains("content-length: 13\r\n") && !answer.contains("transfer-encoding"), "{answer}");
-        assert!(answer.ends_with("\r\n\r\none two three"), "{answer}");
+        for path in ["/sized", "/told"] {
+            let answer = site.asked(&last(&format!("GET {path} HTTP/1.1"), ""));
+            assert!(answer.contains("content-length: 13\r\n") && !answer.contains("transfer-encoding"), "{answer}");
+            assert!(answer.ends_with("\r\n\r\none two three"), "{answer}");
+        }
+        let answer = site.asked(&last("HEAD /told HTTP/1.1", ""));
+        assert!(answer.contains("content-length: 13\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
     });
 }
 

@@ -87,10 +87,12 @@ pub(super) async fn answer(mut answer: Response<BoxBody>, asked: &Asked, respond
         return tracing::error!(status = %response.status, "an App answers with an interim status: web::start is what upgrades here");
     }
     let size = answer.body().size();
+    // `no_chunking`: it has said how long its stream is.
+    let told = size.is_eof() || (size == BodySize::Stream && !answer.head().chunked());
     for (name, value) in answer.headers() {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_ref()), HeaderValue::from_bytes(value.as_bytes())) {
             // Content is framed as its size says; the App's own word counts where there is none.
-            if name != CONNECTION && name != TRANSFER_ENCODING && (name != CONTENT_LENGTH || size.is_eof()) {
+            if name != CONNECTION && name != TRANSFER_ENCODING && (name != CONTENT_LENGTH || told) {
                 response.headers.append(name, value);
             }
         }
