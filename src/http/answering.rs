@@ -205,7 +205,7 @@ impl Server {
 
     /// As [`close`](Self::close), and the peer has an idle timeout for its own end; what it sends until then is discarded.
     pub fn close_confirmed(&mut self, now: Instant) {
-        self.wire.confirmed = true;
+        self.wire.confirmed = Some(self.times.idle);
         self.close(now);
     }
 

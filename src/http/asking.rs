@@ -242,8 +242,13 @@ impl Client {
         encode::request_head(output.tail(), &queued.request, coding, expects, ours);
         let content = std::mem::take(&mut queued.request.content);
         if !expects && !queued.streams.content {
+            let output = self.wire.writing(now);
             if !content.is_empty() {
-                self.wire.writing(now).push(content);
+                output.push(content);
+            }
+            let end = Some(output.end());
+            if let Some(waiting) = self.waiting.back_mut() {
+                waiting.end = end;
             }
             for given in &queued.held.given {
                 if let Given::Mark(mark) = given {
@@ -294,8 +299,8 @@ impl Client {
             trailers::write(self.wire.writing(now).tail(), &end);
         }
         if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.number == outgoing.number) {
-            // The request is complete now: from here on its response is due.
-            waiting.since = now;
+            // The request is complete now: its response is due once it has left.
+            (waiting.since, waiting.end) = (now, Some(self.wire.output.end()).filter(|end| *end > self.wire.output.written()));
         }
         self.outgoing = None;
         self.settle(now);

@@ -155,6 +155,9 @@ impl Client {
     /// To be called after bytes of [`output`](Self::output) have been written: requests may have waited for it.
     pub fn wrote(&mut self, now: Instant) {
         self.wire.wrote(now, &self.settings);
+        if let Some(oldest) = self.waiting.front_mut() {
+            oldest.wrote(self.wire.output.written(), now);
+        }
         self.pump(now);
     }
 
@@ -188,7 +191,7 @@ impl Client {
 
     /// As [`close`](Self::close), and the server has an idle timeout for its own end; what it sends until then is discarded.
     pub fn close_confirmed(&mut self, now: Instant) {
-        self.wire.confirmed = true;
+        self.wire.confirmed = Some(self.settings.idle_timeout);
         self.close(now);
     }
 

@@ -36,6 +36,7 @@ impl Client {
         } else if due(self.idle_deadline()) {
             match self.in_hand() {
                 0 => self.end(now),
+                _ if self.incoming.is_some() => self.fail(HttpError::ContentTimeout, now),
                 _ => self.fail(HttpError::Abandoned, now),
             }
         } else if due(self.continue_deadline()) {
@@ -44,24 +45,27 @@ impl Client {
         }
     }
 
+    /// From the request's last byte on: until then it is the output's time (see [`Settings::write_stall`](super::Settings::write_stall)).
     fn response_deadline(&self) -> Option<Instant> {
         let oldest = self.waiting.front()?;
-        if self.suspended || self.incoming.is_some() || self.is_outgoing(oldest.number) {
+        if self.suspended || self.incoming.is_some() || oldest.end.is_some() || self.is_outgoing(oldest.number) {
             return None;
         }
         oldest.since.checked_add(self.settings.response_timeout)
     }
 
-    /// While we do not read, the server is not to blame.
+    /// While we do not read, the server is not to blame. What is told as it comes has no such deadline.
     fn content_deadline(&self) -> Option<Instant> {
         if self.held_up || self.suspended { None } else { self.incoming.as_ref()?.clock.deadline() }
     }
 
-    /// Nothing is under way but the connection itself, or content that is given to nobody any more.
+    /// Nothing is under way but the connection itself, or content that is given to nobody any more, or a response that is told as it comes: who says something now
+    /// and then, as a stream of events does, takes its time.
     fn idle_deadline(&self) -> Option<Instant> {
-        let idle = match self.waiting.front() {
-            None => true,
-            Some(oldest) => self.incoming.is_none() && self.is_outgoing(oldest.number),
+        let idle = match (self.waiting.front(), &self.incoming) {
+            (None, _) => true,
+            (Some(_), Some(incoming)) => incoming.response.is_none() && !self.held_up,
+            (Some(oldest), None) => self.is_outgoing(oldest.number),
         };
         if idle && !self.suspended { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
     }

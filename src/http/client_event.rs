@@ -138,6 +138,8 @@ pub(super) struct Waiting {
     pub(super) streamed: bool,
     /// Where its first byte stands in the output.
     pub(super) begin: u64,
+    /// Where its last byte does, until it has left.
+    pub(super) end: Option<u64>,
     /// Since when its response is due.
     pub(super) since: Instant,
 }
@@ -151,6 +153,7 @@ impl Waiting {
             close: queued.is_last(),
             streamed: queued.streams.response,
             begin,
+            end: None,
             since: now,
         }
     }
@@ -158,6 +161,13 @@ impl Waiting {
     /// Whether what follows may be of another protocol (RFC 9110 §7.8, §9.3.6).
     pub(super) fn may_end_http(&self) -> bool {
         self.upgrade || self.method == Method::CONNECT
+    }
+
+    /// So much has been written. From when all of it has, the response is due.
+    pub(super) fn wrote(&mut self, written: u64, now: Instant) {
+        if self.end.take_if(|end| *end <= written).is_some() {
+            self.since = now;
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Event, HttpDate, HttpError, HttpResponse, RequestNumber, Server, Set
 pub(super) struct Times {
     request: Duration,
     timeout: Duration,
-    idle: Duration,
+    pub(super) idle: Duration,
 }
 
 impl Times {
@@ -99,7 +99,7 @@ impl Server {
         }
         if self.wire.is_open() && due(self.idle_deadline()) {
             let inside = !self.exchanges.is_empty();
-            tracing::debug!(timeout = ?self.settings.idle_timeout, "the connection is idle: it is closed");
+            tracing::debug!(timeout = ?self.times.idle, "the connection is idle: it is closed");
             self.end(now);
             if inside {
                 // A response without its end: an orderly close would complete it in HTTP/1.0.

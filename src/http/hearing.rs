@@ -27,8 +27,9 @@ impl Client {
             return;
         }
         self.held_up = false;
-        if let Some(incoming) = &mut self.incoming {
-            // The delay was ours.
+        // The delay was ours.
+        self.wire.active = now;
+        if let Some(incoming) = self.incoming.as_mut().filter(|incoming| incoming.response.is_some()) {
             incoming.clock = ContentClock::new(now, &self.settings);
         }
         self.parse(now);
@@ -153,7 +154,8 @@ impl Client {
             if streamed { ContentDecoder::streamed(framing, &self.settings) } else { ContentDecoder::new(framing, &self.settings) };
         match decoder.map(ContentDecoder::mending) {
             Ok(decoder) => {
-                let clock = ContentClock::new(now, &self.settings);
+                // What is told as it comes has nobody wait for all of it.
+                let clock = if streamed { ContentClock::patient() } else { ContentClock::new(now, &self.settings) };
                 let response = if streamed {
                     let (length, worth) = (decoder.left(), self.settings.content_window.saturating_add(1));
                     self.start = worth;
@@ -189,6 +191,7 @@ impl Client {
         if let Some(next) = self.waiting.front_mut() {
             // Its turn begins now.
             next.since = next.since.max(now);
+            next.wrote(self.wire.output.written(), now);
         }
         match (close, self.in_hand()) {
             (true, 0) => {

@@ -17,6 +17,11 @@ impl ContentClock {
         Self { due }
     }
 
+    /// Asks for no rate.
+    pub(super) fn patient() -> Self {
+        Self { due: None }
+    }
+
     pub(super) fn received(&mut self, bytes: usize, now: Instant, settings: &Settings) {
         let Some(due) = self.due else { return };
         let bought = Duration::from_secs_f64(bytes as f64 / f64::from(settings.content_rate));

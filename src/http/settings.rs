@@ -143,10 +143,6 @@ impl Settings {
         head_limit: usize,
         /// Server: size of the method; above it 501 (RFC 9110 §15.6.2). Default 16, which of the registered methods only `UPDATEREDIRECTREF` exceeds.
         method_limit: usize,
-        /// Size of the request-target; above it 414 (RFC 9112 §3). Default 8 KiB.
-        target_limit: usize,
-        /// Number of field lines; above it 431. Default 100.
-        field_limit: usize,
         /// Size of a field's name; above it 431. Default 64.
         field_name_limit: usize,
         /// Size of a field's value; above it 431. Default 8 KiB.
@@ -166,7 +162,8 @@ impl Settings {
         /// connection closes. Default 256 KiB.
         drain_limit: u64,
         /// Bytes of content a second that the peer must keep up after [`content_grace`](Self::content_grace), else 408. A peer that
-        /// was faster has credit, of one [`idle_timeout`](Self::idle_timeout) at most. 0 asks for no rate. Default 240.
+        /// was faster has credit, of one [`idle_timeout`](Self::idle_timeout) at most. 0 asks for no rate. A client asks for it where a response is told whole: one that is
+        /// told as it comes, a stream of events say, may be silent for an [`idle_timeout`](Self::idle_timeout) at a time. Default 240.
         content_rate: u32,
         /// Time that content may take whatever its rate. Default 5 s.
         content_grace: Duration,
@@ -177,7 +174,7 @@ impl Settings {
         request_timeout: Duration,
         /// Time after that; then 500, and the connection closes. Default 2 s.
         timeout_timeout: Duration,
-        /// Client: time for a response's head, from the request on. Default 10 s.
+        /// Client: time for a response's head, from when the last byte of the request has left and the response before has come. Default 10 s.
         response_timeout: Duration,
         /// Time that unsent bytes may wait without any being taken; then the connection is aborted. Default 30 s.
         write_stall: Duration,
@@ -244,6 +241,20 @@ impl Settings {
         /// Client: the value of `User-Agent` (RFC 9110 §10.1.5) in requests that have none, none to send none. Default: the name of this crate, a slash
         /// and its version.
         user_agent: Option<HeaderValue>,
+    }
+
+    /// Size of the request-target, up to the 65 534 that a [`Uri`](http::Uri) can hold; above it 414 (RFC 9112 §3). Default 8 KiB.
+    #[must_use]
+    pub fn target_limit(mut self, bytes: usize) -> Self {
+        self.target_limit = bytes.min(usize::from(u16::MAX) - 1);
+        self
+    }
+
+    /// Number of field lines, up to 16 384, as a [`HeaderMap`](http::HeaderMap) holds some more than these; above it 431. Default 100.
+    #[must_use]
+    pub fn field_limit(mut self, lines: usize) -> Self {
+        self.field_limit = lines.min(1 << 14);
+        self
     }
 
     /// Client: requests that are sent and not answered at a time, 1 to 128 (RFC 9112 §9.3.2); others wait for their turn. Default 16.

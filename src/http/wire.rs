@@ -1,7 +1,7 @@
 //! What both sides of a connection share: what waits to be written, and how the connection ends.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{HttpEnd, HttpError, Settings};
 use crate::output::{Output, Pace};
@@ -46,7 +46,7 @@ pub(super) struct Wire {
     /// The peer's FIN came before we began to end.
     peer_first: bool,
     /// The end waits for the peer's, as long as an idle connection does.
-    pub(super) confirmed: bool,
+    pub(super) confirmed: Option<Duration>,
 }
 
 impl Wire {
@@ -60,7 +60,7 @@ impl Wire {
             pace: Pace::default(),
             state: State::Open,
             peer_first: false,
-            confirmed: false,
+            confirmed: None,
         }
     }
 
@@ -126,7 +126,7 @@ impl Wire {
         match self.state {
             State::Aborted => HttpEnd::Aborted,
             _ if self.peer_first => HttpEnd::PeerClosed,
-            _ if self.confirmed && self.eof => HttpEnd::ConfirmedClosed,
+            _ if self.confirmed.is_some() && self.eof => HttpEnd::ConfirmedClosed,
             _ => HttpEnd::Closed,
         }
     }
@@ -152,8 +152,7 @@ impl Wire {
             State::Open | State::Ending if !self.output.is_empty() => {
                 self.progress.checked_add(settings.write_stall).into_iter().chain(self.pace.deadline()).min()
             }
-            State::Ending if self.confirmed => self.progress.checked_add(settings.idle_timeout.max(settings.linger)),
-            State::Ending => self.progress.checked_add(settings.linger),
+            State::Ending => self.progress.checked_add(settings.linger.max(self.confirmed.unwrap_or_default())),
             _ => None,
         }
     }

@@ -1,12 +1,13 @@
 //! Responses: where they end, what breaks them, how long they may take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix_sockets::http::{Closing, HttpError, HttpRequest, Settings};
+use actix_sockets::http::{Closing, Event, HttpError, HttpRequest, Server, Settings};
+use bytes::BytesMut;
 use http::header::{self, HeaderValue};
 use http::{Method, Uri};
 
-use crate::peer::{Peer, get, told, worth};
+use crate::peer::{Peer, get, ok, post, told, worth};
 
 #[test]
 fn requests_are_written_as_http_needs_them() {
@@ -142,6 +143,60 @@ fn each_silence_ends_within_its_deadline() {
     peer.client.handle_timeout(peer.now + SECOND * 30);
     assert_eq!((peer.events(), peer.client.closing()), (vec!["0 NotSent".to_owned(), "WriteTimeout".to_owned()], Closing::Abort));
     assert_eq!(HttpError::ResponseTimeout.status(), http::StatusCode::GATEWAY_TIMEOUT);
+}
+
+/// However long it takes a request to leave: its response is due from then on. That it leaves is seen to by other deadlines.
+#[test]
+fn no_response_is_due_before_the_request_has_left() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let mut peer = Peer::nameless();
+    peer.client.request(post("/").with_content(vec![b'x'; 100_000]), peer.now);
+    peer.client.request(get("/behind"), peer.now);
+    for _ in 0..99 {
+        let _ = peer.client.output().take(1000);
+        peer.client.wrote(peer.now);
+        assert_eq!(peer.later(SECOND).events(), [""; 0], "it goes on");
+    }
+    peer.takes();
+    assert_eq!(peer.later(SECOND * 9).hears(ok("taken")).events(), ["0 200 taken"]);
+    peer.takes();
+    peer.later(SECOND * 10);
+    assert_eq!(peer.events(), ["1 ResponseTimeout", "ResponseTimeout"]);
+    // A response may come before, and has its time then.
+    let mut peer = Peer::nameless();
+    peer.client.request(post("/").with_content(vec![b'x'; 100_000]), peer.now);
+    let _ = peer.client.output().take(1000);
+    peer.client.wrote(peer.now);
+    assert_eq!(peer.later(SECOND * 20).hears(ok("no")).events(), ["0 200 no"]);
+}
+
+/// Whatever limits are set: no type of a message is asked for more than it can hold.
+#[test]
+fn no_limit_is_beyond_what_a_head_can_hold() {
+    let settings = || Settings::new().field_limit(usize::MAX).head_limit(usize::MAX).target_limit(usize::MAX);
+    for (lines, said) in [(16_384, "0 204 "), (16_385, "0 TooManyFields"), (30_000, "0 TooManyFields"), (40_000, "0 TooManyFields")] {
+        let mut peer = Peer::new(settings());
+        peer.asks(get("/"));
+        peer.hears(format!("HTTP/1.1 204 No Content\r\n{}\r\n", "a:\r\n".repeat(lines)));
+        assert_eq!(peer.events()[0], said, "{lines} lines");
+        let mut server = Server::new(settings(), peer.now);
+        server.receive(BytesMut::from(&*format!("GET / HTTP/1.0\r\n{}\r\n", "a:\r\n".repeat(lines))), peer.now);
+        let refused = match server.poll_event() {
+            Some(Event::Request { .. }) => None,
+            Some(Event::Failed(error)) => Some(error),
+            event => panic!("{event:?}"),
+        };
+        assert_eq!(refused, (lines > 16_384).then_some(HttpError::TooManyFields), "{lines} lines");
+    }
+    for (length, refused) in [(65_534, None), (65_535, Some(HttpError::TargetTooLong)), (1 << 20, Some(HttpError::TargetTooLong))] {
+        let mut server = Server::new(settings(), Instant::now());
+        server.receive(BytesMut::from(&*format!("GET /{} HTTP/1.0\r\n\r\n", "a".repeat(length - 1))), Instant::now());
+        let told = server.poll_event();
+        match refused {
+            None => assert!(matches!(&told, Some(Event::Request { request, .. }) if request.path().len() == length), "{told:?}"),
+            Some(refused) => assert!(matches!(told, Some(Event::Failed(error)) if error == refused), "{told:?}"),
+        }
+    }
 }
 
 /// Whoever reads for the connection may have a reason of its own not to: meanwhile no server is late, and it has its time again afterwards.

@@ -363,6 +363,33 @@ fn back_pressure() {
     assert_eq!((peer.events(), peer.client.closing()), (Vec::<String>::new(), Closing::Open));
 }
 
+/// Events come when there are some: nobody waits for all of them, so the rate is not asked for. Silence is the connection's, a minute of it.
+#[test]
+fn a_stream_of_events_takes_its_time() {
+    let began = || {
+        let mut peer = Peer::nameless();
+        peer.begins(get("/events"), false, true);
+        peer.takes();
+        peer.hears("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+        assert_eq!(peer.events(), ["0 200 …"]);
+        peer
+    };
+    let mut peer = began();
+    for _ in 0..5 {
+        assert_eq!(peer.later(SECOND * 59).events(), [""; 0]);
+        assert_eq!(peer.hears("1\r\n!\r\n").events(), ["0 + !"]);
+    }
+    assert_eq!(peer.later(SECOND * 60).events(), ["0 ContentTimeout", "ContentTimeout"]);
+    // What we hold up is no silence of the server's.
+    let mut peer = began();
+    peer.hears(format!("{:x}\r\n", 300 << 10)).hears(vec![b'x'; 300 << 10]);
+    assert!(!peer.client.wants_read());
+    peer.later(SECOND * 600);
+    assert_eq!((peer.events().len(), peer.client.wants_read()), (1, true));
+    assert_eq!(peer.later(SECOND * 59).events(), [""; 0]);
+    assert_eq!(peer.later(SECOND).events(), ["0 ContentTimeout", "ContentTimeout"]);
+}
+
 /// The end of a connection is behind what it has brought.
 #[test]
 fn what_came_before_the_end_is_told_before_it() {

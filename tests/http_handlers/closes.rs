@@ -6,8 +6,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use actix_sockets::http::{HttpEnd, Settings as HttpSettings};
 use actix_sockets::{
-    Frame, HttpClose, HttpClosed, HttpRequest, HttpResponse, Received, Register, Responder, SendError, Settings, Streaming, UpgradeServer,
-    handshake, test,
+    Frame, HttpClose, HttpClosed, HttpRequest, HttpResponse, Received, Register, Responder, SendError, SetIdleTimeout, SetRequestTimeout,
+    Settings, Streaming, UpgradeServer, handshake, test,
 };
 use http::header::{CONNECTION, HeaderValue};
 
@@ -35,6 +35,11 @@ impl Handler<Received<HttpRequest>> for Ends {
         match message.path() {
             "/close" => connection.do_send(HttpClose::Close),
             "/confirmed" => connection.do_send(HttpClose::ConfirmedClose),
+            "/confirmed-soon" => {
+                connection.do_send(SetRequestTimeout(Duration::from_secs(1)));
+                connection.do_send(SetIdleTimeout(Duration::from_secs(5)));
+                connection.do_send(HttpClose::ConfirmedClose);
+            }
             "/abort" => connection.do_send(HttpClose::Abort),
             "/bye" => {
                 sender.do_send(HttpResponse::ok("bye"));
@@ -193,6 +198,13 @@ fn close_and_confirmed_close_and_abort() {
         let mut peer = self::peer();
         peer.says(get("/confirmed")).await.hears_the_rest().await;
         test::pass(Duration::from_secs(61)).await;
+        ended(HttpEnd::Closed).await;
+
+        let mut peer = self::peer();
+        peer.says(get("/confirmed-soon")).await.hears_the_rest().await;
+        test::pass(Duration::from_millis(4900)).await;
+        assert_eq!(heard(), [""; 0], "the connection has an idle timeout of its own");
+        test::pass(Duration::from_millis(100)).await;
         ended(HttpEnd::Closed).await;
 
         let mut peer = self::peer();
