@@ -3,7 +3,7 @@
 use std::time::{Instant, UNIX_EPOCH};
 
 use actix_sockets::http::{Client, ClientEvent, Closing, Event, HttpDate, HttpRequest, HttpResponse, Server, Settings, Streams};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 
 use super::input::cuts;
@@ -138,13 +138,14 @@ fn hears(how: u8, pieces: &[&[u8]]) -> Heard {
     heard
 }
 
-/// A response that was heard can be given on, and is one response then, with the same content.
+/// A response that was heard can be given on, and is one response then, with the same content; 205 has none (RFC 9110 §15.3.6).
 fn passes_on(response: HttpResponse) {
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
     let (now, date) = (Instant::now(), HttpDate::from(UNIX_EPOCH));
-    let (status, content) = (response.status, response.content.clone());
+    let status = response.status;
+    let content = if status == StatusCode::RESET_CONTENT { Bytes::new() } else { response.content.clone() };
     let mut server = Server::new(Settings::new(), now);
     server.receive(BytesMut::from("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), now);
     let Some(Event::Request { number, .. }) = server.poll_event() else { panic!("a right request") };
