@@ -8,7 +8,7 @@ use actix::prelude::*;
 use actix_sockets::{Chunk, ContentAborted, ContentEnd, HttpRequest, HttpResponse, Received, Register, RequestStart, Responder, Server};
 use bytes::BytesMut;
 use http::header::{ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
-use http::header::{HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::header::{HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
@@ -75,7 +75,7 @@ async fn events(sender: Responder) {
     }
 }
 
-/// A file of the folder, or what of it is asked for (RFC 9110 §13, §14).
+/// A file of the folder, or what of it is asked for (RFC 9110 §13, §14). In answer to HEAD, and with 304, there is no content, and never room for it.
 async fn file(folder: &Path, request: HttpRequest, sender: Responder) {
     let Ok((mut file, length, modified)) = open(folder, request.path()).await else {
         let page = (request.path() == "/").then(|| HttpResponse::new(StatusCode::OK).with_html(include_str!("http.html")));
@@ -83,23 +83,24 @@ async fn file(folder: &Path, request: HttpRequest, sender: Responder) {
     };
     let since_1970 = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let (tag, date) = (format!("\"{length:x}-{:x}\"", since_1970.as_nanos()), httpdate::fmt_http_date(modified));
-    let has = |tags: &str| tags.trim() == "*" || tags.split(',').any(|one| one.trim().trim_start_matches("W/") == tag);
-    let covers = |time| httpdate::parse_http_date(time).is_ok_and(|time| modified < time + Duration::from_secs(1));
-    let fresh = request.header(IF_NONE_MATCH).map(has).or_else(|| request.header(IF_MODIFIED_SINCE).map(covers));
+    let has = |tags: &str| tags.trim() == "*" || tags.split(',').any(|one| one.trim() == tag);
+    let before = |name| Some(modified < httpdate::parse_http_date(request.header(name)?).ok()? + Duration::from_secs(1));
+    let meant = request.header(IF_MATCH).map(has).or_else(|| before(IF_UNMODIFIED_SINCE));
+    let fresh = request.header(IF_NONE_MATCH).map(|tags| has(&tags.replace("W/", ""))).or_else(|| before(IF_MODIFIED_SINCE));
     let same = request.header(IF_RANGE).is_none_or(|one| one == tag || one == date);
     let (status, range, part) = match request.header(RANGE).filter(|_| same).and_then(|range| range_of(range, length)) {
+        _ if meant == Some(false) => (StatusCode::PRECONDITION_FAILED, 0..0, String::new()),
         _ if fresh == Some(true) => (StatusCode::NOT_MODIFIED, 0..length, String::new()),
         Some(range) if range.is_empty() => (StatusCode::RANGE_NOT_SATISFIABLE, range, format!("bytes */{length}")),
         Some(range) => (StatusCode::PARTIAL_CONTENT, range.clone(), format!("bytes {}-{}/{length}", range.start, range.end - 1)),
         None => (StatusCode::OK, 0..length, String::new()),
     };
-    let types = [(".html", "text/html"), (".css", "text/css"), (".js", "text/javascript"), (".txt", "text/plain")];
+    let types = [(".html", "text/html"), (".css", "text/css"), (".js", "text/javascript"), (".txt", "text/plain"), (".md", "text/plain")];
     let media = types.iter().find(|(end, _)| request.path().ends_with(end)).map_or("application/octet-stream", |(_, media)| media);
     let fields = [(ETAG, &*tag), (LAST_MODIFIED, &date), (ACCEPT_RANGES, "bytes"), (CONTENT_TYPE, media), (CONTENT_RANGE, &part)];
     let response = with(status, fields).with_header(CONTENT_LENGTH, (range.end - range.start).into());
     let _ = file.seek(SeekFrom::Start(range.start)).await; // where it cannot, there is nothing to read
     let (stream, mut file, mut piece) = (sender.start(response), file.take(range.end - range.start), BytesMut::new());
-    // There is no room where there is no content: in answer to HEAD, and with 304.
     while stream.ready().await.is_ok() && file.read_buf(&mut piece).await.is_ok_and(|bytes| bytes > 0) {
         stream.do_send(piece.split());
         piece.reserve(64 << 10);
@@ -118,7 +119,7 @@ async fn open(folder: &Path, path: &str) -> io::Result<(tokio::fs::File, u64, Sy
 
 /// `bytes=0-99`, `bytes=100-`, `bytes=-100`; empty where there is nothing. Several, or other units, are passed over, as they may be (RFC 9110 §14.2).
 fn range_of(field: &str, length: u64) -> Option<std::ops::Range<u64>> {
-    let (first, last) = field.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last) = field.strip_prefix("bytes=").filter(|range| !range.contains('+'))?.split_once('-')?;
     match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) if first <= last => Some(first.min(length)..length.min(last.saturating_add(1))),
         (Ok(first), Err(_)) if last.is_empty() => Some(first.min(length)..length),
@@ -139,9 +140,8 @@ fn json(name: &str, value: impl std::fmt::Display) -> HttpResponse {
 
 #[actix::main]
 async fn main() -> io::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let address = arguments.next().unwrap_or("127.0.0.1:8080".into());
-    let folder: &Path = Box::leak(std::fs::canonicalize(arguments.next().unwrap_or(".".into()))?.into());
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let folder: &Path = Box::leak(std::fs::canonicalize(std::env::args().nth(2).unwrap_or(".".into()))?.into());
     let server = Server::registering(move || Register::factory(move || Site(folder, None)).hears::<RequestStart>()).bind(address)?;
     println!("listening on http://{}", server.addresses()[0]);
     server.run().await;

@@ -35,6 +35,8 @@ class HttpExample(PeerTest):
         answer = self.get()
         self.assertEqual((answer.status_code, answer.text, answer.headers["accept-ranges"]), (200, "0123456789", "bytes"))
         self.assertTrue(answer.headers["content-type"].startswith("text/plain"))
+        (self.folder / "README.md").write_text("# To be read")
+        self.assertTrue(self.get("/README.md").headers["content-type"].startswith("text/plain"))
         head = self.client.head("/digits.txt")
         self.assertEqual((head.content, head.headers["content-length"], head.headers["etag"]), (b"", "10", answer.headers["etag"]))
         self.assertEqual(self.client.put("/digits.txt", content=b"x" * MIB).status_code, 405)
@@ -59,6 +61,7 @@ class HttpExample(PeerTest):
             ("bytes=4-2", "0123456789", None),
             ("bytes=0-1,5-6", "0123456789", None),
             ("lines=0-1", "0123456789", None),
+            ("bytes=+2-+4", "0123456789", None),
         ):
             with self.subTest(asked):
                 answer = self.get(Range=asked)
@@ -85,6 +88,19 @@ class HttpExample(PeerTest):
         ):
             with self.subTest(unknown=unknown):
                 self.assertEqual(self.get(**unknown).status_code, 200)
+        for meant in (
+            *({"If_Match": tag}, {"If_Match": f'"x", {tag}'}, {"If_Match": "*"}, {"If_Unmodified_Since": date}),
+            *({"If_Unmodified_Since": "yesterday"}, {"If_Match": tag, "If_Unmodified_Since": "Sun, 06 Nov 1994 08:49:37 GMT"}),
+        ):
+            with self.subTest(meant=meant):
+                self.assertEqual(self.get(**meant).status_code, 200)
+        for other in (
+            *({"If_Match": '"x"'}, {"If_Match": f"W/{tag}"}, {"If_Unmodified_Since": "Sun, 06 Nov 1994 08:49:37 GMT"}),
+            *({"If_Match": '"x"', "If_Unmodified_Since": date}, {"If_Match": '"x"', "If_None_Match": tag}),
+        ):
+            with self.subTest(other=other):
+                answer = self.get(**other)
+                self.assertEqual((answer.status_code, answer.content), (412, b""))
         for validator, status in ((tag, 206), (date, 206), ('"x"', 200), ("Sun, 06 Nov 1994 08:49:37 GMT", 200)):
             with self.subTest(if_range=validator):
                 self.assertEqual(self.get(Range="bytes=2-4", If_Range=validator).status_code, status)
