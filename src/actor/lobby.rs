@@ -57,7 +57,7 @@ pub(super) struct Lobby {
     later: Vec<(RequestNumber, Later)>,
     /// What events were worth that nobody will hear.
     back: usize,
-    /// Nobody is let in any more.
+    /// No guard is waited for any more.
     shut: bool,
 }
 
@@ -72,7 +72,7 @@ impl Lobby {
         self.later.push((number, later));
     }
 
-    /// The listener ends: who is not in yet stays out.
+    /// The listener ends: who has come may be let in at once, and otherwise stays out.
     pub(super) fn shut(&mut self) {
         self.shut = true;
     }
@@ -120,7 +120,8 @@ impl Lobby {
     /// Lets go of those for whom it is too late.
     fn let_go(&mut self, http: &Server, answers: &mut VecDeque<HttpCommand>) {
         let hung_up = |number| http.has_received_eof() && http.upgrade_request(number).is_some();
-        let numbers: Vec<_> = self.numbers().filter(|number| self.shut || hung_up(*number)).collect();
+        let pondered = |number| self.shut && self.pondered().any(|pondered| pondered == number);
+        let numbers: Vec<_> = self.numbers().filter(|number| pondered(*number) || hung_up(*number)).collect();
         for number in numbers {
             self.refuse(number, answers);
         }
@@ -140,10 +141,13 @@ impl Lobby {
 
     /// Those that wait for a guard.
     fn numbers(&self) -> impl Iterator<Item = RequestNumber> {
-        let judging = self.judging.iter().map(|(asked, _)| asked.number);
-        let waiting = self.waiting.iter().filter(|_| !self.guards.is_empty()).filter_map(Event::begins);
+        self.waiting.iter().filter(|_| !self.guards.is_empty()).filter_map(Event::begins).chain(self.pondered())
+    }
+
+    /// Those that a guard has been asked about and has not decided.
+    fn pondered(&self) -> impl Iterator<Item = RequestNumber> {
         let later = self.later.iter().filter(|(_, later)| later.guarded).map(|(number, _)| *number);
-        judging.chain(waiting).chain(later)
+        self.judging.iter().map(|(asked, _)| asked.number).chain(later)
     }
 
     fn lets_wait(&self, number: RequestNumber) -> bool {
@@ -174,8 +178,15 @@ impl Lobby {
     fn judge(&mut self, line: &Arc<HttpLine>, http: &mut Server, cx: &mut TaskContext<'_>, answers: &mut VecDeque<HttpCommand>) {
         loop {
             if let Some((asked, judging)) = &mut self.judging {
-                let Poll::Ready(judged) = Pin::new(judging).poll(cx) else { return };
                 let asked = *asked;
+                let Poll::Ready(judged) = Pin::new(judging).poll(cx) else {
+                    if !self.shut {
+                        return;
+                    }
+                    // What was in hand when the listener ended is asked about, and not waited for.
+                    self.refuse(asked.number, answers);
+                    continue;
+                };
                 let Asked { number, content } = asked;
                 self.judging = None;
                 match judged {

@@ -1,14 +1,16 @@
 //! `Unbind` and `Shutdown` (B2, T33).
 
+#![allow(clippy::result_large_err, reason = "a response is what a guard refuses with")]
+
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_sockets::stage::By;
 use actix_sockets::websocket::CloseCode;
-use actix_sockets::{Ended, HttpResponse, Shutdown, Sockets, Unbind};
+use actix_sockets::{Ended, Guard, HttpResponse, Received, Shutdown, Sockets, Unbind};
 
-use crate::peer::{close, text};
+use crate::peer::{PATIENCE, close, text};
 use crate::site::{Kind, Site, with, with_each_echo, with_each_handler};
 
 fn ended_so(closed: usize, lost: usize, cut_off: usize) -> Ended {
@@ -47,6 +49,34 @@ fn b2_unbind_tells_websockets_1001_and_lets_requests_finish() {
         assert_eq!(unbound.websockets, ended_so(1, 0, 0), "{unbound:?}");
         assert_eq!(unbound.http, ended_so(2, 0, 0), "{unbound:?}");
         assert!(unbound.cut.is_empty() && unbound.left == 0 && unbound.took > Duration::from_millis(100), "{unbound:?}");
+    });
+}
+
+/// An upload that is under way is in hand: its guard is asked when it has come, though the listener has ended. One that does not know at once is not waited for.
+#[test]
+fn b2_an_upload_under_way_is_let_in() {
+    with(Kind::Fed, |plan| {
+        for (guard, status, answer) in [
+            (Guard::check(|_| Ok(())), 200, "heard 10"),
+            (Guard::new(|_| std::future::pending::<Result<(), HttpResponse>>()), 503, "503 Service Unavailable\n"),
+        ] {
+            let site = plan
+                .clone()
+                .settings(|settings| settings.guard(guard))
+                .on_request(|Received { message, sender }, _| sender.do_send(HttpResponse::ok(format!("heard {}", message.content.len()))))
+                .up();
+            let (mut peer, mut idle) = (site.connection(), site.connection());
+            peer.says_bytes("POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n");
+            peer.hears_response(100, "");
+            peer.says_bytes("01234");
+            let ended = site.listener.clone().unwrap().send(Unbind::within(PATIENCE / 2));
+            let ended = std::thread::spawn(move || Site::wait(ended).unwrap());
+            idle.hears_the_end();
+            peer.says_bytes("56789").hears_response(status, answer);
+            peer.hears_the_end();
+            drop((peer, idle));
+            assert_eq!(ended.join().unwrap().http, ended_so(2, 0, 0));
+        }
     });
 }
 
