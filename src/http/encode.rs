@@ -193,7 +193,13 @@ pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest, coding: Co
     let authority = request.uri.authority();
     match (request.uri.path_and_query(), authority) {
         (_, Some(authority)) if request.method == Method::CONNECT => out.extend_from_slice(authority.as_str().as_bytes()),
-        (Some(path), _) => out.extend_from_slice(path.as_str().as_bytes()),
+        (Some(path), _) => {
+            // RFC 9112 §3.2.1: an empty path is sent as `/`, also before a query.
+            if path.as_str().starts_with('?') {
+                out.extend_from_slice(b"/");
+            }
+            out.extend_from_slice(path.as_str().as_bytes());
+        }
         (None, _) => out.extend_from_slice(b"/"),
     }
     out.extend_from_slice(if request.version == Version::HTTP_10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });

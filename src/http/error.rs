@@ -41,7 +41,7 @@ pub enum HttpError {
     Trailers,
     /// The head was not complete in time.
     HeadTimeout,
-    /// The content came more slowly than the minimum rate.
+    /// The content came more slowly than the minimum rate; of a response that is told as it comes, nothing came for an idle timeout.
     ContentTimeout,
     /// The content exceeds the limit.
     ContentTooLarge,

@@ -13,6 +13,8 @@ use crate::peer::{Peer, get, ok, post, told, worth};
 fn requests_are_written_as_http_needs_them() {
     let asks = |request| Peer::nameless().asks(request);
     assert_eq!(asks(get("http://user@example.com:81/a?b")), "GET /a?b HTTP/1.1\r\nhost: example.com:81\r\n\r\n");
+    assert_eq!(asks(get("http://example.com?b")), "GET /?b HTTP/1.1\r\nhost: example.com\r\n\r\n", "RFC 9112 §3.2.1: an empty path is `/`");
+    assert_eq!(asks(get("http://example.com")), "GET / HTTP/1.1\r\nhost: example.com\r\n\r\n");
     let own = get("/x").with_header(header::HOST, HeaderValue::from_static("h"));
     assert_eq!(asks(own.clone()), "GET /x HTTP/1.1\r\nhost: h\r\n\r\n");
     let lying = own.clone().with_header(header::CONTENT_LENGTH, HeaderValue::from_static("99")).with_content("abc");
