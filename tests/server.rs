@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_sockets::{
-    Address, Frame, HttpClose, HttpRequest, HttpResponse, Received, Responder, Server, ServerHandle, Shutdown, Sockets, WebSockets,
+    Address, Frame, HttpClose, HttpRequest, HttpResponse, Received, Responder, Server, ServerHandle, Settings, Shutdown, Sockets,
+    WebSockets,
 };
 
 #[cfg(feature = "tls")]
@@ -236,6 +237,26 @@ fn shards_of_what_listens_already_are_one_door() {
         assert_eq!(threads.len(), 2, "both workers, in turn: {threads:?}");
         up.stop();
     }
+}
+
+/// Whatever it listens at: a worker has room for so many.
+#[test]
+fn the_limits_are_those_of_all_addresses_together() {
+    let settings = Settings::new().max_connections(1);
+    let server = Server::answering(where_it_runs).settings(settings).bind("127.0.0.1:0").unwrap().bind("127.0.0.1:0").unwrap();
+    let up = Up::new(server.workers(1).without_signals());
+    let mut first = ask(up.addresses[0]);
+    let mut head = [0; 15];
+    first.read_exact(&mut head).unwrap();
+    let mut second = ask(up.addresses[1]);
+    second.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(second.read(&mut head).is_err(), "it waits in the backlog");
+    drop(first);
+    second.set_read_timeout(Some(PATIENCE)).unwrap();
+    second.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    drop(second);
+    up.stop();
 }
 
 /// Says that it has the request, and never answers.

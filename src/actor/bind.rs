@@ -192,17 +192,18 @@ impl Bind {
             let more = if how.shards { open.shards(workers.count() - 1, &how.settings)? } else { Vec::new() };
             sockets.push(std::iter::once(open).chain(more).collect());
         }
-        Ok(begin(sockets, how, workers, &arbiter))
+        let gate = Arc::new(Gate::new(&how.settings, workers.count()));
+        gate.warn(how.tls.is_some());
+        Ok(begin(sockets, how, workers, gate, &arbiter))
     }
 }
 
-/// Starts a listener on sockets that are open, for each address one or one for each worker, with workers that others may have too.
-pub(crate) fn begin(sockets: Vec<Vec<Open>>, how: How, workers: Arc<Workers>, arbiter: &ArbiterHandle) -> Bound {
+/// Starts a listener on sockets that are open, for each address one or one for each worker, with workers and a gate that others may have too.
+pub(crate) fn begin(sockets: Vec<Vec<Open>>, how: How, workers: Arc<Workers>, gate: Arc<Gate>, arbiter: &ArbiterHandle) -> Bound {
     let How { acceptor, tls, proxy, settings, .. } = how;
     let addresses: Vec<_> = sockets.iter().flat_map(|shards| shards.first()).map(|open| open.address.clone()).collect();
     let address = addresses.iter().find_map(Address::socket_addr).unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
-    let (gate, roster) = (Arc::new(Gate::new(&settings, workers.count())), Arc::<Roster>::default());
-    gate.warn(tls.is_some());
+    let roster = Arc::<Roster>::default();
     let house = Arc::new(House { acceptor, tls, proxy, settings: Arc::new(settings), gate, roster });
     let listener = Listener::start(sockets, house, workers, arbiter);
     Bound { address, addresses, listener }

@@ -1,4 +1,4 @@
-//! The gate of a listener: it counts who is in, and has those wait who accept.
+//! The gate of a listener, or of all that a server has: it counts who is in, and has those wait who accept.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -77,7 +77,7 @@ fn wait(waiting: &mut Vec<Waker>, waker: &Waker) {
     }
 }
 
-/// The gate of one listener, for all who accept for it.
+/// The gate of one listener, or of all of a [`Server`](super::Server), for all who accept for them.
 #[derive(Debug)]
 pub(crate) struct Gate {
     admission: Mutex<Admission>,

@@ -9,6 +9,7 @@ use actix::{Actor, Arbiter, Context, Handler, SystemService};
 
 use super::address::Address;
 use super::bind::{Acceptor, How, begin, processors};
+use super::gate::Gate;
 use super::handlers::WebSockets;
 use super::listening::{At, Open};
 use super::messages::{BindError, Received, Unbind};
@@ -276,6 +277,8 @@ impl Server {
         let Self { acceptor, sockets, settings, proxy, shards, workers, grace, signals } = self;
         let workers = Arc::new(Workers::new(workers));
         let there = workers.watch();
+        let gate = Arc::new(Gate::new(&settings, workers.count()));
+        gate.warn(sockets.iter().any(|(_, tls)| tls.is_some()));
         let mut listeners = Vec::new();
         for (open, tls) in sockets {
             let more = if shards { open.shards(workers.count() - 1, &settings) } else { Ok(Vec::new()) };
@@ -285,7 +288,7 @@ impl Server {
             });
             let how = How { acceptor: acceptor.clone(), tls, proxy: proxy.clone(), settings: settings.clone(), shards };
             let doors = std::iter::once(open).chain(more).collect();
-            listeners.push(begin(vec![doors], how, workers.clone(), &Arbiter::current()).listener);
+            listeners.push(begin(vec![doors], how, workers.clone(), gate.clone(), &Arbiter::current()).listener);
         }
         let service = Sockets::from_registry();
         listeners.iter().for_each(|listener| service.do_send(Adopt(listener.clone())));
