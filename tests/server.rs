@@ -360,11 +360,17 @@ fn a_response_that_only_the_end_would_end_is_cut_with_a_reset() {
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
         stream
     };
-    let ends = |mut stream: TcpStream| stream.read_to_end(&mut Vec::new()).map(drop).map_err(|error| error.kind());
-    assert_eq!(ends(ask("/whole")), Ok(()));
+    let ends = |mut stream: TcpStream| stream.read_to_end(&mut Vec::new()).map_err(|error| error.kind());
+    let length = ends(ask("/whole")).unwrap();
     for path in ["/dropped", "/closed", "/too-much"] {
         assert_eq!(ends(ask(path)), Err(io::ErrorKind::ConnectionReset), "{path}");
     }
+    let (began, mut stats) = (Instant::now(), None);
+    while stats.is_none_or(|stats: actix_sockets::Stats| stats.open_connections > 0) {
+        assert!(began.elapsed() < PATIENCE);
+        stats = Some(System::new().block_on(up.handle.stats()));
+    }
+    assert!(stats.unwrap().bytes_sent >= 2 * length as u64, "what was sent before a reset counts: {stats:?}");
     let mut stopped = ask("/stopped");
     let mut head = [0; 16];
     stopped.read_exact(&mut head).unwrap();

@@ -251,8 +251,9 @@ impl Transport {
                 tracing::debug!(%error, "the connection ends with a FIN in place of a reset");
             }
             // Its writing half would say FIN as it is dropped.
-            if let Some(Writer { stream: Sink::Tcp(write), .. }) = self.write.lock().take() {
+            if let Some(Writer { stream: Sink::Tcp(write), sent, .. }) = self.write.lock().take() {
                 write.forget();
+                self.seat.counters().bytes(0, sent);
             }
         }
     }
