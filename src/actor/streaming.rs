@@ -18,6 +18,9 @@ use crate::http::{Chunk, ContentEnd, HttpResponse, RequestNumber};
 /// the connection; unless it is offered with [`try_send`](Self::try_send). Who has much to say awaits [`send`](Self::send) or
 /// [`ready`](Self::ready).
 ///
+/// Where no byte goes either way for an idle timeout (60 s) it is cut as well: who streams events says something now and then, a comment say, or sets
+/// [`SetIdleTimeout`](super::SetIdleTimeout).
+///
 /// The response to HEAD, and a 204 or 304, ends with its head (RFC 9110 §6.4.1): it is complete as it begins. What is sent of its content goes nowhere, and
 /// [`send`](Self::send), [`ready`](Self::ready) and [`finish_acked`](Self::finish_acked) are answered with [`SendError::Closed`], so that nobody makes what nobody
 /// will hear.

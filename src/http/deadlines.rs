@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::exchange::{Answer, Way};
+use super::exchange::Answer;
 use super::{Event, HttpDate, HttpError, HttpResponse, RequestNumber, Server, Settings};
 
 /// How long things may take.
@@ -131,7 +131,7 @@ impl Server {
         }
         let incoming = self.incoming.as_ref()?;
         // Who waits to be asked for it waits for us (RFC 9110 §10.1.1).
-        if incoming.continue_due && matches!(incoming.way, Way::Whole(..)) { None } else { incoming.clock.deadline() }
+        if incoming.continue_due { None } else { incoming.clock.deadline() }
     }
 
     /// The earliest. Requests came one after the other: behind one of which nothing has been told yet none is due before it.

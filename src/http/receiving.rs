@@ -186,8 +186,12 @@ impl Server {
             return self.take_whole(whole, now);
         }
         let piece = incoming.decoder.piece(&mut self.input, &self.settings);
-        incoming.clock.received(before - self.input.len(), now, &self.settings);
-        incoming.continue_due &= before == self.input.len();
+        let received = before - self.input.len();
+        if received > 0 && std::mem::take(&mut incoming.continue_due) {
+            // It has not waited to be asked: its time begins.
+            incoming.clock = ContentClock::new(now, &self.settings);
+        }
+        incoming.clock.received(received, now, &self.settings);
         match (piece, &mut incoming.way) {
             (Ok(None), _) => return Progress::NeedsMore,
             (Ok(Some(Piece::Data(chunk))), &mut Way::Told(number)) => {

@@ -43,6 +43,32 @@ fn an_answer_is_due_when_the_content_is_complete() {
     assert!(peer.hears().starts_with("HTTP/1.1 500 "));
 }
 
+/// RFC 9110 §10.1.1: who waits for `100 Continue`, which waits for the answer to the request before, is not late. Who does not wait has its time from then on.
+#[test]
+fn who_waits_to_be_asked_behind_another_is_not_late() {
+    let behind = || {
+        let mut peer = Peer::new(Settings::new().pipelining_limit(2));
+        peer.says("GET /first HTTP/1.1\r\nHost: a\r\n\r\n").handler();
+        let first = peer.number;
+        peer.says("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+        assert_eq!(peer.handler(), [start(Some(3))]);
+        peer.later(secs(10));
+        assert_eq!((peer.handler(), peer.hears().as_str()), (vec![], ""));
+        (peer, first)
+    };
+    let late = [Heard::Aborted(HttpError::ContentTimeout), Heard::Failed(HttpError::ContentTimeout)];
+    let (mut peer, first) = behind();
+    let second = std::mem::replace(&mut peer.number, first);
+    peer.answers(HttpResponse::ok("first")).number = second;
+    assert!(peer.hears().ends_with("firstHTTP/1.1 100 Continue\r\n\r\n"));
+    assert_eq!(peer.later(Duration::from_millis(4990)).handler(), []);
+    assert_eq!(peer.later(Duration::from_millis(20)).handler(), late);
+    let (mut peer, _) = behind();
+    assert_eq!(peer.says("a").handler(), [Heard::Data("a".to_owned(), String::new())]);
+    assert_eq!(peer.later(Duration::from_millis(4990)).handler(), []);
+    assert_eq!(peer.later(Duration::from_millis(20)).handler(), late);
+}
+
 /// While the handler has too much in hand the peer cannot send, and need not; but the handler has to do something about it.
 #[test]
 fn a_handler_that_keeps_its_content_and_does_not_answer() {
