@@ -27,6 +27,8 @@ pub struct Client {
     pub(super) settings: Arc<Settings>,
     pub(super) wire: Wire,
     pub(super) input: Input,
+    /// Bytes received, those that are not parsed among them.
+    pub(super) received: u64,
     pub(super) decoder: ResponseDecoder,
     pub(super) incoming: Option<Box<Incoming>>,
     /// Requests that are not sent yet, oldest first.
@@ -70,6 +72,7 @@ impl Client {
             settings: settings.into(),
             wire: Wire::new(now),
             input: Input::default(),
+            received: 0,
             decoder: ResponseDecoder::default(),
             incoming: None,
             queue: VecDeque::new(),
@@ -113,6 +116,7 @@ impl Client {
         if !self.wire.is_open() {
             return;
         }
+        self.received += bytes.len() as u64;
         self.input.append(bytes);
         self.parse(now);
         self.input.keep();
@@ -155,8 +159,14 @@ impl Client {
     /// To be called after bytes of [`output`](Self::output) have been written: requests may have waited for it.
     pub fn wrote(&mut self, now: Instant) {
         self.wire.wrote(now, &self.settings);
+        let written = self.wire.output.written();
         if let Some(oldest) = self.waiting.front_mut() {
-            oldest.wrote(self.wire.output.written(), now);
+            oldest.wrote(written, now);
+        }
+        for waiting in self.waiting.iter_mut().rev().take_while(|waiting| waiting.behind.is_none()) {
+            if waiting.begin < written {
+                waiting.behind = Some(self.received);
+            }
         }
         self.pump(now);
     }

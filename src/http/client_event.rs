@@ -140,6 +140,8 @@ pub(super) struct Waiting {
     pub(super) begin: u64,
     /// Where its last byte does, until it has left.
     pub(super) end: Option<u64>,
+    /// How many bytes had been received when its first byte had left.
+    pub(super) behind: Option<u64>,
     /// Since when its response is due.
     pub(super) since: Instant,
 }
@@ -154,6 +156,7 @@ impl Waiting {
             streamed: queued.streams.response,
             begin,
             end: None,
+            behind: None,
             since: now,
         }
     }

@@ -57,8 +57,9 @@ impl Client {
             if self.input.is_empty() {
                 break;
             }
-            // RFC 9112 §9.2: what comes before a request has begun to leave answers none.
-            if self.waiting.front().is_none_or(|waiting| waiting.begin >= self.wire.output.written()) {
+            // RFC 9112 §9.2: what comes before a request has begun to leave answers none, whenever it is looked at.
+            let (at, written) = (self.received - self.input.len() as u64, self.wire.output.written());
+            if self.waiting.front().is_none_or(|waiting| waiting.begin >= written || waiting.behind.is_some_and(|behind| at < behind)) {
                 return self.fail(HttpError::UnexpectedResponse, now);
             }
             match self.decoder.decode(&mut self.input, &self.settings) {

@@ -211,6 +211,25 @@ fn nothing_answers_a_request_that_has_not_left() {
     assert!(said.iter().all(|said| !said.contains("200")), "{said:?}");
 }
 
+/// Nor what was read before it left, and could not be looked at yet: the response before is in the hands of who hears it.
+#[test]
+fn nothing_that_was_read_before_answers_a_request() {
+    let whole = |content: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{content}", content.len());
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    for (first, told) in [(&*whole("a"), "0 200 …1"), (chunked, "0 200 …")] {
+        for (surplus, later, said) in [(&*whole("poison"), "", "1 UnexpectedResponse"), ("", &*whole("b"), "1 200 b")] {
+            let mut peer = Peer::nameless();
+            peer.begins(get("/first"), false, true);
+            peer.takes();
+            peer.hears(first.to_owned() + surplus);
+            assert_eq!(heads(&peer.asks(get("/secret"))), 1, "it is sent while the first is in hand");
+            let mut heard = peer.events();
+            heard.extend(peer.hears(later).events());
+            assert_eq!(heard[..4], [told, "0 + a", "0 . {}", said]);
+        }
+    }
+}
+
 #[test]
 fn behind_the_2xx_to_a_connect_there_is_no_http() {
     let connect = || http_request(Method::CONNECT, "a:80");
