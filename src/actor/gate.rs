@@ -85,7 +85,7 @@ pub(crate) struct Gate {
     cap: Option<ConnectionCap>,
     /// Those who are in and have said nothing, where something precedes HTTP.
     silent: Mutex<Silent<Arc<Called>>>,
-    /// One for each TLS handshake that may be in progress.
+    /// One for each hello of TLS that may be answered at a time.
     places: Arc<Semaphore>,
 }
 
@@ -172,7 +172,7 @@ impl Gate {
         Silence { gate: self.clone(), ticket }
     }
 
-    /// A place for a TLS handshake, when there is one: in the order in which they asked. It is given back when it is dropped.
+    /// A place for answering a hello, when there is one: in the order in which they asked. It is given back when it is dropped.
     pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
         self.places.clone().acquire_owned().await.ok()
     }

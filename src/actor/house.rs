@@ -115,7 +115,7 @@ impl House {
         self.start(Transport::new(stream, remote, secured, seat).behind(proxied).after(unread.len()), unread);
     }
 
-    /// Makes the TLS handshake, the wait for it included, within its time.
+    /// Makes the TLS handshake, the wait for its turn included, within its time.
     async fn shake(
         &self,
         tls: &secure::Acceptor,
@@ -124,9 +124,9 @@ impl House {
         called: &Arc<Called>,
     ) -> Result<secure::Secured, Unheard> {
         let (within, began) = (self.settings.tls_handshake, clock::now());
-        let _place = hello(&mut stream, &mut unread, &self.gate, silence, called, within).await?;
+        let place = hello(&mut stream, &mut unread, &self.gate, silence, called, within).await?;
         let left = within.saturating_sub(clock::now().saturating_duration_since(began));
-        Ok(secure::handshake(stream, tls.session()?, unread, seat, left).await?)
+        Ok(secure::handshake(stream, tls.session()?, unread, seat, left, place).await?)
     }
 
     /// With what was read already.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::roster::Seat;
 use super::stream::{Sink, Source, Stream};
@@ -26,7 +27,14 @@ impl Acceptor {
 
 pub(crate) type Secured = (Stream, Secure, Seat);
 
-pub(crate) async fn handshake(_: Stream, session: Session, _: BytesMut, _: Seat, _: Duration) -> Result<Secured, TlsError> {
+pub(crate) async fn handshake(
+    _: Stream,
+    session: Session,
+    _: BytesMut,
+    _: Seat,
+    _: Duration,
+    _: Option<OwnedSemaphorePermit>,
+) -> Result<Secured, TlsError> {
     match session {}
 }
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_util::io::poll_read_buf;
 
@@ -250,18 +252,20 @@ impl Secure {
 /// A stream under TLS, and its seat.
 pub(crate) type Secured = (Stream, Secure, Seat);
 
-/// Makes the handshake on a new stream, in time. What was read of it already comes first.
+/// Makes the handshake on a new stream, in time. What was read of it already comes first. Its place, where it has one, is for the first step, which is the dear one:
+/// who is waited for holds up nobody.
 pub(crate) async fn handshake(
     mut stream: Stream,
     mut session: Session,
     unread: BytesMut,
     seat: Seat,
     within: Duration,
+    place: Option<OwnedSemaphorePermit>,
 ) -> Result<Secured, TlsError> {
     *session.incoming() = unread;
     let called = Arc::new(Called::default());
     seat.take(&called);
-    let shaken = match called.unless(timeout(within, shake(&mut stream, session))).await {
+    let shaken = match called.unless(timeout(within, shake(&mut stream, session, place))).await {
         Some(shaken) => shaken.unwrap_or(Err(TlsError::Timeout)),
         None => Err(TlsError::Handshake("we are shutting down".to_owned())),
     };
@@ -276,11 +280,16 @@ pub(crate) async fn handshake(
     }
 }
 
-async fn shake(stream: &mut Stream, mut session: Session) -> Result<Secure, TlsError> {
+async fn shake(stream: &mut Stream, mut session: Session, mut place: Option<OwnedSemaphorePermit>) -> Result<Secure, TlsError> {
     let broken = |error: io::Error| TlsError::Handshake(error.to_string());
     let mut first = session.incoming().first().copied();
     loop {
         let shaken = session.handshake();
+        if let Some(place) = place.take() {
+            // Everybody else on this arbiter has a turn before it is another's.
+            yield_now().await;
+            drop(place);
+        }
         if shaken == Err(TlsError::NotTls) {
             session.outgoing().clear();
             if first.is_some_and(|byte: u8| byte.is_ascii_uppercase()) {

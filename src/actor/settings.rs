@@ -130,8 +130,9 @@ impl Settings {
         self
     }
 
-    /// How many TLS handshakes a worker may have in progress: 256. They cost far more than all that comes later. While there are as many, others wait, within
-    /// [their time](Self::tls_handshake_timeout); who has not sent its hello is not counted. With zero there is no TLS, which a warning tells.
+    /// How many TLS handshakes a worker begins before all else has its turn: 256. To answer a hello costs far more than all that comes later. The next wait, within
+    /// [their time](Self::tls_handshake_timeout). Who has not sent its hello is not counted, nor who has been answered: whom we wait for holds up nobody. With zero there is no
+    /// TLS, which a warning tells.
     #[must_use]
     pub fn max_tls_handshakes(mut self, handshakes: usize) -> Self {
         self.max_tls_handshakes = handshakes;

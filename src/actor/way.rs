@@ -138,7 +138,7 @@ impl Way {
                 let (mut stream, seat) = match sessions.proxy {
                     None => (stream, seat),
                     Some(session) => {
-                        let made = secure::handshake(stream, session, BytesMut::new(), seat, left()).await;
+                        let made = secure::handshake(stream, session, BytesMut::new(), seat, left(), None).await;
                         let (stream, secure, seat) = made.map_err(|error| failed(ProxyError::Tls(error)))?;
                         (Stream::Veiled(Veil::new(stream, secure), remote.clone()), seat)
                     }
@@ -154,7 +154,7 @@ impl Way {
         let (stream, secure, seat) = match sessions.host {
             None => (stream, None, seat),
             Some(session) => {
-                let made = secure::handshake(stream, session, BytesMut::new(), seat, left()).await;
+                let made = secure::handshake(stream, session, BytesMut::new(), seat, left(), None).await;
                 let (stream, secure, seat) = made.map_err(|error| ConnectError::Tls(self.name(), error))?;
                 (stream, Some(secure), seat)
             }

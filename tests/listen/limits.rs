@@ -1,6 +1,6 @@
 //! How many are let in (T13, B50 and the limits of B.2), and how many wait for it.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -88,29 +88,124 @@ fn new_connections_in_a_second() {
     assert_eq!(site.stats().open_connections, 35, "nobody was turned away");
 }
 
-/// B.2: handshakes of TLS in progress.
 #[cfg(feature = "tls")]
-#[test]
-fn handshakes_in_progress() {
-    let settings = Settings::new().max_tls_handshakes(3).tls_handshake_timeout(Duration::from_secs(60));
-    let site = Site::up(Over::Tls, |bind| bind.settings(settings));
-    let mut halfway: Vec<_> = (0..3).map(|_| tcp(site.bound.address)).collect();
-    for stream in &mut halfway {
-        // A whole record, and the beginning of a hello.
-        stream.write_all(&[22, 3, 1, 0, 4, 1, 0, 1, 0]).unwrap();
+mod places {
+    //! B.2: places for answering a hello of TLS.
+
+    use std::cell::Cell;
+    use std::io::{self, Read, Write};
+    use std::sync::mpsc::{Sender, channel};
+
+    use actix_sockets::tls;
+    use openssl::ssl::{HandshakeError, SslAcceptor, SslConnector, SslMethod, SslVerifyMode};
+
+    use super::*;
+    use crate::site::identity;
+
+    /// What a client of TLS says first.
+    #[derive(Debug, Default)]
+    struct Said(Vec<u8>);
+
+    impl Read for Said {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
     }
-    site.stats_when("three are halfway", |stats| stats.open_connections == 3);
-    std::thread::sleep(Duration::from_millis(100));
-    let address = site.bound.address;
-    let late = std::thread::spawn(move || Client::new(Over::Tls.client(tcp(address)).unwrap()).asks("/").hears_content());
-    site.stats_when("it is accepted", |stats| stats.open_connections == 4);
-    std::thread::sleep(Duration::from_millis(100));
-    assert!(!late.is_finished(), "it waits for its place");
-    drop(halfway.pop());
-    assert_eq!(late.join().unwrap(), "hello");
-    // Those that are through count no more.
-    let mut through = all_come(&site, 5);
-    all_ask(&mut through);
+
+    impl Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn hello() -> Vec<u8> {
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        match connector.build().connect("localhost", Said::default()) {
+            Err(HandshakeError::WouldBlock(halfway)) => halfway.get_ref().0.clone(),
+            _ => panic!("nobody has answered"),
+        }
+    }
+
+    /// Whoever has said its hello and been answered waits for nobody but itself.
+    #[test]
+    fn t12_those_who_say_a_hello_and_no_more_hold_up_nobody() {
+        let (places, within) = (1, Duration::from_secs(60));
+        let settings = Settings::new().max_tls_handshakes(places).tls_handshake_timeout(within);
+        let site = Site::up(Over::Tls, |bind| bind.settings(settings));
+        let (hello, began) = (hello(), Instant::now());
+        let canned: Vec<_> = (0..20)
+            .map(|_| {
+                let mut stream = tcp(site.bound.address);
+                stream.write_all(&hello).unwrap();
+                assert!(stream.read(&mut [0; 4096]).unwrap() > 0, "it is answered");
+                stream
+            })
+            .collect();
+        let mut others = all_come(&site, 3);
+        all_ask(&mut others);
+        let took = began.elapsed();
+        println!("t12: {places} handshake at a time, {} halfway and silent; three others were served in {took:?}", canned.len());
+        assert!(took < Duration::from_secs(20), "{took:?}");
+        assert_eq!(site.stats().open_connections, 23, "nobody had to go for it");
+    }
+
+    thread_local! {
+        /// How often all on this arbiter have had a turn, once somebody counts it.
+        static TURNS: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+
+    /// An acceptor that tells when each hello is answered. It answers the first as soon as the others have had time to come.
+    fn acceptor(tell: Sender<u64>) -> tls::Server {
+        let (chain, key) = (identity::OURS.1.certificate.clone(), identity::OURS.1.key.clone());
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+        acceptor.set_certificate(&chain).unwrap();
+        acceptor.set_private_key(&key).unwrap();
+        acceptor.set_servername_callback(move |_, _| {
+            let turn = TURNS.get().unwrap_or_else(|| {
+                std::thread::sleep(Duration::from_millis(200));
+                TURNS.set(Some(0));
+                actix_rt::spawn(async {
+                    while let Some(turn) = TURNS.get() {
+                        TURNS.set(Some(turn + 1));
+                        tokio::task::yield_now().await;
+                    }
+                });
+                0
+            });
+            let _ = tell.send(turn);
+            Ok(())
+        });
+        tls::Server::from(acceptor.build())
+    }
+
+    /// So many in one turn of the arbiter, and then the others on it have theirs.
+    #[test]
+    fn hellos_are_answered_so_many_at_a_time() {
+        for places in [3, 256] {
+            let (tell, told) = channel();
+            let settings = Settings::new().max_tls_handshakes(places).tls_handshake_timeout(PATIENCE);
+            let site = Site::up(Over::Clear, move |bind| bind.settings(settings).tls(acceptor(tell)));
+            let hello = hello();
+            let _canned: Vec<_> = (0..20)
+                .map(|_| {
+                    let mut stream = tcp(site.bound.address);
+                    stream.write_all(&hello).unwrap();
+                    stream
+                })
+                .collect();
+            let turns: Vec<_> = (0..20).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
+            let at_once = turns.chunk_by(|one, other| one == other).map(<[_]>::len).collect::<Vec<_>>();
+            println!("limit {places} at a time: of 20 hellos were answered {at_once:?}");
+            let most = at_once.into_iter().max().unwrap();
+            assert!(if places == 3 { most <= 3 } else { most > 3 }, "{turns:?}");
+        }
+    }
 }
 
 /// Before the hello, or the proxy's header: the oldest make room, and who speaks is served at once.

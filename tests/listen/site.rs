@@ -35,12 +35,12 @@ pub(crate) fn over_each(test: impl Fn(Over)) {
 }
 
 #[cfg(feature = "tls")]
-mod identity {
+pub(crate) mod identity {
     use std::sync::LazyLock;
 
     use crate::authority::{Authority, Signed};
 
-    pub(super) static OURS: LazyLock<(Authority, Signed)> = LazyLock::new(|| {
+    pub(crate) static OURS: LazyLock<(Authority, Signed)> = LazyLock::new(|| {
         let authority = Authority::new("ours");
         let signed = authority.signs(&["localhost", "127.0.0.1"]);
         (authority, signed)
