@@ -50,7 +50,7 @@ pub struct Client {
     /// They are more than the window allows: nothing is read until enough is taken.
     pub(super) held_up: bool,
     /// It is not read, for a reason that is not its own.
-    pub(super) suspended: bool,
+    pub(super) suspended: Option<Instant>,
     /// The peer's FIN came without being announced.
     pub(super) truncated: bool,
     /// The connection is TLS.
@@ -84,7 +84,7 @@ impl Client {
             in_hands: 0,
             start: 0,
             held_up: false,
-            suspended: false,
+            suspended: None,
             truncated: false,
             secure: false,
             host: None,

@@ -48,7 +48,7 @@ impl Client {
     /// From the request's last byte on: until then it is the output's time (see [`Settings::write_stall`](super::Settings::write_stall)).
     fn response_deadline(&self) -> Option<Instant> {
         let oldest = self.waiting.front()?;
-        if self.suspended || self.incoming.is_some() || oldest.end.is_some() || self.is_outgoing(oldest.number) {
+        if self.suspended.is_some() || self.incoming.is_some() || oldest.end.is_some() || self.is_outgoing(oldest.number) {
             return None;
         }
         oldest.since.checked_add(self.settings.response_timeout)
@@ -56,7 +56,7 @@ impl Client {
 
     /// While we do not read, the server is not to blame. What is told as it comes has no such deadline.
     fn content_deadline(&self) -> Option<Instant> {
-        if self.held_up || self.suspended { None } else { self.incoming.as_ref()?.clock.deadline() }
+        if self.held_up || self.suspended.is_some() { None } else { self.incoming.as_ref()?.clock.deadline() }
     }
 
     /// Nothing is under way but the connection itself, or content that is given to nobody any more, or a response that is told as it comes: who says something now
@@ -67,6 +67,6 @@ impl Client {
             (Some(_), Some(incoming)) => incoming.response.is_none() && !self.held_up,
             (Some(oldest), None) => self.is_outgoing(oldest.number),
         };
-        if idle && !self.suspended { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
+        if idle && self.suspended.is_none() { self.wire.active.checked_add(self.settings.idle_timeout) } else { None }
     }
 }

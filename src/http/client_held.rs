@@ -21,17 +21,23 @@ impl Client {
         !self.waiting.is_empty() && (!told || self.in_hands == self.start)
     }
 
-    /// Reading is suspended for a reason that is not this connection's, or taken up again: while it is, silence is not the server's fault.
+    /// Reading is suspended for a reason that is not this connection's, or taken up again: while it is, silence is not the server's fault. It goes on with
+    /// the time that it had left, and no more, as [`Server::suspend`](super::Server::suspend) has it.
     pub fn suspend(&mut self, suspended: bool, now: Instant) {
-        if self.suspended && !suspended {
-            self.wire.active = now;
-            if let Some(oldest) = self.waiting.front_mut() {
-                oldest.since = oldest.since.max(now);
+        match self.suspended {
+            None if suspended => self.suspended = Some(now),
+            Some(began) if !suspended => {
+                self.suspended = None;
+                let later = |since: Instant| since + now.saturating_duration_since(since.max(began));
+                self.wire.active = later(self.wire.active);
+                if let Some(oldest) = self.waiting.front_mut() {
+                    oldest.since = later(oldest.since);
+                }
+                if let Some(incoming) = &mut self.incoming {
+                    incoming.clock.stood_still(began, now, &self.settings);
+                }
             }
-            if let Some(incoming) = &mut self.incoming {
-                incoming.clock.stirred(now, &self.settings);
-            }
+            _ => {}
         }
-        self.suspended = suspended;
     }
 }
