@@ -127,6 +127,9 @@ impl ClientConnection {
             && self.timer.rings(now)
         {
             // We may be late: what the server did in time, all that can be read and written by now, was in time.
+            if parts.transport.press(parts.http.output()) {
+                parts.http.wrote(now);
+            }
             written = write(&mut parts.http, &mut parts.transport, now, cx);
             if written.is_continue() {
                 parts.http.suspend(reading == Reading::Suspended, now);

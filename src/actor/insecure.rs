@@ -73,6 +73,10 @@ impl Secure {
         match self.never {}
     }
 
+    pub(crate) fn press(&mut self, _: &Sink) {
+        match self.never {}
+    }
+
     pub(crate) fn poll_close(&mut self, _: &mut Sink, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.never {}
     }

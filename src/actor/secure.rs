@@ -232,6 +232,16 @@ impl Secure {
         Poll::Ready(Ok(()))
     }
 
+    /// As [`Transport::press`](super::transport::Transport::press).
+    pub(crate) fn press(&mut self, write: &Sink) {
+        let outgoing = self.session.outgoing();
+        if !outgoing.is_empty() {
+            let taken = write.press(outgoing).unwrap_or(0);
+            self.moved += taken;
+            outgoing.advance(taken);
+        }
+    }
+
     /// A session at rest owns no buffer.
     fn rest(&mut self) {
         let outgoing = std::mem::take(self.session.outgoing());

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -211,6 +212,23 @@ impl Sink {
             Self::Pipe(pipe) => pipe.try_write(bytes),
             #[cfg(feature = "test")]
             Self::Wire(wire) => wire.try_write(&[IoSlice::new(bytes)]),
+        }
+    }
+
+    /// Writes what the socket takes now, whatever it has said of its room. Linux tells of room when a third of a socket's buffer is free, which may be megabytes: a peer
+    /// that takes less than that in the time it has is slow, but takes what is written.
+    pub(crate) fn press(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => {
+                let stream: &TcpStream = tcp.as_ref();
+                SockRef::from(stream).send(bytes)
+            }
+            #[cfg(unix)]
+            Self::Unix(unix) => {
+                let stream: &UnixStream = unix.as_ref();
+                SockRef::from(stream).send(bytes)
+            }
+            other => other.try_write(bytes),
         }
     }
 

@@ -136,6 +136,12 @@ impl Transport {
         })
     }
 
+    /// Bytes read since the beginning.
+    #[inline]
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
     pub(crate) fn seat(&self) -> &Seat {
         &self.seat
     }
@@ -219,6 +225,21 @@ impl Transport {
             output.advance(written);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Offers the socket what is written next, although it has not said that there is room: before it is judged whether the peer takes anything. An error is for
+    /// who writes next. Tells whether anything was taken; under TLS that is told when it is written next.
+    pub(crate) fn press(&mut self, output: &mut Output) -> bool {
+        let mut write = self.write.lock();
+        let Some(Writer { stream, secure, sent }) = write.as_mut() else { return false };
+        if let Some(secure) = secure {
+            secure.press(stream);
+            return false;
+        }
+        let taken = if output.is_empty() { 0 } else { stream.press(output.front()).unwrap_or(0) };
+        *sent += taken as u64;
+        output.advance(taken);
+        taken > 0
     }
 
     /// Sends FIN, once; under TLS a close_notify before it. To be called again when the task is woken, until it has.

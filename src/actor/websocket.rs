@@ -32,6 +32,10 @@ mod writing;
 
 pub(crate) use takeover::Takeover;
 
+/// How often, and for how long, is read on before it is judged who is late: so what sockets hold is read, as a rule.
+const TIMES: u8 = 64;
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// How often a handler that was given by its address is looked after.
 pub(crate) const LOOK: Duration = Duration::from_secs(5);
 
@@ -66,6 +70,8 @@ pub struct WebSocket {
     /// What it has of the process's budget.
     share: Share,
     timer: Timer,
+    /// It has rung, and more may come that was there in time.
+    late: Option<Late>,
     /// When to look after the handler.
     look: Option<Instant>,
     /// Frames told to the handler.
@@ -74,16 +80,23 @@ pub struct WebSocket {
     sent: u64,
 }
 
+/// How often has been read on since something was due, and what had been received by then.
+struct Late {
+    times: u8,
+    seen: u64,
+}
+
 impl WebSocket {
     /// One turn. Ready when all is over.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let now = clock::now();
         let stirred = self.hear(now, cx);
         // Nobody has said anything: it is most likely the socket that has woken us.
+        let received = self.transport.received();
         let waits = self.read(!stirred, now, cx);
         self.tell();
         if self.timer.rings(now) {
-            self.judge(now, cx);
+            self.judge(received, now, cx);
         }
         self.settle(now);
         if self.write(now, cx).is_break() {
@@ -101,7 +114,10 @@ impl WebSocket {
         if self.behind > 0 || (self.is_over() && self.line.hosts()) {
             self.go_on(cx);
         }
-        let deadline = [self.pipeline.deadline(), self.look].into_iter().flatten().min();
+        let deadline = match self.late {
+            None => [self.pipeline.deadline(), self.look].into_iter().flatten().min(),
+            Some(_) => Some(now + MOMENT),
+        };
         self.timer.arm(deadline, now, cx);
         // What kept us from reading is over by now, or only our turn is.
         if !waits && self.may_read(now) && !planted!(TurnNotTakenUp) {
@@ -131,9 +147,16 @@ impl WebSocket {
         stirred
     }
 
-    /// Does what is due, behind what could be read and written by now: we may be late, and what the peer did in time was in time.
+    /// Does what is due, behind what could be read and written by now: we may be late, and what the peer did in time was in time. Where something was read there may be
+    /// more than one turn reads, and than the operating system has room for: that comes first, but not without end, for a peer that never stops.
     #[cold]
-    fn judge(&mut self, now: Instant, cx: &mut TaskContext<'_>) {
+    fn judge(&mut self, received: u64, now: Instant, cx: &mut TaskContext<'_>) {
+        let Late { times, seen } = self.late.take().unwrap_or(Late { times: 0, seen: received });
+        if self.transport.received() > seen && times < TIMES {
+            self.late = Some(Late { times: times + 1, seen: self.transport.received() });
+            return;
+        }
+        self.press(now);
         if self.write(now, cx).is_break() {
             return self.lost(now);
         }

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::task::Poll;
 use std::thread::JoinHandle;
@@ -13,15 +13,20 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use actix_sockets::handshake::Target;
 use actix_sockets::{
-    Bind, Bound, Connect, ConnectError, Connected, GetStats, HttpRequest, HttpResponse, Received, Register, Requester, Sockets, test,
+    Bind, Bound, Connect, ConnectError, Connected, Frame, GetStats, HttpRequest, HttpResponse, Received, Register, Requester, Settings,
+    Sockets, UpgradeServer, WebSocketSettings, handshake, test,
 };
 
-use crate::site::{Client, Over, PATIENCE, over_each, tcp};
+use crate::site::{Client, HANDSHAKE as UPGRADE, Over, PATIENCE, over_each, tcp};
 
 const HANDSHAKE: Duration = Duration::from_secs(3);
 const REGISTRATION: Duration = Duration::from_secs(1);
 const CONNECTING: Duration = Duration::from_secs(10);
+const INCOMPLETE: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_secs(30);
 const A_BIT: Duration = Duration::from_millis(2);
+/// More than the buffers of a socket and of its other end have room for.
+const LARGE: usize = 12 << 20;
 
 /// Does this while time stands still: nobody is idle, so it does not jump, however long the operating system takes.
 async fn at_once<T>(work: impl Future<Output = T>) -> T {
@@ -72,14 +77,29 @@ impl Handler<Received<Connected>> for Registers {
 
 impl Handler<Received<HttpRequest>> for Registers {
     type Result = ();
-    fn handle(&mut self, request: Received<HttpRequest>, _: &mut Self::Context) {
-        request.sender.do_send(HttpResponse::ok("hello"));
+    fn handle(&mut self, Received { message: request, sender }: Received<HttpRequest>, ctx: &mut Self::Context) {
+        match request.path() {
+            "/large" => sender.do_send(HttpResponse::ok(vec![b'x'; LARGE])),
+            "/chat" => sender.do_send(UpgradeServer::new(handshake::accept(&request).unwrap(), ctx)),
+            _ => sender.do_send(HttpResponse::ok("hello")),
+        }
+    }
+}
+
+impl Handler<Received<Frame>> for Registers {
+    type Result = ();
+    fn handle(&mut self, Received { message: frame, sender }: Received<Frame>, _: &mut Self::Context) {
+        match frame.as_text() {
+            Some("now") => sender.do_send(Frame::binary(vec![b'x'; LARGE])),
+            _ => sender.do_send(Frame::text("heard")),
+        }
     }
 }
 
 /// A listener on this thread, whose time is virtual.
 async fn listens(over: Over, after: Duration) -> Bound {
-    let bind = over.dress(Bind::new(Registers { after }.start(), "127.0.0.1:0"));
+    let quiet = Settings::new().websocket(WebSocketSettings::new().ping_every(None));
+    let bind = over.dress(Bind::new(Registers { after }.start(), "127.0.0.1:0").settings(quiet));
     at_once(Sockets::from_registry().send(bind)).await.unwrap().unwrap()
 }
 
@@ -159,6 +179,93 @@ fn t12_a_registration_within_its_deadline_and_beyond() {
     });
 }
 
+/// A client's stream whose buffer for what comes is small: so each read makes room.
+fn narrow(at: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(32 << 10).unwrap();
+    socket.connect(&at.into()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.into()
+}
+
+/// Linux tells of room in a socket only when a third of its buffer is free: who takes a little in each half minute takes what is written all the same.
+#[test]
+fn t12_a_reader_that_takes_less_than_a_socket_tells_of_is_not_stalled() {
+    over_each(|over| {
+        for websocket in [false, true] {
+            test::run(async move {
+                let bound = listens(over, Duration::ZERO).await;
+                let stream = narrow(bound.address);
+                let mut client = told(std::thread::spawn(move || {
+                    let mut client = over.client(stream).unwrap();
+                    if websocket {
+                        client.write_all(UPGRADE.as_bytes()).unwrap();
+                        assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+                        // "now", masked with zeros.
+                        client.write_all(b"\x81\x83\0\0\0\0now").unwrap();
+                    } else {
+                        client.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+                    }
+                    client
+                }))
+                .await;
+                let (mut heard, a_little, each) = (0, 64 << 10, STALL - Duration::from_secs(5));
+                for _ in 0..4 {
+                    let reading = std::thread::spawn(move || {
+                        let mut some = vec![0; a_little];
+                        client.read_exact(&mut some).unwrap();
+                        client
+                    });
+                    client = told(reading).await;
+                    heard += a_little;
+                    test::pass(each).await;
+                }
+                println!("{over:?}, websocket: {websocket}: limit {STALL:?}: {heard} bytes of {LARGE} are taken in {:?}", 4 * each);
+                // Pings and heads come with it.
+                let rest = std::thread::spawn(move || client.read_exact(&mut vec![0; LARGE - heard]).map(|()| client));
+                let _client = told(rest).await.expect("all of it comes");
+            });
+        }
+    });
+}
+
+/// We are late, and more has come than one turn reads: all of it was there in time.
+#[test]
+fn t12_a_message_that_was_all_there_in_time_is_heard_however_late_we_are() {
+    over_each(|over| {
+        test::run(async move {
+            let bound = listens(over, Duration::ZERO).await;
+            let stream = tcp(bound.address);
+            let mut client = told(std::thread::spawn(move || {
+                let mut client = over.client(stream).unwrap();
+                client.write_all(UPGRADE.as_bytes()).unwrap();
+                assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+                // The beginning of a binary message.
+                client.write_all(b"\x02\x80\0\0\0\0").unwrap();
+                client
+            }))
+            .await;
+            test::pass(INCOMPLETE - A_BIT).await;
+            // This thread does nothing else meanwhile.
+            let rest = std::thread::spawn(move || {
+                let fragment = [&b"\0\xfe\x20\0\0\0\0\0"[..], &[0; 8 << 10]].concat();
+                (0..100).for_each(|_| client.write_all(&fragment).unwrap());
+                client.write_all(b"\x80\x80\0\0\0\0").unwrap();
+                client
+            });
+            let mut client = rest.join().unwrap();
+            tokio::time::advance(2 * A_BIT).await;
+            let answer = told(std::thread::spawn(move || {
+                let mut answer = [0; 7];
+                client.read_exact(&mut answer).map(|()| answer)
+            }))
+            .await;
+            println!("{over:?}: limit {INCOMPLETE:?}: 800 KiB that were there {A_BIT:?} before are read {A_BIT:?} behind it");
+            assert_eq!(answer.unwrap(), *b"\x81\x05heard");
+        });
+    });
+}
+
 /// Hears of its connection.
 struct Asker;
 
@@ -203,6 +310,37 @@ async fn connects(slow: Slow, after: Duration) -> (Result<Connected, ConnectErro
     let connected = at_once(connecting).await.unwrap();
     let _ = told(goes_on).await;
     connected
+}
+
+/// A listening socket that has no room for another: Linux leaves who comes then without an answer.
+#[cfg(target_os = "linux")]
+fn full() -> (socket2::Socket, SocketAddr, Vec<TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(1).unwrap();
+    let at = socket.local_addr().unwrap().as_socket().unwrap();
+    let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&at, Duration::from_millis(100)).ok()).take(10).collect::<Vec<_>>();
+    assert!(waiting.len() < 10);
+    (socket, at, waiting)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn t34_a_server_that_tcp_itself_does_not_answer_for_is_waited_for_so_long() {
+    over_each(|over| {
+        test::run(async move {
+            let (_socket, at, _waiting) = full();
+            let connect = over.dress_client(Connect::new(Asker.start(), "127.0.0.1", at.port()));
+            let connecting = actix::spawn(Sockets::from_registry().send(connect));
+            test::pass(CONNECTING - A_BIT).await;
+            assert!(!connecting.is_finished());
+            test::pass(2 * A_BIT).await;
+            assert!(connecting.is_finished(), "limit {CONNECTING:?}");
+            let error = connecting.await.unwrap().unwrap().unwrap_err();
+            println!("{over:?}: limit {CONNECTING:?}, nobody answers: {error}");
+            assert!(matches!(error, ConnectError::Timeout(..)), "{error:?}");
+        });
+    });
 }
 
 fn answers(slow: Slow, mut stream: TcpStream) -> Option<Box<dyn crate::site::Wire>> {

@@ -30,6 +30,9 @@ pub(super) fn hear(parts: &mut Parts, above: &mut Above, line: &Arc<HttpLine>, n
 /// Does what is due, behind what could be read and written by now: we may be late, and what the peer did in time was in time. Breaks when all is over.
 #[cold]
 pub(super) fn judge(parts: &mut Parts, above: &mut Above, line: &Arc<HttpLine>, now: Instant, cx: &mut TaskContext<'_>) -> ControlFlow<()> {
+    if parts.transport.press(parts.http.output()) {
+        parts.http.wrote(now);
+    }
     write(parts, above, now, cx)?;
     parts.http.handle_timeout(now, &clock::http_date(now));
     above.look_after(line, parts, now)

@@ -78,6 +78,7 @@ impl WebSocket {
             behind: 0,
             share,
             timer: Timer::default(),
+            late: None,
             look,
             messages: 0,
             sent: 0,

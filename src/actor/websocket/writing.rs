@@ -68,10 +68,7 @@ impl WebSocket {
         let mut progress = false;
         let result = self.transport.poll_write(cx, output, &mut progress);
         buffers::take_write_buffer(output);
-        let written = if planted!(AckBeforeWrite) { output.end() } else { output.written() };
-        while self.acks.front().is_some_and(|(position, _)| *position <= written) {
-            let _ = self.acks.pop_front().map(|(_, ack)| ack.send(Ok(SendStatus::Sent)));
-        }
+        self.acknowledge();
         if let Poll::Ready(Err(error)) = &result {
             tracing::debug!(socket = %self.line.id(), %error, "the connection broke");
             return ControlFlow::Break(());
@@ -82,6 +79,24 @@ impl WebSocket {
             cx.waker().wake_by_ref();
         }
         ControlFlow::Continue(())
+    }
+
+    /// Answers those who wait for something to be written that is.
+    #[inline]
+    fn acknowledge(&mut self) {
+        let output = self.pipeline.output();
+        let written = if planted!(AckBeforeWrite) { output.end() } else { output.written() };
+        while self.acks.front().is_some_and(|(position, _)| *position <= written) {
+            let _ = self.acks.pop_front().map(|(_, ack)| ack.send(Ok(SendStatus::Sent)));
+        }
+    }
+
+    /// Offers the socket what is written next, before it is judged whether the peer takes anything.
+    pub(super) fn press(&mut self, now: Instant) {
+        if self.transport.press(self.pipeline.output()) {
+            self.acknowledge();
+            self.pipeline.wrote(true, now);
+        }
     }
 
     /// Tells the senders how much is unsent, and the handler when there is room again.
