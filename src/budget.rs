@@ -17,6 +17,8 @@ pub(crate) struct Ledger<W> {
     by_size: BTreeSet<(usize, Reverse<u64>)>,
     /// More than the limit was counted, and not yet few enough bytes since.
     pressed: bool,
+    /// How often that has begun.
+    times: u64,
     /// Who must not read, by ticket: oldest first.
     waiting: BTreeMap<u64, u64>,
     /// Those of them that are within a message.
@@ -31,13 +33,15 @@ pub(crate) struct Ledger<W> {
 struct Share<W> {
     bytes: usize,
     wake: W,
+    /// It is its peer that could end a part of it.
+    owed: bool,
     /// It waits, since it drew this.
     ticket: Option<u64>,
 }
 
 impl<W> Share<W> {
     fn new(wake: W) -> Self {
-        Self { bytes: 0, wake, ticket: None }
+        Self { bytes: 0, wake, owed: false, ticket: None }
     }
 }
 
@@ -49,6 +53,7 @@ impl<W: Clone> Ledger<W> {
             shares: HashMap::new(),
             by_size: BTreeSet::new(),
             pressed: false,
+            times: 0,
             waiting: BTreeMap::new(),
             within: BTreeMap::new(),
             ticket: 0,
@@ -62,6 +67,11 @@ impl<W: Clone> Ledger<W> {
 
     pub(crate) fn is_pressed(&self) -> bool {
         self.pressed
+    }
+
+    /// Which time it is that there is too much, if there is.
+    pub(crate) fn pressed(&self) -> Option<u64> {
+        self.pressed.then_some(self.times)
     }
 
     /// Another limit. Gives whom to wake.
@@ -83,6 +93,13 @@ impl<W: Clone> Ledger<W> {
         }
         self.total = self.total - before + bytes;
         self.weigh()
+    }
+
+    /// Whether it is the peer that could end a part of what this connection has: a message that is not all there, or output that it does not take.
+    pub(crate) fn is_owed(&mut self, id: u64, owed: bool) {
+        if let Some(share) = self.shares.get_mut(&id) {
+            share.owed = owed;
+        }
     }
 
     /// This connection is gone. Gives whom to wake.
@@ -155,12 +172,31 @@ impl<W: Clone> Ledger<W> {
         self.shares.get(largest).map(|share| share.wake.clone())
     }
 
+    /// Who is to go, when there has been too much for too long: of those whose peers could have ended it, as many as it takes, largest first. Handlers give back what
+    /// they have.
+    pub(crate) fn overdue(&self) -> Vec<W> {
+        let mut over = self.total.saturating_sub(self.room());
+        let owed = self.by_size.iter().rev().filter_map(|(_, Reverse(id))| self.shares.get(id).filter(|share| share.owed));
+        let gone = owed.take_while(|share| {
+            let goes = over > 0;
+            over = over.saturating_sub(share.bytes);
+            goes
+        });
+        gone.map(|share| share.wake.clone()).collect()
+    }
+
+    /// With so much, those who wait go on.
+    fn room(&self) -> usize {
+        self.limit - self.limit / 8
+    }
+
     /// Is there too much? May those go on who wait?
     fn weigh(&mut self) -> Vec<W> {
         let mut woken = Vec::new();
         if self.total > self.limit {
+            self.times += u64::from(!self.pressed);
             self.pressed = true;
-        } else if self.total <= self.limit - self.limit / 8 {
+        } else if self.total <= self.room() {
             self.pressed = planted!(PressedForGood);
             self.finishing = None;
             self.within.clear();
@@ -233,6 +269,26 @@ mod tests {
         assert!(ledger.may_read(1, true, || 1) && !ledger.may_read(2, true, || 2) && !ledger.may_read(3, true, || 3));
         assert_eq!(ledger.finished(1), [2]);
         assert_eq!(ledger.leave(2), [3], "it was woken, and is gone before it has asked");
+    }
+
+    #[test]
+    fn those_whose_peers_could_end_it_are_overdue_largest_first() {
+        let mut ledger = ledger();
+        assert_eq!(ledger.pressed(), None);
+        for (id, bytes) in [(1, MIB / 2), (2, MIB / 8), (3, MIB / 4), (4, MIB / 16), (5, MIB / 8)] {
+            ledger.settle(id, bytes, || id);
+        }
+        assert_eq!((ledger.pressed(), ledger.overdue()), (Some(1), vec![]), "all of it is in hand");
+        (2..=6).for_each(|id| ledger.is_owed(id, true));
+        assert_eq!(ledger.overdue(), [3], "that is room enough");
+        ledger.settle(1, MIB, || 1);
+        assert_eq!(ledger.overdue(), [3, 2, 5, 4], "all of them, and of those with as much who came first");
+        ledger.is_owed(2, false);
+        assert_eq!(ledger.overdue(), [3, 5, 4]);
+        (1..=5).for_each(|id| drop(ledger.leave(id)));
+        assert_eq!((ledger.pressed(), ledger.overdue()), (None, vec![]));
+        ledger.settle(1, 2 * MIB, || 1);
+        assert_eq!(ledger.pressed(), Some(2));
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Above {
             tracing::warn!(connection = %line.id, "a streamed response has met the limit of unsent bytes: the connection is cut");
         }
         if signals.has(Signal::OverBudget) {
-            tracing::warn!(connection = %line.id, "all together have buffered too much, and this connection most of it: it is cut");
+            tracing::warn!(connection = %line.id, "all together have buffered too much, and this connection much of it: it is cut");
         }
         let cut = [Signal::Abort, Signal::Overflow, Signal::OverBudget].into_iter().any(|signal| signals.has(signal));
         if cut {

@@ -7,7 +7,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
+use tokio::time::sleep;
+
+use super::clock;
 use super::line::{Peer, Signal};
 use crate::budget::Ledger;
 
@@ -29,6 +33,10 @@ static PROCESS: Account = Account::new();
 /// request as many more as may be [pipelined](crate::http::Settings::pipelining_limit), or the [window](crate::http::Settings::content_window) of content
 /// that is told as it comes; and by what handlers go on sending, which has its own limit.
 ///
+/// **Nobody waits for ever.** Where that has gone on for 30 s without a pause ([`patience`](Self::patience)), those whose peers could have ended it are ended, the largest first,
+/// until there is room: they are within a message, or do not take what is written. A websocket is closed with 1008, an HTTP connection is cut. What handlers have in
+/// hand ends nobody. So strangers hold up all others so long, and no longer.
+///
 /// A connection that we have made is within a message while it waits for a response: what others hold may wait for just that. Content that is told as it comes
 /// is read above the limit only while nothing of it is in hand.
 ///
@@ -44,12 +52,13 @@ static PROCESS: Account = Account::new();
 pub struct Budget {
     limit: usize,
     close_largest: bool,
+    patience: Duration,
 }
 
 impl Budget {
     /// So many bytes.
     pub const fn bytes(limit: usize) -> Self {
-        Self { limit, close_largest: false }
+        Self { limit, close_largest: false, patience: Duration::from_secs(30) }
     }
 
     /// No limit, and nothing is counted: the default.
@@ -60,6 +69,12 @@ impl Budget {
     /// Above the limit the websocket that has most is closed with 1008; an HTTP connection that has most is cut.
     pub const fn close_largest(mut self) -> Self {
         self.close_largest = true;
+        self
+    }
+
+    /// How long there may be too much before those are ended who are within a message or do not take what is written, the largest first: 30 s. [`Duration::MAX`] waits for ever.
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -82,6 +97,9 @@ pub(crate) struct Account {
     limit: AtomicUsize,
     pressed: AtomicBool,
     closing: AtomicBool,
+    patience: Mutex<Duration>,
+    /// Somebody looks whether there has been too much for too long.
+    watched: AtomicBool,
 }
 
 impl Account {
@@ -91,17 +109,24 @@ impl Account {
             limit: AtomicUsize::new(usize::MAX),
             pressed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            patience: Mutex::new(Duration::MAX),
+            watched: AtomicBool::new(false),
         }
     }
 
     fn set(&self, budget: Budget) {
         self.limit.store(budget.limit, Ordering::SeqCst);
         self.closing.store(budget.close_largest, Ordering::SeqCst);
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = budget.patience;
         self.decide(|ledger| ledger.set_limit(budget.limit));
     }
 
     fn buffered(&self) -> usize {
         self.ledger().total()
+    }
+
+    fn patience(&self) -> Duration {
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
@@ -172,13 +197,74 @@ impl fmt::Debug for Whose {
     }
 }
 
+/// How often is looked for it whether the budget's patience is over, and whether there is room where it was: a websocket that is ended has 5 s for its closing handshake.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Looks whether there has been too much for too long, as long as there is; on the arbiter of one that waits.
+struct Watch(Whose);
+
+impl Watch {
+    /// Begins, unless somebody does so already.
+    fn begin(whose: &Whose) {
+        if !whose.watched.load(Ordering::Relaxed) && !whose.watched.swap(true, Ordering::SeqCst) {
+            drop(actix_rt::spawn(Self(whose.clone()).watch()));
+        }
+    }
+
+    async fn watch(self) {
+        let Self(whose) = &self;
+        let mut seen = None;
+        loop {
+            let Some(time) = whose.ledger().pressed() else { return };
+            let now = clock::now();
+            let since = seen.filter(|(when, _)| *when == time).map_or(now, |(_, since)| since);
+            seen = Some((time, since));
+            let left = whose.patience().saturating_sub(now.saturating_duration_since(since));
+            if left.is_zero() {
+                let overdue = whose.ledger().overdue();
+                tracing::warn!(
+                    connections = overdue.len(),
+                    "too much has been buffered for too long: those are ended whose peers could have ended it"
+                );
+                overdue.iter().filter_map(Weak::upgrade).for_each(|peer| peer.signal(Signal::OverBudget));
+            }
+            // What is set meanwhile is heard of.
+            sleep(if left.is_zero() { LOOK } else { left.min(LOOK) }).await;
+        }
+    }
+}
+
+impl Drop for Watch {
+    /// Also where its arbiter has stopped: then the next that must wait has another begin.
+    fn drop(&mut self) {
+        self.0.watched.store(false, Ordering::SeqCst);
+    }
+}
+
+/// What one connection holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) bytes: usize,
+    /// It is the peer that could end a part of it.
+    pub(crate) owed: bool,
+}
+
+impl Held {
+    /// So many bytes, of which so many are unsent; within a message or not.
+    #[inline]
+    pub(crate) fn of(bytes: usize, unsent: usize, within_message: bool) -> Self {
+        Self { bytes, owed: within_message || unsent >= STEP }
+    }
+}
+
 /// What one connection has of it. Given back when it is dropped.
 pub(crate) struct Share {
     id: u64,
     line: Weak<dyn Peer>,
     whose: Whose,
-    /// As it was counted last.
+    /// As it was counted last, and whether its peer could end a part of it.
     counted: usize,
+    owed: bool,
     /// It is in the ledger, be it to wait.
     known: bool,
     /// It reads although there is no room.
@@ -189,7 +275,7 @@ impl Share {
     pub(crate) fn new(line: Weak<dyn Peer>, whose: &Whose) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed) as u64;
-        Self { id, line, whose: whose.clone(), counted: 0, known: false, finishing: false }
+        Self { id, line, whose: whose.clone(), counted: 0, owed: false, known: false, finishing: false }
     }
 
     /// Whether anything is to be counted.
@@ -198,12 +284,16 @@ impl Share {
         self.whose.is_limited() || self.counted > 0
     }
 
-    /// It has so many bytes now.
-    pub(crate) fn settle(&mut self, bytes: usize) {
+    /// It has so many bytes now; they are [owed](Held::owed) or not.
+    pub(crate) fn settle(&mut self, Held { bytes, owed }: Held) {
         let steps = if self.whose.is_limited() { bytes / STEP * STEP } else { 0 };
-        if steps != self.counted {
-            (self.counted, self.known) = (steps, true);
-            self.whose.decide(|ledger| ledger.settle(self.id, steps, || self.line.clone()));
+        if steps != self.counted || owed != self.owed && steps > 0 {
+            (self.counted, self.owed, self.known) = (steps, owed, true);
+            self.whose.decide(|ledger| {
+                let woken = ledger.settle(self.id, steps, || self.line.clone());
+                ledger.is_owed(self.id, owed);
+                woken
+            });
         }
     }
 
@@ -228,6 +318,7 @@ impl Share {
         self.known = true;
         let may = self.whose.ledger().may_read(self.id, within_message, || self.line.clone());
         self.finishing = may && within_message;
+        Watch::begin(&self.whose);
         may
     }
 
@@ -284,11 +375,11 @@ impl Lazy {
 
     /// As [`Share::settle`], where there is anything to be counted.
     #[inline]
-    pub(crate) fn settle(&mut self, bytes: impl FnOnce() -> usize, peer: &Arc<impl Peer + 'static>) {
+    pub(crate) fn settle(&mut self, held: impl FnOnce() -> Held, peer: &Arc<impl Peer + 'static>) {
         if self.whose.is_limited() || self.share.is_some() {
-            let bytes = bytes();
-            if bytes >= STEP || self.share.is_some() {
-                self.share(peer).settle(bytes);
+            let held = held();
+            if held.bytes >= STEP || self.share.is_some() {
+                self.share(peer).settle(held);
             }
         }
     }

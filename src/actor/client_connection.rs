@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use http::{Method, Uri};
 
-use super::budget::Lazy;
+use super::budget::{Held, Lazy};
 use super::client_line::{Asker, ClientCommand, ClientLine, Taken};
 use super::clock;
 use super::content::{Content, ContentAborted, RequestId};
@@ -97,7 +97,7 @@ impl ClientConnection {
         let now = self.now;
         let Taken { commands, signals, returned } = self.line.take(cx.waker());
         if signals.has(Signal::OverBudget) {
-            tracing::warn!(connection = %self.line.id, "all together have buffered too much, and this connection most of it: it is cut");
+            tracing::warn!(connection = %self.line.id, "all together have buffered too much, and this connection much of it: it is cut");
         }
         if signals.has(Signal::Abort) || signals.has(Signal::OverBudget) {
             return self.over(parts, Some(HttpEnd::Aborted));
@@ -118,7 +118,7 @@ impl ClientConnection {
         let Self { share, line, .. } = self;
         let may = |http: &ours::Client| {
             // What the last read brought.
-            share.settle(|| http.buffered(), line);
+            share.settle(|| held(http), line);
             share.may_read(|| http.is_within_message(), line) || http.closing() == Closing::AfterFlush
         };
         let read = read(&mut parts.http, &mut parts.transport, wants, may, now, cx);
@@ -167,7 +167,7 @@ impl ClientConnection {
             cx.waker().wake_by_ref();
         }
         self.line.report(parts.http.queued(), parts.http.unsent(), parts.http.streaming());
-        self.share.settle(|| parts.http.buffered(), &self.line);
+        self.share.settle(|| held(&parts.http), &self.line);
         self.timer.arm(parts.http.deadline(), now, cx);
         self.parts = Some(parts);
         Poll::Pending
@@ -339,6 +339,11 @@ impl ClientConnection {
         self.line.ears.closed(self.line.id, how);
         Poll::Ready(())
     }
+}
+
+/// What counts in the budget of the process.
+fn held(http: &ours::Client) -> Held {
+    Held::of(http.buffered(), http.unsent(), http.is_within_message())
 }
 
 /// Whether there is something to be read for.

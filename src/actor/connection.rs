@@ -20,7 +20,7 @@ use bytes::BytesMut;
 
 use super::above::Above;
 use super::bind::Acceptor;
-use super::budget::{Lazy, STEP};
+use super::budget::{Held, Lazy, STEP};
 use super::buffers;
 use super::clock;
 use super::http_line::HttpLine;
@@ -203,7 +203,7 @@ impl Conversation {
         if finish(parts, cx).is_break() {
             return Poll::Ready(());
         }
-        share.settle(|| parts.http.buffered(), line);
+        share.settle(|| held(&parts.http), line);
         let reads = match turn {
             // It has nothing else to do before there is something to be read.
             Turn::Feeder(Some(reader)) if above.may_be_fed() && wants(parts, true) && may_read(parts, share, line, now) => {
@@ -279,6 +279,11 @@ struct Reading {
     awaits: bool,
 }
 
+/// What counts in the budget of the process.
+fn held(http: &http::Server) -> Held {
+    Held::of(http.buffered(), http.unsent(), http.is_within_message())
+}
+
 /// Whether the budget of the process lets it read. What is thrown away may always come.
 fn may_read(parts: &mut Parts, share: &mut Lazy, line: &Arc<HttpLine>, now: Instant) -> bool {
     let may = share.may_read(|| parts.http.is_within_message(), line) || parts.http.closing() == Closing::AfterFlush;
@@ -342,7 +347,7 @@ fn read(
                 if !parts.http.events().is_empty() {
                     share.told();
                 }
-                share.settle(|| parts.http.buffered(), line);
+                share.settle(|| held(&parts.http), line);
             }
             Poll::Ready(Err(error)) => return above.broken(&error),
         }

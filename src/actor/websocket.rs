@@ -206,8 +206,10 @@ impl WebSocket {
             self.guarded(now, |pipeline| pipeline.fail(CloseCode::POLICY_VIOLATION, reason, now));
         }
         if signals.has(Signal::OverBudget) {
-            let reason = "all together have buffered too much, and this websocket most of it";
+            let reason = "all together have buffered too much, and this websocket much of it";
             self.guarded(now, |pipeline| pipeline.fail(CloseCode::POLICY_VIOLATION, reason, now));
+            // The room is wanted now, not when the closing handshake is over.
+            self.partial = Partial::default();
         }
         if signals.has(Signal::GoAway) {
             let reason = if self.role == Role::Server { "the server is shutting down" } else { "the client is going away" };

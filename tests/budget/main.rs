@@ -204,6 +204,77 @@ fn messages_that_fill_it_are_finished_one_by_one() {
     });
 }
 
+/// Those who begin messages and do not end them hold up the others for so long, and no longer: the largest go, as many as it takes. n and n + 1.
+#[test]
+fn t23_messages_that_do_not_end_hold_up_the_others_for_a_while_and_no_longer() {
+    for patience in [None, Some(Duration::from_secs(3))] {
+        let budget = Budget::bytes(LIMIT);
+        let _limited = limited(patience.map_or(budget, |patience| budget.patience(patience)));
+        let patience = patience.unwrap_or(Duration::from_secs(30));
+        test::run(async move {
+            let mut friend = peer().await;
+            let mut strangers = Vec::new();
+            for _ in 0..6 {
+                strangers.push(peer().await);
+            }
+            for (number, stranger) in strangers.iter_mut().enumerate() {
+                stranger.says_bytes(&begun(if number == 2 { 60 * KIB } else { 50 * KIB })).await;
+                a_moment().await;
+            }
+            let counted = Budget::buffered();
+            assert!(counted > LIMIT, "{counted}");
+            friend.says(Frame::text("hello")).await;
+            test::pass(patience - Duration::from_millis(100)).await;
+            assert_eq!((heard(), Budget::buffered()), (0, counted), "nobody is read");
+            test::pass(Duration::from_millis(120)).await;
+            let left = Budget::buffered();
+            println!("t23: {counted} bytes of messages that do not end, limit {LIMIT}: after {patience:?} {left}, and the friend is heard");
+            assert_eq!((heard(), left <= LIMIT / 8 * 7, left > LIMIT / 2), (1, true, true));
+            for (number, stranger) in strangers.iter_mut().enumerate() {
+                match number {
+                    // The largest, and of those that have as much who came first.
+                    0 | 2 => assert_eq!(stranger.hears().await.close_reason().unwrap().0, CloseCode::POLICY_VIOLATION),
+                    _ => stranger.hears_nothing_for(Duration::from_millis(1)).await,
+                }
+            }
+            lets_go();
+        });
+    }
+}
+
+/// Nor do those who take no more of what is written than keeps them there.
+#[test]
+fn t30_slow_readers_hold_up_the_others_for_a_while_and_no_longer() {
+    let patience = Duration::from_secs(30);
+    let _limited = limited(Budget::bytes(LIMIT));
+    test::run(async move {
+        let (mut friend, mut slow) = (peer().await, vec![peer().await, peer().await]);
+        for peer in &mut slow {
+            peer.says(Frame::text("more")).await;
+        }
+        a_moment().await;
+        KEEPER.with(|keeper| keeper.kept.take().iter().for_each(|(_, socket)| socket.do_send(Frame::binary(vec![7; 300 * KIB]))));
+        a_moment().await;
+        let counted = Budget::buffered();
+        assert!(counted > LIMIT, "{counted}");
+        friend.says(Frame::text("hello")).await;
+        for _ in 0..2 {
+            test::pass(patience / 2 - Duration::from_millis(100)).await;
+            assert_eq!(heard(), 0, "nobody is read");
+            for peer in &mut slow {
+                assert!(peer.hears_bytes().await.is_some_and(|bytes| bytes.len() < 100 * KIB));
+            }
+        }
+        test::pass(Duration::from_millis(300)).await;
+        println!(
+            "t30: {counted} bytes that are taken slowly, limit {LIMIT}: after {patience:?} {}, and the friend is heard",
+            Budget::buffered()
+        );
+        assert_eq!(heard(), 1);
+        lets_go();
+    });
+}
+
 /// What is read to its end may be a frame that no handler hears of: then it is the next one's turn, too.
 #[test]
 fn a_ping_that_came_in_two_holds_up_nobody() {

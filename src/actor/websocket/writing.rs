@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
 use super::WebSocket;
-use crate::actor::budget::STEP;
+use crate::actor::budget::{Held, STEP};
 use crate::actor::buffers;
 use crate::actor::delivery::Delivery;
 use crate::actor::line::{ALL, Entry, Line};
@@ -140,7 +140,9 @@ impl WebSocket {
     /// Counts it. Gives what handlers have in hand of it.
     pub(super) fn weigh(&mut self) -> usize {
         let in_hand = self.line.in_hand();
-        self.share.settle(self.pipeline.output().len() + self.behind + in_hand + self.partial.len() + self.pipeline.gathered());
+        let unsent = self.pipeline.output().len() + self.behind;
+        let bytes = unsent + in_hand + self.partial.len() + self.pipeline.gathered();
+        self.share.settle(Held::of(bytes, unsent, self.pipeline.is_within_message()));
         in_hand
     }
 }
