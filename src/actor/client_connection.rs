@@ -23,6 +23,7 @@ use super::line::{Ack, Signal};
 use super::messages::{Connected, Received, ResponseStart};
 use super::requester::Requester;
 use super::socket::SendStatus;
+use super::stats::count;
 use super::timer::Timer;
 use super::transport::Transport;
 use super::way::Way;
@@ -41,6 +42,8 @@ pub struct ClientConnection {
     pub(super) connected: Connected,
     /// Who waits for what, oldest first.
     asked: VecDeque<Question>,
+    /// How many have asked since the last turn.
+    came: usize,
     /// Who waits for something to have been written: of which request, and the mark.
     acks: VecDeque<(RequestNumber, u64, Ack)>,
     marks: u64,
@@ -81,6 +84,7 @@ impl ClientConnection {
             way,
             connected,
             asked: VecDeque::new(),
+            came: 0,
             acks: VecDeque::new(),
             marks: 0,
             timer: Timer::default(),
@@ -112,6 +116,7 @@ impl ClientConnection {
             }
             self.obey(command, &mut parts.http);
         }
+        parts.transport.seat().requests(std::mem::take(&mut self.came), parts.http.in_hand());
         if returned > 0 {
             parts.http.give_back(returned, now);
         }
@@ -166,6 +171,7 @@ impl ClientConnection {
         if reading == Reading::Rests && wants(&parts.http) {
             cx.waker().wake_by_ref();
         }
+        parts.transport.seat().requests(0, parts.http.in_hand());
         self.line.report(parts.http.queued(), parts.http.unsent(), parts.http.streaming());
         self.share.settle(|| held(&parts.http), &self.line);
         self.timer.arm(parts.http.deadline(), now, cx);
@@ -230,6 +236,7 @@ impl ClientConnection {
             Asker::Whole(_) | Asker::Upgrade(_) | Asker::Begun => false,
         };
         let about = (request.method.clone(), request.uri.clone());
+        self.came += 1;
         let number = http.begin(request, Streams { content, response }, self.now);
         self.asked.push_back(Question { number, about, request: kept, asker });
         self.mark(number, ack, http);
@@ -294,6 +301,9 @@ impl ClientConnection {
                     _ => self.line.ears.end(Received { message: end, sender: self.content(number, 0) }),
                 },
                 ClientEvent::Unanswered { number, error } => {
+                    if error == HttpError::ResponseTimeout {
+                        count(&parts.transport.seat().counters().request_timeouts);
+                    }
                     self.acks.retain(|(of, ..)| *of != number);
                     match self.question(number) {
                         Some(Question { asker: Asker::Begun, .. }) => {

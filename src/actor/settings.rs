@@ -97,16 +97,16 @@ impl Settings {
         self
     }
 
-    /// How many connections a worker may have at a time, from all addresses of a listener or of a [`Server`](super::Server): 25 600. While all have as many, none is accepted. Where TLS or a PROXY header comes first half of them may have said
-    /// nothing yet: one more, and the oldest of these is closed. With zero nobody is ever accepted, which a warning tells.
+    /// How many connections a worker may have at a time, from all addresses of a listener or of a [`Server`](super::Server): 25 600. While all have as many, none is
+    /// accepted. Where TLS or a PROXY header comes first half of them may have said nothing yet: one more, and the oldest of these is closed. With zero nobody is ever accepted, which a warning tells.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self
     }
 
-    /// How many connections there may be at a time from one address, all workers (and all listeners of a [`Server`](super::Server)) together: any number. One more is accepted and closed at once, counted in
-    /// [`Stats::refused_connections`](super::Stats::refused_connections), and told of in the log once a second at most. Behind a
+    /// How many connections there may be at a time from one address, all workers (and all listeners of a [`Server`](super::Server)) together: any number. One more
+    /// is accepted and closed at once, counted in [`Stats::refused_connections`](super::Stats::refused_connections), and told of in the log once a second at most. Behind a
     /// [proxy](super::Bind::proxy_protocol) it is the client's address that counts. Connections of Unix sockets have none, and are not limited.
     #[must_use]
     pub fn connections_per_address(mut self, connections: usize) -> Self {
@@ -122,8 +122,8 @@ impl Settings {
         self
     }
 
-    /// How many new connections are accepted in a second, all workers (and all listeners of a [`Server`](super::Server)) together: any number. At first, and after a pause, as many at once. While there are more they wait
-    /// in the [`backlog`](Self::backlog).
+    /// How many new connections are accepted in a second, all workers (and all listeners of a [`Server`](super::Server)) together: any number. At first,
+    /// and after a pause, as many at once. While there are more they wait in the [`backlog`](Self::backlog).
     #[must_use]
     pub fn connection_rate(mut self, per_second: u32) -> Self {
         self.rate = Some(per_second.max(1));

@@ -56,7 +56,7 @@ impl Message for ClearStats {
 pub struct Stats {
     /// For how long has been counted; in a sum, the longest.
     pub uptime: Duration,
-    /// Requests that were complete, those that asked for an upgrade with them: at listeners. What is asked on connections that were made is not counted.
+    /// Requests, those that asked for an upgrade with them: at listeners those that have come, on connections that were made those that were asked.
     pub total_requests: u64,
     /// Requests that wait for their answer, or for its end.
     pub open_requests: u64,

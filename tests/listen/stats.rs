@@ -182,12 +182,28 @@ fn of_the_service_the_sum_and_what_it_has_made() {
                 .with_header(http::header::HOST, http::HeaderValue::from_static("localhost"));
             requester.send(request).await.unwrap();
         }
-        let made = service.send(GetStats::made()).await.unwrap();
+        let never = || actix_sockets::HttpRequest::get("/never".parse().unwrap());
+        requesters[0].do_send(never());
+        requesters[0].do_send(never());
+        let mut made = service.send(GetStats::made()).await.unwrap();
+        for _ in 0..1000 {
+            if made.open_requests == 2 {
+                break;
+            }
+            actix::clock::sleep(Duration::from_millis(1)).await;
+            made = service.send(GetStats::made()).await.unwrap();
+        }
         assert_eq!((made.total_connections, made.open_connections), (2, 2));
+        assert_eq!(
+            (made.total_requests, made.open_requests, made.max_open_requests),
+            (4, 2, 2),
+            "of two that are answered, two that are not"
+        );
         let all = service.send(GetStats::all()).await.unwrap();
         assert_eq!((all.total_connections, all.open_connections), (4, 4), "each of them has two ends here");
         assert_eq!(listeners[0].listener.send(GetStats::made()).await.unwrap(), Stats::default());
-        assert_eq!(listeners[0].listener.send(GetStats::all()).await.unwrap().total_requests, 1);
+        assert_eq!(listeners[1].listener.send(GetStats::all()).await.unwrap().total_requests, 1);
+        requesters[0].connection().do_send(actix_sockets::HttpClose::Abort);
         drop(requesters);
         for _ in 0..1000 {
             if is_at_rest(&service.send(GetStats::all()).await.unwrap()) {
