@@ -80,6 +80,7 @@ impl Secure {
     }
 
     /// As [`Transport::poll_read`](super::transport::Transport::poll_read).
+    #[inline(never)]
     pub(crate) fn poll_read(
         &mut self,
         read: &mut Source,
@@ -153,6 +154,7 @@ impl Secure {
     }
 
     /// As [`Transport::poll_write`](super::transport::Transport::poll_write).
+    #[inline(never)]
     pub(crate) fn poll_write(
         &mut self,
         write: &mut Sink,
