@@ -165,27 +165,32 @@ impl Output {
     /// # Panics
     ///
     /// When `n` exceeds [`len`](Self::len).
-    pub fn advance(&mut self, mut n: usize) {
+    #[inline]
+    pub fn advance(&mut self, n: usize) {
         self.written += n as u64;
         self.ahead = self.ahead.saturating_sub(n);
+        let of_tail = if self.pieces.is_empty() { n } else { self.advance_pieces(n) };
+        if of_tail == self.tail.len() {
+            self.tail.clear();
+        } else {
+            self.tail.advance(of_tail);
+        }
+    }
+
+    /// Forgets what of the first `n` bytes are whole pieces, or of one. Tells how many are not.
+    #[inline(never)]
+    fn advance_pieces(&mut self, mut n: usize) -> usize {
         while let Some(piece) = self.pieces.front_mut() {
             if n < piece.len() {
                 piece.advance(n);
                 self.queued -= n;
-                return;
+                return 0;
             }
             n -= piece.len();
             self.queued -= piece.len();
             self.pieces.pop_front();
-            if n == 0 {
-                return;
-            }
         }
-        if n == self.tail.len() {
-            self.tail.clear();
-        } else {
-            self.tail.advance(n);
-        }
+        n
     }
 
     /// Forgets everything that waits.

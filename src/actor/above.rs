@@ -1,5 +1,6 @@
 //! What stands above a server's connection: the handler, what it has asked for, and what it says.
 
+use std::collections::vec_deque::Drain;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
@@ -27,7 +28,7 @@ use super::upgrade::Handling;
 use super::upstream::Upstream;
 use super::watch::Gone;
 use super::websocket::LOOK;
-use crate::http::{self, Event, HttpEnd, HttpResponse, RequestNumber, RespondError};
+use crate::http::{self, Event, HttpDate, HttpEnd, HttpResponse, RequestNumber, RespondError};
 
 mod telling;
 
@@ -66,6 +67,7 @@ pub(super) struct Above {
 
 impl Above {
     /// Signals from outside. Tells whether all is over.
+    #[cold]
     pub(super) fn heed(&mut self, signals: Signals, line: &HttpLine, parts: &mut Parts, now: Instant) -> bool {
         if signals.has(Signal::HandlerGone) {
             tracing::warn!(connection = %line.id, "the handler is gone: the connection ends");
@@ -105,19 +107,36 @@ impl Above {
         if commands.is_empty() {
             return ControlFlow::Continue(());
         }
-        let (Parts { http, transport }, date) = (parts, clock::http_date(now));
-        buffers::lend_write_buffer(http.output());
+        let date = clock::http_date(now);
+        buffers::lend_write_buffer(parts.http.output());
         // Most are whole answers that nobody waits for: they are given where they lie.
         let mut answered = 0;
         while let Some(HttpCommand::Respond(number, response, None)) = commands.get_mut(answered)
             && !response.status.is_informational()
         {
-            if let Err(error) = http.answer_with(*number, response, &date, now) {
-                tracing::debug!(connection = %line.id, request = %number, %error, "an answer came too late");
+            if let Err(error) = parts.http.answer_with(*number, response, &date, now) {
+                came_late(line, *number, error);
             }
             answered += 1;
         }
-        for command in commands.drain(answered..) {
+        if answered < commands.len() {
+            self.obey_others(commands.drain(answered..), line, parts, &date, now)?;
+        }
+        HttpLine::done_with(commands);
+        ControlFlow::Continue(())
+    }
+
+    /// Does what is no answer, or one of which more is to be known. Breaks when all is over.
+    #[inline(never)]
+    fn obey_others(
+        &mut self,
+        commands: Drain<'_, HttpCommand>,
+        line: &Arc<HttpLine>,
+        Parts { http, transport }: &mut Parts,
+        date: &HttpDate,
+        now: Instant,
+    ) -> ControlFlow<()> {
+        for command in commands {
             let (number, done, ack) = match command {
                 HttpCommand::Register(open) => {
                     self.register(open(), line, http);
@@ -129,11 +148,11 @@ impl Above {
                     if response.status.is_informational() =>
                 {
                     tracing::error!(connection = %line.id, status = %response.status, "an interim status is no answer: answered with a 500");
-                    (number, http.respond(number, internal_error(), &date, now), None)
+                    (number, http.respond(number, internal_error(), date, now), None)
                 }
-                HttpCommand::Respond(number, response, ack) => (number, http.respond(number, response, &date, now), ack),
+                HttpCommand::Respond(number, response, ack) => (number, http.respond(number, response, date, now), ack),
                 HttpCommand::Start(number, response, who) => {
-                    let started = http.start(number, response, &date, now);
+                    let started = http.start(number, response, date, now);
                     if started.is_ok() && who == Who::Second {
                         // Those that have ended are not asked about any more.
                         self.seconds.retain(|number| http.is_streaming(*number));
@@ -169,7 +188,7 @@ impl Above {
                     continue;
                 }
                 HttpCommand::Unanswered(number) => {
-                    let answered = http.respond(number, internal_error(), &date, now);
+                    let answered = http.respond(number, internal_error(), date, now);
                     if answered.is_ok() {
                         tracing::warn!(connection = %line.id, request = %number, "a request's responder was dropped without an answer");
                     }
@@ -205,10 +224,9 @@ impl Above {
                 (Err(error @ (RespondError::Length | RespondError::NotInterim | RespondError::TooManyInterim)), _) => {
                     tracing::error!(connection = %line.id, request = %number, %error, "an answer that cannot be sent");
                 }
-                (Err(error), _) => tracing::debug!(connection = %line.id, request = %number, %error, "an answer came too late"),
+                (Err(error), _) => came_late(line, number, error),
             }
         }
-        HttpLine::done_with(commands);
         ControlFlow::Continue(())
     }
 
@@ -264,7 +282,13 @@ impl Above {
         ControlFlow::Continue(())
     }
 
-    /// Answers who waits for something to have been written, or for room.
+    /// Whether somebody waits for something to have been written, or for room.
+    pub(super) fn owes_acks(&self) -> bool {
+        !self.acks.is_empty() || !self.room.is_empty()
+    }
+
+    /// Answers those whose bytes have been written, or for whom there is room.
+    #[inline(never)]
     pub(super) fn acknowledge(&mut self, parts: &mut Parts) {
         while let Some(ack) = parts.http.poll_written().and_then(|mark| self.acks.remove(&mark)) {
             let _ = ack.send(Ok(SendStatus::Sent));
@@ -310,10 +334,16 @@ impl Above {
     }
 
     /// The transport has failed.
+    #[cold]
     pub(super) fn broken<T>(&mut self, error: &io::Error) -> ControlFlow<(), T> {
         self.end = Some(HttpEnd::ErrorClosed(error.to_string()));
         ControlFlow::Break(())
     }
+}
+
+#[cold]
+fn came_late(line: &HttpLine, request: RequestNumber, error: RespondError) {
+    tracing::debug!(connection = %line.id, %request, %error, "an answer came too late");
 }
 
 pub(super) fn internal_error() -> HttpResponse {

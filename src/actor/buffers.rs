@@ -41,8 +41,12 @@ thread_local! {
 }
 
 impl Buffers {
-    /// Another buffer in place of one that is spent and held on to.
-    fn next(&mut self, spent: BytesMut) -> BytesMut {
+    /// A buffer with room, in place of one that is spent: the same, if nobody holds on to it, or another.
+    #[inline(never)]
+    fn next(&mut self, mut spent: BytesMut) -> BytesMut {
+        if spent.try_reclaim(READ) {
+            return spent;
+        }
         // While short slices are copied it is a long one that holds on to it: that counts for much of it. So it need not be watched.
         if spent.capacity() > 0 && self.resting.len() < RESTING {
             self.resting.push(spent);
@@ -54,6 +58,7 @@ impl Buffers {
     }
 
     /// One that nobody holds on to any more. Then there is room for another that is.
+    #[inline(never)]
     fn rested(&mut self) -> Option<BytesMut> {
         let at = self.resting.iter_mut().position(|buffer| buffer.try_reclaim(READ))?;
         COPIES.set(false);
@@ -65,16 +70,13 @@ impl Buffers {
 #[inline]
 pub(crate) fn take_read_buffer() -> BytesMut {
     BUFFERS.with_borrow_mut(|buffers| {
-        let mut buffer = std::mem::take(&mut buffers.read);
+        let buffer = std::mem::take(&mut buffers.read);
         if seldom(COPIES.get())
             && let Some(rested) = buffers.rested()
         {
             return rested;
         }
-        if buffer.capacity() - buffer.len() >= ROOM || buffer.try_reclaim(READ) {
-            return buffer;
-        }
-        buffers.next(buffer)
+        if buffer.capacity() - buffer.len() >= ROOM { buffer } else { buffers.next(buffer) }
     })
 }
 

@@ -31,15 +31,20 @@ pub(crate) fn later(now: Instant, time: Duration) -> Instant {
 }
 
 /// The value of `Date`, now.
+#[inline]
 pub(crate) fn http_date(now: Instant) -> HttpDate {
     match DATE.get() {
         Some((until, date)) if now < until => date,
-        _ => {
-            let time = SystemTime::now();
-            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let date = HttpDate::from(time);
-            DATE.set(Some((now + (Duration::from_secs(1) - Duration::from_nanos(since.subsec_nanos().into())), date)));
-            date
-        }
+        _ => next_date(now),
     }
+}
+
+/// Asks for the time of day.
+#[cold]
+fn next_date(now: Instant) -> HttpDate {
+    let time = SystemTime::now();
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let date = HttpDate::from(time);
+    DATE.set(Some((now + (Duration::from_secs(1) - Duration::from_nanos(since.subsec_nanos().into())), date)));
+    date
 }

@@ -20,7 +20,7 @@ use bytes::BytesMut;
 
 use super::above::Above;
 use super::bind::Acceptor;
-use super::budget::{Lazy, STEP};
+use super::budget::Lazy;
 use super::buffers;
 use super::clock;
 use super::http_line::HttpLine;
@@ -193,9 +193,7 @@ impl Conversation {
                 return Poll::Ready(());
             }
         }
-        let Self { parts: Some(parts), above, timer, awaits_bytes, is_fed, watch, share, settings, .. } = self else {
-            return Poll::Ready(());
-        };
+        let Self { parts: Some(parts), above, share, .. } = self else { return Poll::Ready(()) };
         if write(parts, above, now, cx).is_break() {
             return Poll::Ready(());
         }
@@ -204,40 +202,12 @@ impl Conversation {
             return Poll::Ready(());
         }
         share.settle(|| parts.http.buffered(), line);
-        let reads = match turn {
-            // It has nothing else to do before there is something to be read.
-            Turn::Feeder(Some(reader)) if above.may_be_fed() && wants(parts, true) && may_read(parts, share, line, now) => {
-                (*awaits_bytes, *is_fed) = (true, true);
-                if !is_armed && parts.transport.poll_readable(&mut TaskContext::from_waker(reader)).is_ready() {
-                    reader.wake_by_ref();
-                }
-                true
-            }
-            // What kept us from reading was written in this turn, or only our turn is over, or that of the feeder, which may not come back.
-            _ if (!*awaits_bytes || *is_fed && matches!(turn, Turn::LastOfFeeder))
-                && wants(parts, above.upstream.is_some())
-                && may_read(parts, share, line, now) =>
-            {
-                cx.waker().wake_by_ref();
-                true
-            }
-            _ => *awaits_bytes || parts.http.closing() != Closing::Open,
-        };
-        if reads {
-            watch.rest();
-        } else if let Poll::Ready(gone) = watch.poll(&parts.transport, !settings.http.allows_half_closed(), now, cx) {
-            if above.is_gone(gone, &mut parts.http, now) {
-                return Poll::Ready(());
-            }
-            watch.rest();
-            cx.waker().wake_by_ref();
+        if self.reads_on(turn, is_armed, line, now, cx) {
+            self.watch.rest();
+        } else if self.watches(now, cx).is_ready() {
+            return Poll::Ready(());
         }
-        let counted = if share.is_known() { parts.http.counts_back(STEP) } else { None };
-        if seldom(parts.http.awaits_back().into_iter().chain(counted).min().is_some_and(|back| line.wake_at(back))) {
-            cx.waker().wake_by_ref();
-        }
-        let deadline = [parts.http.deadline(), above.register_by, above.look, watch.deadline()].into_iter().flatten().min();
-        timer.arm(deadline, now, cx);
+        self.wakes_again(line, now, cx);
         Poll::Pending
     }
 
@@ -266,6 +236,7 @@ fn session(tls: &Info) -> String {
 }
 
 /// Whether there is something to be read for.
+#[inline]
 fn wants(parts: &Parts, registered: bool) -> bool {
     let discarding = parts.http.closing() == Closing::AfterFlush;
     discarding || registered && parts.http.wants_read()
@@ -280,6 +251,7 @@ struct Reading {
 }
 
 /// Whether the budget of the process lets it read. What is thrown away may always come.
+#[inline]
 fn may_read(parts: &mut Parts, share: &mut Lazy, line: &Arc<HttpLine>, now: Instant) -> bool {
     let may = share.may_read(|| parts.http.is_within_message(), line) || parts.http.closing() == Closing::AfterFlush;
     parts.http.suspend(!may, now);
@@ -296,9 +268,7 @@ fn read(
     cx: &mut TaskContext<'_>,
 ) -> ControlFlow<(), Reading> {
     // Of the arbiter, as all buffers are: at rest a connection owns none.
-    if parts.http.events().capacity() == 0 {
-        *parts.http.events() = Event::pool_get();
-    }
+    Event::pool_lend(parts.http.events());
     let registered = above.upstream.is_some();
     for reads in 0..READS {
         if !wants(parts, registered) {
@@ -307,7 +277,7 @@ fn read(
             return Continue(Reading { reads, awaits: false });
         }
         // Who has nothing to read holds up nobody: above the budget that is asked first.
-        if share.is_pressed() {
+        if seldom(share.is_pressed()) {
             match parts.transport.poll_readable(cx) {
                 Poll::Pending => {
                     parts.http.suspend(false, now);

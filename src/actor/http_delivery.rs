@@ -11,7 +11,7 @@ use super::content::{Content, ContentAborted, RequestId, RequestStart};
 use super::delivery::{Call, Mail, Way};
 use super::http_line::{HttpLine, HttpScope};
 use super::messages::{HttpClosed, Received, TimedOut};
-use super::queue::vec_pool;
+use super::queue::{lend, vec_pool};
 use super::responder::Responder;
 use super::upstream::{Parcel, Route};
 use crate::http::{Chunk, ContentEnd, Event, HttpRequest};
@@ -171,8 +171,8 @@ impl Parcel for Event {
         }
     }
 
-    fn pool_get() -> VecDeque<Self> {
-        events::get()
+    fn pool_lend(deque: &mut VecDeque<Self>) {
+        lend(deque, events::get);
     }
 
     fn pool_put(deque: VecDeque<Self>) {

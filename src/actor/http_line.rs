@@ -20,7 +20,7 @@ use super::line::{Ack, Peer, Signal, Signals};
 use super::lobby::Later;
 use super::messages::{HttpClosed, Received};
 use super::proxied::Proxied;
-use super::queue::{Queue, vec_pool};
+use super::queue::{Queue, lend, vec_pool};
 use super::register::Registration;
 use super::socket::{SendError, SocketId};
 use super::transport::Transport;
@@ -133,13 +133,19 @@ impl HttpLine {
         let mut conversation = self.conversation();
         let over = conversation.as_mut().map_or(Poll::Ready(()), |conversation| conversation.turn(self, turn, cx));
         if over.is_ready() {
-            let ended = conversation.take();
-            drop(conversation);
-            // Who hears of the end finds that nothing more is taken.
-            let unheard = self.shut();
-            drop((ended, unheard));
+            self.end(conversation);
         }
         over
+    }
+
+    /// The conversation is over.
+    #[cold]
+    fn end(&self, mut conversation: MutexGuard<'_, Option<Conversation>>) {
+        let ended = conversation.take();
+        drop(conversation);
+        // Who hears of the end finds that nothing more is taken.
+        let unheard = self.shut();
+        drop((ended, unheard));
     }
 
     /// What was pushed and signalled since the last time.
@@ -204,15 +210,18 @@ impl HttpLine {
     pub(super) fn push(&self, command: HttpCommand) {
         let mut line = self.queue.lock();
         if line.closed {
-            tracing::debug!(connection = %self.id, "an answer came after the connection's end");
             drop(line);
-            return drop(command);
+            return self.came_late(command);
         }
-        if line.items.capacity() == 0 {
-            line.items = commands::get();
-        }
+        lend(&mut line.items, commands::get);
         line.items.push_back(command);
         line.wake();
+    }
+
+    #[cold]
+    fn came_late(&self, command: HttpCommand) {
+        tracing::debug!(connection = %self.id, "an answer came after the connection's end");
+        drop(command);
     }
 
     /// The function that was to answer this request has panicked: so its responder, which was dropped with it, says.
@@ -257,9 +266,7 @@ impl HttpLine {
             }
             return Err(SendError::Full);
         }
-        if line.items.capacity() == 0 {
-            line.items = commands::get();
-        }
+        lend(&mut line.items, commands::get);
         line.side.queued += worth;
         line.items.push_back(command);
         line.wake();
@@ -349,6 +356,7 @@ impl<'a> HttpScope<'a> {
 }
 
 impl Drop for HttpScope<'_> {
+    #[inline]
     fn drop(&mut self) {
         let Some(waker) = self.waker.take() else { return };
         if thread::panicking() {

@@ -10,7 +10,7 @@ use std::thread::ThreadId;
 use tokio::sync::oneshot;
 
 use super::home::here;
-use super::queue::{Inner, Queue, vec_pool};
+use super::queue::{Inner, Queue, lend, vec_pool};
 use super::socket::{SendError, SendStatus, Socket, SocketId};
 use super::transport::WriteHalf;
 use crate::output::Output;
@@ -286,9 +286,7 @@ impl Line {
     fn append(&self, line: &mut Inner<Entry, Side>, command: Command, ack: Option<Ack>) {
         line.side.queued += length(&command);
         line.side.last |= closes(&command);
-        if line.items.capacity() == 0 {
-            line.items = entries::get();
-        }
+        lend(&mut line.items, entries::get);
         line.items.push_back(Entry { command, ack });
         if line.side.scoped {
             self.disturbed.store(true, Ordering::Release);

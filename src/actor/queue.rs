@@ -41,6 +41,13 @@ impl<T, S> Inner<T, S> {
         std::mem::take(&mut self.items)
     }
 
+    /// As [`take`](Self::take), into an empty vector, which becomes the queue's.
+    #[inline]
+    pub(crate) fn take_into(&mut self, waker: &Waker, empty: &mut VecDeque<T>) {
+        self.register(waker);
+        std::mem::swap(&mut self.items, empty);
+    }
+
     /// The taking task is awake: until it takes again it need not be woken.
     #[inline]
     pub(crate) fn stay_awake(&mut self) {
@@ -76,6 +83,15 @@ impl<T, S> Queue<T, S> {
     }
 }
 
+/// Gives a vector memory that has none.
+#[inline]
+pub(crate) fn lend<T>(vec: &mut VecDeque<T>, pooled: impl FnOnce() -> VecDeque<T>) {
+    if vec.capacity() == 0 {
+        // Of a vector that holds nothing there is nothing to be dropped.
+        std::mem::forget(std::mem::replace(vec, pooled()));
+    }
+}
+
 /// Empty vectors of one arbiter, for the next ones: so that a connection at rest owns none, and a busy one allocates none.
 macro_rules! vec_pool {
     ($name:ident, $item:ty) => {
@@ -102,12 +118,18 @@ macro_rules! vec_pool {
                     _ => 0,
                 };
                 vec.clear();
-                let _ = POOL.try_with(|pool| {
+                let kept = POOL.try_with(|pool| {
                     let mut pool = pool.borrow_mut();
-                    if pool.len() < room {
-                        pool.push(vec);
+                    let kept = pool.len() < room;
+                    if kept {
+                        pool.push(std::mem::take(&mut vec));
                     }
+                    kept
                 });
+                if kept == Ok(true) {
+                    // What is left of it holds nothing, either.
+                    std::mem::forget(vec);
+                }
             }
         }
     };

@@ -78,6 +78,7 @@ impl Secure {
     }
 
     /// As [`Transport::poll_read`](super::transport::Transport::poll_read).
+    #[inline(never)]
     pub(crate) fn poll_read(
         &mut self,
         read: &mut Source,
@@ -151,6 +152,7 @@ impl Secure {
     }
 
     /// As [`Transport::poll_write`](super::transport::Transport::poll_write).
+    #[inline(never)]
     pub(crate) fn poll_write(
         &mut self,
         write: &mut Sink,

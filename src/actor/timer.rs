@@ -6,6 +6,15 @@ use std::time::Instant;
 
 use tokio::time::{Sleep, sleep_until};
 
+/// The sooner of two moments, each of which there may be or not.
+#[inline]
+pub(crate) fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// One timer, armed again only when it has rung or something is due sooner.
 #[derive(Default)]
 pub(crate) struct Timer {
@@ -21,11 +30,16 @@ impl Timer {
     }
 
     /// Wakes the task at the deadline, or somewhat before.
+    #[inline]
     pub(crate) fn arm(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut TaskContext<'_>) {
         let Some(deadline) = deadline else { return };
-        if self.armed.is_some_and(|armed| armed <= deadline && armed > now) {
-            return;
+        if self.armed.is_none_or(|armed| armed > deadline || armed <= now) {
+            self.set(deadline, cx);
         }
+    }
+
+    #[cold]
+    fn set(&mut self, deadline: Instant, cx: &mut TaskContext<'_>) {
         self.armed = Some(deadline);
         let sleep = match &mut self.sleep {
             Some(sleep) => {

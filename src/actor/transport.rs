@@ -84,6 +84,25 @@ fn vectored<T>(output: &Output, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
     write(&slices[..filled])
 }
 
+/// Writes until nothing is left, or the stream takes no more.
+#[inline(never)]
+fn write_all(stream: &mut Sink, sent: &mut u64, cx: &mut Context<'_>, output: &mut Output, progress: &mut bool) -> Poll<io::Result<()>> {
+    while !output.is_empty() {
+        let written = if output.is_contiguous() {
+            ready!(Pin::new(&mut *stream).poll_write(cx, output.front()))?
+        } else {
+            ready!(vectored(output, |slices| Pin::new(&mut *stream).poll_write_vectored(cx, slices)))?
+        };
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        *progress = true;
+        *sent += written as u64;
+        output.advance(written);
+    }
+    Poll::Ready(Ok(()))
+}
+
 impl Transport {
     /// Of a stream in the clear, or of one whose TLS handshake is complete.
     pub(crate) fn new(stream: Stream, remote: Address, secure: Option<Secure>, seat: Seat) -> Self {
@@ -180,8 +199,14 @@ impl Transport {
     }
 
     /// Asks the session, if there is one.
-    fn secure(&self, ask: impl FnOnce(&mut Secure) -> bool) -> bool {
-        self.tls.is_some() && self.write.lock().as_mut().and_then(|writer| writer.secure.as_deref_mut()).is_some_and(ask)
+    #[inline]
+    fn secure(&self, ask: fn(&mut Secure) -> bool) -> bool {
+        self.tls.is_some() && self.ask_session(ask)
+    }
+
+    #[inline(never)]
+    fn ask_session(&self, ask: fn(&mut Secure) -> bool) -> bool {
+        self.write.lock().as_mut().and_then(|writer| writer.secure.as_deref_mut()).is_some_and(ask)
     }
 
     /// Writes as much as the socket takes. Ready when nothing is left, or with the error that ends the connection; `progress` tells
@@ -205,20 +230,7 @@ impl Transport {
             *sent += written as u64;
             output.advance(written + usize::from(planted!(ByteLostAtPartialWrite) && written < output.len()));
         }
-        while !output.is_empty() {
-            let written = if output.is_contiguous() {
-                ready!(Pin::new(&mut *stream).poll_write(cx, output.front()))?
-            } else {
-                ready!(vectored(output, |slices| Pin::new(&mut *stream).poll_write_vectored(cx, slices)))?
-            };
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            *progress = true;
-            *sent += written as u64;
-            output.advance(written);
-        }
-        Poll::Ready(Ok(()))
+        if output.is_empty() { Poll::Ready(Ok(())) } else { write_all(stream, sent, cx, output, progress) }
     }
 
     /// Sends FIN, once; under TLS a close_notify before it. To be called again when the task is woken, until it has.

@@ -49,10 +49,8 @@ pub(crate) trait Parcel: Sized + Send + Unpin + 'static {
         drop(parcels);
     }
 
-    /// An empty queue.
-    fn pool_get() -> VecDeque<Self> {
-        VecDeque::new()
-    }
+    /// Gives a queue memory that has none, where the arbiter has a pool of it.
+    fn pool_lend(_: &mut VecDeque<Self>) {}
 
     /// Keeps the memory of an empty queue, where the arbiter has a pool of them.
     fn pool_put(deque: VecDeque<Self>) {
@@ -331,12 +329,13 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut TaskContext<'_>) -> Poll<()> {
+        let this = &mut *self;
         for round in 1..=ROUNDS {
-            if self.left.is_empty() {
-                let mut feed = self.feed.queue.lock();
-                let taken = feed.take(task.waker());
-                let reads = self.reads && round == 1 && taken.is_empty();
-                if taken.is_empty() && !reads {
+            if this.left.is_empty() {
+                let mut feed = this.feed.queue.lock();
+                feed.take_into(task.waker(), &mut this.left);
+                let reads = this.reads && round == 1 && this.left.is_empty();
+                if this.left.is_empty() && !reads {
                     let ended = feed.side.ended;
                     feed.side.gone = ended;
                     return if ended { Poll::Ready(()) } else { Poll::Pending };
@@ -344,13 +343,11 @@ where
                 // What comes while we are here we find by ourselves.
                 feed.stay_awake();
                 drop(feed);
-                self.left = taken;
                 // What was read may end the connection, if nothing else: then there is a turn to be taken.
-                if reads && !self.read(task) {
+                if reads && !this.read(task) {
                     continue;
                 }
             }
-            let this = &mut *self;
             let (Some(routes), Some(link)) = (this.feed.routes.get(), this.feed.link.get()) else { return Poll::Ready(()) };
             let scope = P::scope(link, this.reads.then(|| task.waker()));
             if round == ROUNDS {
@@ -358,6 +355,9 @@ where
             }
             P::call(&mut this.left, &scope, routes, actor, ctx);
             if ctx.waiting() {
+                if this.left.is_empty() {
+                    P::pool_put(std::mem::take(&mut this.left));
+                }
                 // Polled again when the waiting is over; never again when the actor has stopped.
                 return Poll::Pending;
             }

@@ -79,8 +79,13 @@ impl Watch {
     #[inline]
     pub(crate) fn rest(&mut self) {
         if !matches!(self, Self::Off) {
-            *self = Self::Off;
+            self.end();
         }
+    }
+
+    #[cold]
+    fn end(&mut self) {
+        *self = Self::Off;
     }
 
     /// The socket is not read. Ready when the peer is gone; that it has closed its side is told only if `ends`.

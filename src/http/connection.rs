@@ -239,9 +239,9 @@ impl Server {
             }
             let excerpt = self.excerpt();
             match self.decoder.decode(&mut self.input, &self.settings) {
-                Ok(Some(request)) => {
+                Ok(Some((request, steering))) => {
                     self.head_since = None;
-                    self.take_head(request, now);
+                    self.take_head(request, steering, now);
                 }
                 Ok(None) => {
                     // An empty line before the request-line is no beginning.
@@ -254,22 +254,36 @@ impl Server {
                 }
             }
         }
-        // What is incomplete now stays so.
         if self.wire.eof && self.wire.is_open() {
-            self.head_since = None;
-            self.lose_content(now);
-            if self.exchanges.is_empty() {
-                self.end(now);
-            }
+            self.parsed_all(now);
         }
     }
 
-    /// A head is complete: is there content, and does the peer wait to be asked for it (RFC 9110 §10.1.1)?
-    fn take_head(&mut self, request: HttpRequest, now: Instant) {
+    /// No more is to come: what is incomplete now stays so.
+    #[cold]
+    fn parsed_all(&mut self, now: Instant) {
+        self.head_since = None;
+        self.lose_content(now);
+        if self.exchanges.is_empty() {
+            self.end(now);
+        }
+    }
+
+    /// A head is complete.
+    #[inline]
+    fn take_head(&mut self, request: HttpRequest, steering: Steering, now: Instant) {
         if !self.secure && request.uri.scheme() == Some(&Scheme::HTTPS) {
             return self.fail(HttpError::Misdirected, request.method, now);
         }
-        let steering = Steering::of(&request.headers);
+        if steering.framing || steering.expect {
+            return self.take_framed(request, steering, now);
+        }
+        self.accept(request, steering, now);
+    }
+
+    /// Is there content, and does the peer wait to be asked for it (RFC 9110 §10.1.1)?
+    #[inline(never)]
+    fn take_framed(&mut self, request: HttpRequest, steering: Steering, now: Instant) {
         let mut framing = Framing::Length(0);
         if steering.framing {
             framing = match Framing::of_request(request.version, &request.headers) {
@@ -322,13 +336,12 @@ impl Server {
     pub(super) fn told_method(&self, request: &mut HttpRequest, upgrade: bool) -> Method {
         let method = request.method.clone();
         if self.hides_head && !upgrade && method == Method::HEAD {
-            request.method = Method::GET;
-            // Of HEAD it means nothing, whatever GET would make of it (RFC 9110 §14.2).
-            request.headers.remove(RANGE);
+            tell_as_get(request);
         }
         method
     }
 
+    #[inline(always)]
     pub(super) fn open(&mut self, exchange: Exchange) -> RequestNumber {
         let number = RequestNumber(self.oldest + self.exchanges.len() as u64);
         if self.exchanges.capacity() == 0 {
@@ -347,18 +360,8 @@ impl Server {
             if close {
                 return self.end(now);
             }
-            if let Some(next) = self.exchanges.front_mut()
-                && !next.held.is_empty()
-            {
-                for held in next.held.drain(..) {
-                    match held {
-                        Held::Bytes(bytes) => {
-                            self.held -= bytes.len();
-                            self.wire.writing(now).push(bytes);
-                        }
-                        Held::Mark(mark) => self.wire.mark(mark),
-                    }
-                }
+            if self.exchanges.front().is_some_and(|next| !next.held.is_empty()) {
+                self.release(now);
             }
         }
         if self.incoming.is_some() {
@@ -369,6 +372,22 @@ impl Server {
         }
     }
 
+    /// What was held of the response whose turn it is now leaves.
+    #[inline(never)]
+    fn release(&mut self, now: Instant) {
+        let Some(next) = self.exchanges.front_mut() else { return };
+        for held in next.held.drain(..) {
+            match held {
+                Held::Bytes(bytes) => {
+                    self.held -= bytes.len();
+                    self.wire.writing(now).push(bytes);
+                }
+                Held::Mark(mark) => self.wire.mark(mark),
+            }
+        }
+    }
+
+    #[cold]
     pub(super) fn end(&mut self, now: Instant) {
         self.clear();
         self.wire.end(now);
@@ -393,4 +412,10 @@ impl Server {
         self.input = Input::default();
         self.last = true;
     }
+}
+
+fn tell_as_get(request: &mut HttpRequest) {
+    request.method = Method::GET;
+    // Of HEAD it means nothing, whatever GET would make of it (RFC 9110 §14.2).
+    request.headers.remove(RANGE);
 }

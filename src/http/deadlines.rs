@@ -52,6 +52,11 @@ impl Server {
         if self.is_at_rest() {
             return self.wire.active.checked_add(self.times.idle);
         }
+        self.deadline_under_way()
+    }
+
+    #[inline(never)]
+    fn deadline_under_way(&self) -> Option<Instant> {
         let wire = self.wire.deadline(&self.settings);
         if !self.wire.is_open() {
             return wire;

@@ -3,14 +3,12 @@
 //! `httparse` reads the field lines. What it forgives is decided here, before it sees them: [`HeadScan`] accepts CRLF only, and the
 //! first lines are read by hand, since each of their faults has a status of its own.
 
-use core::net::Ipv6Addr;
-
 use bytes::{Bytes, BytesMut};
 use http::header::{HOST, HeaderName, HeaderValue};
-use http::uri::Authority;
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 
-use super::dressing::default_host;
+use super::exchange::Steering;
+use super::host::{Host, is_host};
 use super::target::{self, RawTarget};
 use super::{HttpError, HttpRequest, HttpResponse, Settings};
 
@@ -63,18 +61,9 @@ impl RequestDecoder {
     /// Takes one head off the front of `input`, or nothing while it is incomplete.
     ///
     /// The request's strings are slices of the head's bytes.
-    pub(super) fn decode(&mut self, input: &mut BytesMut, settings: &Settings) -> Result<Option<HttpRequest>, HttpError> {
-        // RFC 9112 §2.2: ignore at least one empty line before the request-line. We ignore one.
-        if input.first() == Some(&b'\r') && self.scan.searched == 0 {
-            match input.get(1) {
-                None => return Ok(None),
-                Some(b'\n') if !self.skipped => {
-                    let _ = input.split_to(2);
-                    self.skipped = true;
-                }
-                Some(b'\n') => return Err(HttpError::EmptyLines),
-                Some(_) => return Err(HttpError::RequestLine),
-            }
+    pub(super) fn decode(&mut self, input: &mut BytesMut, settings: &Settings) -> Result<Option<(HttpRequest, Steering)>, HttpError> {
+        if input.first() == Some(&b'\r') && self.scan.searched == 0 && !self.skip(input)? {
+            return Ok(None);
         }
         self.is_head = input.starts_with(b"HEAD ");
         // Judge the first byte at once: a TLS hello need not wait for the deadline.
@@ -97,12 +86,28 @@ impl RequestDecoder {
         request(&head, first, settings).map(Some)
     }
 
+    /// RFC 9112 §2.2: ignore at least one empty line before the request-line. We ignore one. Tells whether there may be something behind it.
+    #[cold]
+    fn skip(&mut self, input: &mut BytesMut) -> Result<bool, HttpError> {
+        match input.get(1) {
+            None => Ok(false),
+            Some(b'\n') if !self.skipped => {
+                let _ = input.split_to(2);
+                self.skipped = true;
+                Ok(true)
+            }
+            Some(b'\n') => Err(HttpError::EmptyLines),
+            Some(_) => Err(HttpError::RequestLine),
+        }
+    }
+
     /// The method of the request that was refused, as far as its answer depends on it (RFC 9110 §9.3.2).
     pub(super) fn method(&self) -> Method {
         if self.is_head { Method::HEAD } else { Method::GET }
     }
 
     /// The fault of an incomplete head that no further bytes can mend.
+    #[inline(never)]
     fn too_long(&self, input: &[u8], settings: &Settings) -> Option<HttpError> {
         if self.scan.first == 0 {
             let limit = settings.method_limit;
@@ -159,8 +164,10 @@ fn request_line(line: &[u8], settings: &Settings) -> Result<(usize, usize, Versi
 }
 
 /// `HTTP/` digit `.` digit (RFC 9112 §2.3). 1.2 to 1.9 is 1.1 to us: minor versions are compatible (RFC 9110 §2.5).
+#[inline(always)]
 fn version(bytes: &[u8]) -> Option<Result<Version, HttpError>> {
-    match bytes.strip_prefix(b"HTTP/")? {
+    let [b'H', b'T', b'T', b'P', b'/', digits @ ..] = bytes else { return None };
+    match digits {
         [b'1', b'.', b'0'] => Some(Ok(Version::HTTP_10)),
         [b'1', b'.', b'1'..=b'9'] => Some(Ok(Version::HTTP_11)),
         [b'0'..=b'9', b'.', b'0'..=b'9'] => Some(Err(HttpError::Version)),
@@ -169,35 +176,50 @@ fn version(bytes: &[u8]) -> Option<Result<Version, HttpError>> {
 }
 
 /// A complete head, `first` bytes of it the request-line.
-fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<HttpRequest, HttpError> {
+fn request(head: &Bytes, first: usize, settings: &Settings) -> Result<(HttpRequest, Steering), HttpError> {
     let line = &head[..first - 2];
     let (method_end, target_end, version) = request_line(line, settings)?;
     let method = Method::from_bytes(&line[..method_end]).map_err(|_| HttpError::RequestLine)?;
-    let target = head.slice(method_end + 1..target_end);
+    let mut target = head.slice(method_end + 1..target_end);
     let form = target[0];
     let mut extensions = Extensions::new();
-    let target = match target::told(&target, settings.uri_parsing)? {
-        None => target,
-        Some(told) => {
-            extensions.insert(RawTarget(target));
-            told
-        }
-    };
-    let uri = Uri::from_maybe_shared(target.clone()).map_err(|_| HttpError::RequestTarget)?;
-    if form != b'/' && extensions.get::<RawTarget>().is_none() && uri.to_string().as_bytes() != &target[..] {
-        // A `Uri` has its scheme in lower case, and a path.
+    if let Some(told) = target::told(&target, settings.uri_parsing)? {
+        extensions.insert(RawTarget(std::mem::replace(&mut target, told)));
+    }
+    // A path needs no further look.
+    let unusual = (form != b'/' || method == Method::CONNECT).then(|| target.clone());
+    let uri = Uri::from_maybe_shared(target).map_err(|_| HttpError::RequestTarget)?;
+    if let Some(target) = unusual {
+        check_form(&method, form, &uri)?;
+        keep_target(target, &uri, &mut extensions);
+    }
+    let mut steering = Steering::default();
+    let mut host = Host::None;
+    let mut headers = fields(head, first, settings, |name, value| {
+        steering.see(name);
+        host.see(name, value);
+    })?;
+    if let Some(default) = &settings.default_host_header
+        && uri.authority().is_none()
+        && host.is_lacking(version)
+    {
+        headers.insert(HOST, default.clone());
+        host = Host::One(default.as_bytes());
+    }
+    host.check(&uri, version)?;
+    Ok((HttpRequest { method, uri, version, headers, content: Bytes::new(), secure: false, extensions }, steering))
+}
+
+/// Keeps the target as it was sent, where it is told as another: a `Uri` has its scheme in lower case, and a path.
+#[cold]
+fn keep_target(target: Bytes, uri: &Uri, extensions: &mut Extensions) {
+    if extensions.get::<RawTarget>().is_none() && uri.to_string().as_bytes() != &target[..] {
         extensions.insert(RawTarget(target));
     }
-    check_form(&method, form, &uri)?;
-    let mut headers = fields(head, first, settings)?;
-    if uri.authority().is_none() {
-        default_host(&mut headers, version, settings);
-    }
-    check_host(&headers, &uri, version)?;
-    Ok(HttpRequest { method, uri, version, headers, content: Bytes::new(), secure: false, extensions })
 }
 
 /// Whether the target's form goes with the method (RFC 9112 §3.2.1–3.2.4).
+#[cold]
 fn check_form(method: &Method, first: u8, uri: &Uri) -> Result<(), HttpError> {
     let right = if method == Method::CONNECT {
         // authority-form: host and port, both needed.
@@ -214,92 +236,48 @@ fn check_form(method: &Method, first: u8, uri: &Uri) -> Result<(), HttpError> {
     if right { Ok(()) } else { Err(HttpError::TargetForm) }
 }
 
-/// A host, not empty, with a port or not, and without userinfo, which is an attack (RFC 9110 §4.2.4).
-pub(super) fn is_host(authority: &Authority) -> bool {
-    let text = authority.as_str();
-    let port = text.rsplit_once(':').map_or("", |(_, port)| if port.ends_with(']') { "" } else { port });
-    let port = port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    let host = match authority.host().strip_prefix('[').map(|host| host.strip_suffix(']')) {
-        Some(literal) => literal.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
-        None => !authority.host().is_empty(),
-    };
-    host && port && !text.contains(['@', ','])
-}
-
-/// `Host`: exactly one in HTTP/1.1, one at most before, valid, and the same as an absolute target's authority (RFC 9112 §3.2).
-///
-/// An empty one is refused, unless there is a default (RFC 9112 §3.3): `http` needs a host (RFC 9110 §4.2.1).
-fn check_host(headers: &HeaderMap, uri: &Uri, version: Version) -> Result<(), HttpError> {
-    let mut lines = headers.get_all(HOST).iter();
-    let Some(value) = lines.next() else {
-        return if version == Version::HTTP_10 { Ok(()) } else { Err(HttpError::Host) };
-    };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    let bytes = value.as_bytes();
-    if lines.next().is_some() || bytes.is_empty() {
-        return Err(HttpError::Host);
-    }
-    if uri.authority().is_none() {
-        // The common kinds, `name` and `name:port`, need no parser.
-        let name = bytes.iter().take_while(|&&byte| plain(byte)).count();
-        let number =
-            |digits: &[u8]| digits.iter().try_fold(0, |n: u32, byte| byte.is_ascii_digit().then(|| 10 * n + u32::from(byte - b'0')));
-        let port = match &bytes[name..] {
-            [] => true,
-            [b':', digits @ ..] => digits.len() <= 5 && number(digits).is_some_and(|port| port <= u32::from(u16::MAX)),
-            _ => false,
-        };
-        if name > 0 && port {
-            return Ok(());
-        }
-    }
-    let host = Authority::try_from(bytes).map_err(|_| HttpError::Host)?;
-    if !is_host(&host) {
-        return Err(HttpError::Host);
-    }
-    match uri.authority() {
-        Some(authority) if !same_authority(authority, &host, uri.scheme_str()) => Err(HttpError::Host),
-        _ => Ok(()),
-    }
-}
-
-/// Whether both name the same host and port, the scheme's default filled in.
-fn same_authority(a: &Authority, b: &Authority, scheme: Option<&str>) -> bool {
-    let default = match scheme {
-        Some("http" | "ws") => Some(80),
-        Some("https" | "wss") => Some(443),
-        _ => None,
-    };
-    let port = |authority: &Authority| authority.port_u16().or(default);
-    a.host().eq_ignore_ascii_case(b.host()) && port(a) == port(b)
-}
-
 /// Field lines that need no larger table: browsers send about fifteen.
 const FEW: usize = 24;
 
-/// The field lines of `head`, which begin at `start`. Values are slices of it.
-fn fields(head: &Bytes, start: usize, settings: &Settings) -> Result<HeaderMap, HttpError> {
+/// The field lines of `head`, which begin at `start`. Values are slices of it. Each is shown to `see`.
+#[inline]
+fn fields<'a>(head: &'a Bytes, start: usize, settings: &Settings, see: impl FnMut(&HeaderName, &'a [u8])) -> Result<HeaderMap, HttpError> {
     let limit = settings.field_limit;
     let lines = &head[start..];
     let mut few = [httparse::EMPTY_HEADER; FEW];
     match httparse::parse_headers(lines, &mut few[..FEW.min(limit)]) {
-        Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed, settings),
-        Err(httparse::Error::TooManyHeaders) if limit > FEW => {
-            // As many as there can be lines, so that a generous limit costs nothing.
-            let most = limit.min(lines.len() / 4 + 1);
-            let mut many = vec![httparse::EMPTY_HEADER; most];
-            match httparse::parse_headers(lines, &mut many) {
-                Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed, settings),
-                Err(httparse::Error::TooManyHeaders) => Err(HttpError::TooManyFields),
-                _ => Err(HttpError::FieldLine),
-            }
-        }
+        Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed, settings, see),
+        Err(httparse::Error::TooManyHeaders) if limit > FEW => many_fields(head, lines, settings, see),
         Err(httparse::Error::TooManyHeaders) => Err(HttpError::TooManyFields),
         _ => Err(HttpError::FieldLine),
     }
 }
 
-fn collect(head: &Bytes, parsed: &[httparse::Header<'_>], settings: &Settings) -> Result<HeaderMap, HttpError> {
+/// More of them than most have.
+#[cold]
+fn many_fields<'a>(
+    head: &Bytes,
+    lines: &'a [u8],
+    settings: &Settings,
+    see: impl FnMut(&HeaderName, &'a [u8]),
+) -> Result<HeaderMap, HttpError> {
+    // As many as there can be lines, so that a generous limit costs nothing.
+    let most = settings.field_limit.min(lines.len() / 4 + 1);
+    let mut many = vec![httparse::EMPTY_HEADER; most];
+    match httparse::parse_headers(lines, &mut many) {
+        Ok(httparse::Status::Complete((_, parsed))) => collect(head, parsed, settings, see),
+        Err(httparse::Error::TooManyHeaders) => Err(HttpError::TooManyFields),
+        _ => Err(HttpError::FieldLine),
+    }
+}
+
+#[inline(never)]
+fn collect<'a>(
+    head: &Bytes,
+    parsed: &[httparse::Header<'a>],
+    settings: &Settings,
+    mut see: impl FnMut(&HeaderName, &'a [u8]),
+) -> Result<HeaderMap, HttpError> {
     let mut headers = HeaderMap::with_capacity(parsed.len());
     for field in parsed {
         if field.name.len() > settings.field_name_limit || field.value.len() > settings.field_value_limit {
@@ -310,6 +288,7 @@ fn collect(head: &Bytes, parsed: &[httparse::Header<'_>], settings: &Settings) -
             [] => HeaderValue::from_static(""),
             value => HeaderValue::from_maybe_shared(head.slice_ref(value)).map_err(|_| HttpError::FieldLine)?,
         };
+        see(&name, field.value);
         headers.try_append(name, value).map_err(|_| HttpError::TooManyFields)?;
     }
     Ok(headers)
@@ -340,7 +319,7 @@ impl ResponseDecoder {
         unfold(&mut head[first..]);
         let head = head.freeze();
         let (version, status) = status_line(&head[..first - 2], settings)?;
-        let headers = fields(&head, first, settings)?;
+        let headers = fields(&head, first, settings, |_, _| {})?;
         Ok(Some(HttpResponse { status, version, headers, content: Bytes::new() }))
     }
 }

@@ -1,7 +1,7 @@
 //! What a request is told with besides what the peer has sent, where the settings ask for it.
 
-use http::header::{HOST, HeaderName, HeaderValue};
-use http::{Extensions, HeaderMap, Version};
+use http::header::{HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap};
 
 use super::{HttpRequest, Server, Settings};
 
@@ -65,19 +65,5 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     match value {
         Some(value) => drop(headers.insert(name, value)),
         None => drop(headers.remove(name)),
-    }
-}
-
-/// Gives a request the default host, if it has none of its own: an empty `Host`, or none at all in HTTP/1.0 (RFC 9112 §3.3).
-pub(super) fn default_host(headers: &mut HeaderMap, version: Version, settings: &Settings) {
-    let Some(default) = &settings.default_host_header else { return };
-    let mut lines = headers.get_all(HOST).iter();
-    let lacking = match (lines.next(), lines.next()) {
-        (None, _) => version == Version::HTTP_10,
-        (Some(value), None) => value.is_empty(),
-        _ => false,
-    };
-    if lacking {
-        headers.insert(HOST, default.clone());
     }
 }

@@ -240,7 +240,7 @@ pub(super) fn request_head(out: &mut BytesMut, request: &HttpRequest, coding: Co
 
 /// Whether the user's own `Connection` asks to close.
 pub(super) fn asks_to_close(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::CONNECTION) && super::decode::has_token(headers, &header::CONNECTION, "close")
+    !headers.is_empty() && headers.contains_key(header::CONNECTION) && super::decode::has_token(headers, &header::CONNECTION, "close")
 }
 
 /// The line before a chunk's data. Extensions that are none would be read as something else: they are left out (RFC 9112 §7.1.1).

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Method, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::{Method, Version};
 
 use super::content::ContentDecoder;
 use super::decode::has_token;
@@ -108,7 +108,7 @@ pub(super) enum Way {
     Drained(RequestNumber, u64),
 }
 
-/// Which of the fields that steer a connection a request has: told by one look at all names, as most requests have none of them.
+/// Which of the fields that steer a connection a request has: seen as they are collected, as most requests have none of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Steering {
     /// Those that frame the content.
@@ -119,18 +119,16 @@ pub(super) struct Steering {
 }
 
 impl Steering {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut found = Self::default();
-        for name in headers.keys() {
-            match *name {
-                CONTENT_LENGTH | TRANSFER_ENCODING => found.framing = true,
-                EXPECT => found.expect = true,
-                CONNECTION => found.connection = true,
-                UPGRADE => found.upgrade = true,
-                _ => {}
-            }
+    /// A field of this name is there.
+    #[inline]
+    pub(super) fn see(&mut self, name: &HeaderName) {
+        match *name {
+            CONTENT_LENGTH | TRANSFER_ENCODING => self.framing = true,
+            EXPECT => self.expect = true,
+            CONNECTION => self.connection = true,
+            UPGRADE => self.upgrade = true,
+            _ => {}
         }
-        found
     }
 }
 

@@ -59,19 +59,23 @@ impl Server {
 
     /// Reading is suspended for a reason that is not this connection's, or taken up again: while it is, silence is not the peer's fault. It goes on with
     /// the time that it had left, and no more: who holds others up as well must not win any by it.
+    #[inline]
     pub fn suspend(&mut self, suspended: bool, now: Instant) {
         match self.suspended {
             None if suspended => self.suspended = Some(now),
-            Some(began) if !suspended => {
-                self.suspended = None;
-                let later = |since: Instant| since + now.saturating_duration_since(since.max(began));
-                self.head_since = self.head_since.map(later);
-                self.wire.active = later(self.wire.active);
-                if let Some(incoming) = &mut self.incoming {
-                    incoming.clock.stood_still(began, now, &self.settings);
-                }
-            }
+            Some(began) if !suspended => self.resume(began, now),
             _ => {}
+        }
+    }
+
+    #[cold]
+    fn resume(&mut self, began: Instant, now: Instant) {
+        self.suspended = None;
+        let later = |since: Instant| since + now.saturating_duration_since(since.max(began));
+        self.head_since = self.head_since.map(later);
+        self.wire.active = later(self.wire.active);
+        if let Some(incoming) = &mut self.incoming {
+            incoming.clock.stood_still(began, now, &self.settings);
         }
     }
 }

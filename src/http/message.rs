@@ -74,6 +74,7 @@ impl HttpRequest {
     }
 
     /// Copies the head into memory of its own: it may be kept for as long as a websocket lives, and what it was read with is not to be.
+    #[cold]
     pub(super) fn detach(&mut self) {
         for value in self.headers.values_mut() {
             if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {

@@ -45,6 +45,7 @@ mod event;
 mod exchange;
 mod hearing;
 mod held;
+mod host;
 mod input;
 mod message;
 mod rate;

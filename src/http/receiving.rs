@@ -102,6 +102,7 @@ impl Server {
     }
 
     /// Content is to come: the request waits for it, or is told at once.
+    #[inline(never)]
     pub(super) fn expect_content(&mut self, request: HttpRequest, steering: Steering, framing: Framing, expected: bool, now: Instant) {
         let told = self.told.wanted;
         let decoder = if told { ContentDecoder::streamed(framing, &self.settings) } else { ContentDecoder::new(framing, &self.settings) };
@@ -166,6 +167,7 @@ impl Server {
     }
 
     /// Takes a piece of the content that is coming.
+    #[inline(never)]
     pub(super) fn receive_content(&mut self, now: Instant) -> Progress {
         let stopped = self.is_content_stopped();
         let Some(incoming) = &mut self.incoming else { return Progress::Made };

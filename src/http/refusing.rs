@@ -14,6 +14,7 @@ const EXCERPT: usize = 256;
 
 impl Server {
     /// The peer broke a rule: it is told so in its turn, and nothing it sends is parsed any more.
+    #[cold]
     pub(super) fn fail(&mut self, error: HttpError, method: Method, now: Instant) {
         self.refuse(error, now);
         let _ = self.open(Exchange::new(method, Version::HTTP_11, true, now));
@@ -33,7 +34,7 @@ impl Server {
     /// The next bytes that are parsed, where the log is to have them.
     #[inline]
     pub(super) fn excerpt(&self) -> Option<Box<str>> {
-        self.settings.verbose_error_logging.then(|| self.input[..self.input.len().min(EXCERPT)].escape_ascii().to_string().into())
+        self.settings.verbose_error_logging.then(|| escaped(&self.input[..self.input.len().min(EXCERPT)]))
     }
 
     /// Nothing that the peer sends is parsed any more.
@@ -50,4 +51,9 @@ impl Server {
         self.incoming = None;
         self.input = Input::default();
     }
+}
+
+#[cold]
+fn escaped(bytes: &[u8]) -> Box<str> {
+    bytes.escape_ascii().to_string().into()
 }

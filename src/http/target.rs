@@ -7,7 +7,7 @@ use http::Uri;
 use http::header::HOST;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 
-use super::decode::is_host;
+use super::host::is_host;
 use super::{HttpError, HttpRequest};
 
 /// How strictly path and query of a request-target are taken: [`Settings::uri_parsing`](super::Settings::uri_parsing). Whatever it is, a target has
@@ -113,6 +113,7 @@ pub(super) fn told(raw: &Bytes, mode: UriParsing) -> Result<Option<Bytes>, HttpE
     if all == URI { Ok(None) } else { told_otherwise(raw, mode) }
 }
 
+#[cold]
 fn told_otherwise(raw: &Bytes, mode: UriParsing) -> Result<Option<Bytes>, HttpError> {
     if raw.iter().any(|&byte| CLASSES[usize::from(byte)] & VISIBLE == 0) {
         return Err(HttpError::RequestTarget);

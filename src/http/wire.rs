@@ -106,6 +106,7 @@ impl Wire {
     }
 
     /// No further message either way.
+    #[cold]
     pub(super) fn end(&mut self, now: Instant) {
         if self.is_open() {
             self.state = State::Ending;

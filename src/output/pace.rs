@@ -22,6 +22,12 @@ impl Pace {
             self.due = None;
             return;
         }
+        self.keeps(output, rate, grace, now);
+    }
+
+    /// Something still waits.
+    #[inline(never)]
+    fn keeps(&mut self, output: &Output, rate: u32, grace: Duration, now: Instant) {
         let bytes = output.taken().saturating_sub(self.taken);
         self.taken = output.taken();
         let most = now.checked_add(grace);

@@ -17,7 +17,7 @@ use crate::actor::responder::Responder;
 use crate::actor::stats::count;
 use crate::actor::upstream::Parcel;
 use crate::hint::seldom;
-use crate::http::Event;
+use crate::http::{Event, HttpError, HttpRequest, RequestNumber};
 
 /// How often a function is called in one turn for what its answers have made room for.
 const ROUNDS: usize = 4;
@@ -44,6 +44,7 @@ impl Above {
     }
 
     /// Calls the function that is the handler, and does what it says, while there is something for it.
+    #[inline(never)]
     pub(in crate::actor) fn call(
         &mut self,
         line: &Arc<HttpLine>,
@@ -72,8 +73,10 @@ impl Above {
     }
 
     /// Answers what the fast path answers, of those who have been let in.
+    #[inline(never)]
     fn answer_fast(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) {
-        let mut left = Event::pool_get();
+        let mut left = VecDeque::new();
+        Event::pool_lend(&mut left);
         while self.fast.is_some() && !parts.http.events().is_empty() {
             let mut answered = 0;
             for event in std::mem::take(parts.http.events()) {
@@ -108,6 +111,7 @@ impl Above {
     }
 
     /// Hands over what the handler hears. Tells whether there was something for it.
+    #[inline]
     pub(in crate::actor) fn deliver(&mut self, line: &Arc<HttpLine>, parts: &mut Parts, now: Instant, cx: &mut TaskContext<'_>) -> bool {
         if seldom(self.fast.is_some()) {
             self.answer_fast(line, parts, now, cx);
@@ -116,6 +120,11 @@ impl Above {
             parts.transport.seat().requests(0, parts.http.in_hand());
             return false;
         }
+        self.hand_over(line, parts)
+    }
+
+    #[inline(never)]
+    fn hand_over(&mut self, line: &Arc<HttpLine>, parts: &mut Parts) -> bool {
         let Some((requests, heard)) = self.sift(line, parts) else { return false };
         if heard && let Some(upstream) = &mut self.upstream {
             upstream.deliver(parts.http.events());
@@ -137,8 +146,9 @@ impl Above {
     }
 
     /// Looks through what is to be delivered: how many requests, and whether the handler hears anything. `None` if there is no handler.
+    #[inline(always)]
     fn sift(&mut self, line: &Arc<HttpLine>, parts: &mut Parts) -> Option<(usize, bool)> {
-        if self.upstream.is_none() {
+        if seldom(self.upstream.is_none()) {
             // The handler is gone. Left where they are they would have the connection look for who answers them again and again.
             Event::unheard(std::mem::take(parts.http.events()), line);
             return None;
@@ -152,22 +162,30 @@ impl Above {
                 Event::Chunk { .. } | Event::ContentEnd { .. } | Event::ContentAborted { .. } => others = true,
                 Event::TimedOut { number, request } => {
                     count(&parts.transport.seat().counters().request_timeouts);
-                    tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
-                    match (&self.timeouts, request.take()) {
-                        (Some(recipient), Some(request)) => {
-                            let (message, sender) = (TimedOut { request: *request }, Responder::second(line.clone(), *number));
-                            recipient.do_send(Received { message, sender });
-                        }
-                        (_, kept) => {
-                            others |= kept.is_some();
-                            *request = kept;
-                        }
-                    }
+                    self.tell_timeout(*number, request, line);
+                    others |= request.is_some();
                 }
                 Event::Ended(_) => others = true,
-                Event::Failed(error) => tracing::debug!(connection = %line.id, %error, "the connection failed"),
+                Event::Failed(error) => failed(line, *error),
             }
         }
         Some((requests, requests > 0 || others))
     }
+
+    /// Tells whoever else is to hear of it, if anybody; otherwise the request is left to the handler.
+    #[cold]
+    fn tell_timeout(&self, number: RequestNumber, request: &mut Option<Box<HttpRequest>>, line: &Arc<HttpLine>) {
+        tracing::warn!(connection = %line.id, request = %number, "a request is not answered in time");
+        if let Some(recipient) = &self.timeouts
+            && let Some(request) = request.take()
+        {
+            let (message, sender) = (TimedOut { request: *request }, Responder::second(line.clone(), number));
+            recipient.do_send(Received { message, sender });
+        }
+    }
+}
+
+#[cold]
+fn failed(line: &HttpLine, error: HttpError) {
+    tracing::debug!(connection = %line.id, %error, "the connection failed");
 }

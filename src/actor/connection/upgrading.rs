@@ -22,6 +22,7 @@ use crate::websocket::Role;
 impl Conversation {
     /// Performs the upgrade that waits, if its turn has come: the 101 is written, and stream, unread and unsent bytes move to a
     /// [`WebSocket`], all in this turn. Ready if they have; pending if HTTP goes on.
+    #[cold]
     pub(super) fn upgrade(&mut self, line: &HttpLine, now: Instant) -> Poll<()> {
         for (number, response, handling) in std::mem::take(&mut self.above.upgrades) {
             let Some(Parts { http, transport }) = self.parts.take() else { return Poll::Ready(()) };
