@@ -11,7 +11,7 @@ use actix::prelude::*;
 use actix_sockets::stage::AutoPong;
 use actix_sockets::test::{self, Peer};
 use actix_sockets::websocket::{CloseCode, OpCode};
-use actix_sockets::{Budget, Closed, Frame, Received, Socket, WebSockets};
+use actix_sockets::{Budget, Closed, Frame, Overflow, Received, Socket, WebSocketSettings, WebSockets};
 
 mod client;
 mod http;
@@ -272,6 +272,34 @@ fn t30_slow_readers_hold_up_the_others_for_a_while_and_no_longer() {
         );
         assert_eq!(heard(), 1);
         lets_go();
+    });
+}
+
+/// What takes the place of an older message of its key may be longer: that is counted, though nothing more can be written.
+#[test]
+fn a_message_that_grows_in_its_place_counts() {
+    let _limited = limited(Budget::bytes(64 * LIMIT));
+    test::run(async {
+        let settings = WebSocketSettings::new().unsent_limits(STEP, LIMIT).overflow(Overflow::Conflate);
+        let handler = move || {
+            let settings = settings.clone();
+            WebSockets::handled_by(|| KEEPER.with(Clone::clone)).upgrading(move |upgrade| upgrade.settings(settings.clone()))
+        };
+        let mut peer = test::websocket(handler, "/").await;
+        peer.says(Frame::text("more")).await;
+        a_moment().await;
+        let (_, socket) = KEEPER.with(|keeper| keeper.kept.take()).remove(0);
+        socket.do_send(Frame::binary(vec![7; 200 * KIB]));
+        a_moment().await;
+        socket.do_send(Frame::binary(vec![7; KIB]).keyed("price"));
+        a_moment().await;
+        let before = Budget::buffered();
+        socket.do_send(Frame::binary(vec![7; 40 * KIB]).keyed("price"));
+        a_moment().await;
+        assert_eq!(Budget::buffered(), before + 40 * KIB);
+        socket.do_send(Frame::binary(vec![7; KIB]).keyed("price"));
+        a_moment().await;
+        assert_eq!(Budget::buffered(), before);
     });
 }
 

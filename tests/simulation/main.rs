@@ -36,7 +36,7 @@ fn seeds_that_have_failed() {
     world_without_noise();
     for seed in [
         4_758, 6_531, 6_800, 25_598, 72_666, 77_259, 86_676, 91_078, 384_968, 516_481, 45, 685, 4_746, 118_239, 174_368, 267_135, 1_794,
-        1_905, 4_105,
+        1_905, 4_105, 11_747, 41_166,
     ] {
         let outcome = run(Plan::of(seed, &[]), false, || {});
         assert!(outcome.wrong.is_empty(), "seed {seed}: {:#?}", outcome.wrong);

@@ -114,6 +114,10 @@ impl Line {
                     policy.replaced();
                 }
                 gone.push((older, Dropped::Conflated));
+                // There is another sum to be told and counted, although nothing more is to be taken.
+                if new != old {
+                    self.wake(line);
+                }
                 Ok(self.status(after - old))
             }
             Verdict::Drop(how) => Err(SendError::Dropped(how)),

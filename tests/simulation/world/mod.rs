@@ -314,8 +314,9 @@ async fn end(books: &Shared) {
             books.wrong(format_args!("{end:?} is there still, {deadline:?} after it was closed"));
         }
     }
-    // HTTP that never became a websocket, and websockets that became one late.
-    for _ in 0..30 {
+    // HTTP that never became a websocket, and websockets that became one late; who has others beside it waits as long as they may.
+    let tens = if books.plan.accompanied { QUIET.as_secs() / 10 + 30 } else { 30 };
+    for _ in 0..tens {
         if books.link.is_abandoned() {
             break;
         }
