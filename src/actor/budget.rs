@@ -26,12 +26,12 @@ static PROCESS: Account = Account::new();
 /// of responses, until its senders are dropped or its connection becomes a websocket. A response that is told whole is its asker's, and counts no more. No limit
 /// by default. It holds for the whole process, all systems and arbiters in it.
 ///
-/// Above the limit nobody is read, so that their peers feel TCP's back-pressure, but for one at a time that is within a message: it reads that to its
+/// Above the limit nobody is read, so that their peers feel TCP's back-pressure, but for those that are within a message, one at a time: each reads that to its
 /// end, and a websocket no further. What is to be written is written, and a peer's deadlines stand still while it is not read. Reading goes on at seven
 /// eighths of the limit, in the order in which they were stopped. Each is counted in steps of 8 KiB, after each read and at the end of its turn; so what is
-/// buffered may pass the limit by 8 KiB and one read for each (64 KiB; of a large frame 1 MiB), the one message that is read to its end, where that is a
-/// request as many more as may be [pipelined](crate::http::Settings::pipelining_limit), or the [window](crate::http::Settings::content_window) of content
-/// that is told as it comes; and by what handlers go on sending, which has its own limit.
+/// buffered may pass the limit, for each, by 8 KiB, one read (64 KiB; of a large frame 1 MiB) and the message that it was within, where its handler keeps what it is told;
+/// where that is a request, by as many more as may be [pipelined](crate::http::Settings::pipelining_limit), or the [window](crate::http::Settings::content_window) of
+/// content that is told as it comes; and by what handlers go on sending, which has its own limit.
 ///
 /// **Nobody waits for ever.** Where that has gone on for 30 s without a pause ([`patience`](Self::patience)), those whose peers could have ended it are ended, the largest first,
 /// until there is room: they are within a message, or do not take what is written. A websocket is closed with 1008, an HTTP connection is cut. What handlers have in

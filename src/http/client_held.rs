@@ -10,7 +10,9 @@ impl Client {
     #[must_use]
     pub fn buffered(&self) -> usize {
         let gathered = self.incoming.as_ref().map_or(0, |incoming| incoming.decoder.gathered());
-        self.unsent() + self.input.len() + gathered + self.in_hands.saturating_sub(self.start)
+        // As with a server's content: the start is known to be no bytes only where nothing else can be in hand.
+        let told = if self.in_hands == self.start { 0 } else { self.in_hands };
+        self.unsent() + self.input.len() + gathered + told
     }
 
     /// Whether a response is to come, or is not all there: somebody waits for it, and may hold what only it sets free. Of one that is told as it comes that is

@@ -38,7 +38,8 @@ pub(super) struct ToldContent {
 impl ToldContent {
     /// Bytes that the handler has in hand.
     pub(super) fn buffered(&self) -> usize {
-        self.in_hand.saturating_sub(self.start)
+        // What is given back does not say what it was: only where nothing but the start can be in hand it is known to be no bytes.
+        if self.in_hand == self.start { 0 } else { self.in_hand }
     }
 }
 

@@ -98,7 +98,8 @@ fn what_is_in_hand_of_an_earlier_request_is_buffered() {
     let of_the_first = peer.server.buffered();
     assert!(of_the_first >= 500, "{of_the_first}");
     peer.says(sized(500));
-    assert_eq!((peer.handler().len(), peer.server.buffered()), (1, of_the_first));
+    // What comes back does not say what it was: beside bytes the start counts, too, which is worth more than the window.
+    assert_eq!((peer.handler().len(), peer.server.buffered()), (1, of_the_first + 1001));
     peer.in_hand.swap(0, 1);
     assert_eq!(peer.lets_go_of_one().server.buffered(), of_the_first);
     assert_eq!(peer.lets_go_of_one().server.buffered(), 0);

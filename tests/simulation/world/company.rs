@@ -11,7 +11,7 @@ use actix_sockets::test::{End, Process};
 use tokio::time::sleep;
 
 use super::chance::Chance;
-use super::ledger::{Books, Shared};
+use super::ledger::{Books, Shared, Side};
 use super::log::Log;
 use super::plan::{Deed, How, Plan};
 
@@ -114,17 +114,22 @@ impl Company {
         books.iter().filter_map(Weak::upgrade).filter(|books| books.link.connections(End::Server) > 0).collect()
     }
 
-    /// A handler has something more in hand: the limit may be passed by what is not counted of each connection, a read of it, and what comes behind its request;
-    /// and by one message that is read to its end, with the read that does so.
+    /// A handler has something more in hand: the limit may be passed by what is not counted of each connection, a read of it, the message that it was within, which
+    /// is read to its end, and what comes behind its request.
     pub(crate) fn weigh(&self) {
         let there = self.there();
         let in_hand: usize = there.iter().map(|books| books.in_hand()).sum();
-        let message = there.iter().map(|books| books.message()).max().unwrap_or_default();
-        let most = self.limit + there.iter().map(|books| STEP + books.plan.read() + books.behind()).sum::<usize>() + message + READ;
+        let each = |books: &Shared| STEP + books.plan.read() + books.message() + books.behind();
+        let most = self.limit + there.iter().map(each).sum::<usize>() + READ;
         if in_hand > most {
             let limit = self.limit;
             self.log.wrong(format_args!("{in_hand} bytes are in hand at the server: its budget is {limit}, and {most} may be there"));
         }
+    }
+
+    fn has_unkind(&self) -> bool {
+        let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.iter().filter_map(Weak::upgrade).any(|books| !books.plan.kind)
     }
 
     /// What there is is counted, once each that is about to has had its turn.
@@ -209,6 +214,12 @@ impl Books {
 
     fn is_upgraded(&self) -> bool {
         self.open().sides[End::Server as usize].upgraded > 0
+    }
+
+    /// Whether it has ended for the others: one beside it that is not kind had too much for so long that the budget's patience was over.
+    pub(crate) fn has_made_room(&self, sides: &[Side]) -> bool {
+        let for_room = |side: &Side| side.closed.iter().any(|closed| closed.reason.starts_with("all together have buffered too much"));
+        sides.iter().any(for_room) && self.company.as_ref().is_some_and(|company| company.has_unkind())
     }
 
     /// What is to be written there.

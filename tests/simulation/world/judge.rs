@@ -120,7 +120,7 @@ impl Books {
             {
                 wrong.push(format!("the ends do not agree: {closed:?}, {other:?}"));
             }
-            if self.plan.kind && !closed.clean {
+            if self.plan.kind && !closed.clean && !self.has_made_room(&inner.sides) {
                 wrong.push(format!("{end:?}: the network was kind, and the end was not: {closed:?}"));
             }
         }
@@ -164,6 +164,9 @@ impl Books {
     pub(crate) fn judge_quiet(&self) {
         let mut inner = self.open();
         let inner = &mut *inner;
+        if self.has_made_room(&inner.sides) {
+            return;
+        }
         let mut wrong = Vec::new();
         for end in [End::Client, End::Server] {
             let (here, there) = (&inner.sides[end as usize], &inner.sides[end.other() as usize]);

@@ -328,6 +328,10 @@ async fn end(books: &Shared) {
         }
         sleep(Duration::from_secs(10)).await;
     }
+    // What a handler keeps for a while it may have heard last.
+    if books.open().sides.iter().any(|side| side.held > 0) {
+        sleep(books.plan.ends.iter().map(|end| end.hold_for).max().unwrap_or_default()).await;
+    }
     for end in [End::Client, End::Server] {
         let left = books.link.connections(end);
         if left > 0 {
